@@ -1,0 +1,24 @@
+/* clock.h - the machine's clocks. Pure code (raft/core, gossip/core, store, fsm, acl) never calls
+ * these: time is an input there. */
+#pragma once
+#include "base/str.h"
+
+struct arena;
+
+#define NS_PER_MS 1000000ull
+#define NS_PER_SEC 1000000000ull
+
+uint64_t clock_mono_ms(void);
+uint64_t clock_mono_ns(void);
+uint64_t clock_wall_ms(void);
+int64_t clock_wall_ns(void); /* since 1970 */
+
+/* RFC 3339 as Go's time.Time prints in JSON: 2006-01-02T15:04:05.999999999Z, trailing zeros of the
+ * fraction dropped; UTC. INT64_MIN stands for Go's zero time, 0001-01-01T00:00:00Z. */
+#define TIME_ZERO INT64_MIN
+struct str time_format_rfc3339(struct arena *a, int64_t wall_ns);
+NODISCARD int time_parse_rfc3339(struct str s, int64_t *ret_wall_ns);
+
+/* Go's time.Duration: "1h2m3.5s", "300ms", "1.5h", "0", "-5s"; nanoseconds in an int64. */
+NODISCARD int duration_parse(struct str s, int64_t *ret_ns);
+struct str duration_format(struct arena *a, int64_t ns); /* "1m0s", "0s", "1.5s", "100µs" */

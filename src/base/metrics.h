@@ -1,0 +1,66 @@
+/* metrics.h - counters, gauges and samples under Consul's names, in its ten-second intervals.
+ *
+ * A metric is declared once, statically, and registers itself on first use:
+ *
+ *     static struct metric requests = METRIC_COUNTER("rpc.request");
+ *     metric_add(&requests, 1);
+ *
+ * Updating is lock-free on any thread. Metrics whose labels are only known at run time
+ * (http.method and path, service names) are looked up by metric_labeled(), which takes a lock: keep
+ * the pointer. The number of labelled metrics is bounded by METRICS_LABELED_MAX; past it updates go
+ * to a shared overflow metric. Names are without the prefix ("consul.") which rendering adds. */
+#pragma once
+#include "base/str.h"
+
+#include <stdatomic.h>
+
+#define METRICS_LABELED_MAX 4096u
+#define METRIC_INTERVAL_MS 10000u
+
+enum metric_kind { METRIC_KIND_COUNTER, METRIC_KIND_GAUGE, METRIC_KIND_SAMPLE };
+
+struct metric_label {
+    const char *name;
+    const char *value;
+};
+
+struct metric {
+    const char *name;
+    enum metric_kind kind;
+    const struct metric_label *labels;
+    size_t labels_count;
+    _Atomic uint32_t state; /* 0 not registered */
+    /* The running interval; doubles are kept as bits. */
+    _Atomic uint64_t count, sum_bits, sum_sq_bits, min_bits, max_bits;
+    struct metric *next;
+    void *history; /* finished intervals and totals, metrics.c's */
+};
+
+#define METRIC_COUNTER(n) {.name = (n), .kind = METRIC_KIND_COUNTER}
+#define METRIC_GAUGE(n) {.name = (n), .kind = METRIC_KIND_GAUGE}
+#define METRIC_SAMPLE(n) {.name = (n), .kind = METRIC_KIND_SAMPLE}
+
+void metric_add(struct metric *m, double value);     /* counter */
+void metric_set(struct metric *m, double value);     /* gauge */
+void metric_observe(struct metric *m, double value); /* sample; times are in milliseconds */
+struct metric *metric_labeled(enum metric_kind kind, const char *name,
+                              const struct metric_label *labels, size_t labels_count);
+
+/* Close the running interval; called every METRIC_INTERVAL_MS by the agent loop. */
+void metrics_tick(int64_t wall_ns);
+
+struct metrics_options {
+    const char *prefix;             /* "consul" */
+    const char *hostname;           /* NULL: do not put the host name into gauge names */
+    bool filter_default;            /* what to do with names no prefix rule matches */
+    const struct str *allow, *deny; /* prefix rules, with the leading "consul." */
+    size_t allow_count, deny_count;
+};
+void metrics_configure(const struct metrics_options *options); /* copies */
+
+struct buf;
+/* The body of /v1/agent/metrics: compact JSON of the last finished interval (the running one if
+ * none is finished), in Consul's shape. The caller re-indents for ?pretty. */
+void metrics_render_json(struct buf *to);
+/* Prometheus text format 0.0.4: names with '_', counters and summaries of the whole run. */
+void metrics_render_prometheus(struct buf *to);
