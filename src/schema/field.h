@@ -56,6 +56,11 @@ struct strlistmap { /* map[string][]string, sorted by key */
     size_t n;
 };
 
+struct f64list { /* []float64 */
+    const double *v;
+    size_t n;
+};
+
 struct objlist { /* elements of one struct type, side by side */
     void *v;
     size_t n;
@@ -93,6 +98,7 @@ enum field_kind {
     FIELD_STRLIST,    /* struct strlist */
     FIELD_STRMAP,     /* struct strmap */
     FIELD_STRLISTMAP, /* struct strlistmap */
+    FIELD_F64LIST,    /* struct f64list */
     FIELD_OBJ,        /* embedded struct */
     FIELD_PTR,        /* pointer to struct, NULL is null */
     FIELD_OBJLIST,    /* struct objlist */
@@ -152,6 +158,7 @@ struct schema {
 #define F_STRMAP(T, m, N, FL) FIELD_(T, m, struct strmap, FIELD_STRMAP, N, NULL, FL, NULL)
 #define F_STRLISTMAP(T, m, N, FL) \
     FIELD_(T, m, struct strlistmap, FIELD_STRLISTMAP, N, NULL, FL, NULL)
+#define F_F64LIST(T, m, N, FL) FIELD_(T, m, struct f64list, FIELD_F64LIST, N, NULL, FL, NULL)
 #define F_VALUE(T, m, N, FL) FIELD_(T, m, const struct value *, FIELD_VALUE, N, NULL, FL, NULL)
 #define F_OBJ(T, m, C, N, FL, SUB) FIELD_(T, m, C, FIELD_OBJ, N, NULL, FL, SUB)
 #define F_PTR(T, m, C, N, FL, SUB) FIELD_(T, m, C *, FIELD_PTR, N, NULL, FL, SUB)
