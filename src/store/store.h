@@ -1,0 +1,156 @@
+/* store.h - the state store: tables of immutable rows under persistent trees.
+ *
+ * One writer (the thread that applies Raft entries, through fsm/), any number of readers without
+ * locks. A reader takes the published view inside an epoch (the event loop enters one each turn)
+ * and uses it and the rows it finds until the turn ends. All trees of a view are of the same
+ * moment, so a read over several tables is consistent.
+ *
+ *     const struct store_view *v = store_view(store);
+ *     const struct node *n = store_first(v, INDEX_NODES_ID, key);
+ *
+ * The writer:
+ *
+ *     struct store_txn *tx = store_txn_begin(store, raft_index);
+ *     store_insert(tx, TABLE_NODES, row);            // row: one heap block, now the store's
+ *     store_index_set(tx, STR("nodes"), raft_index);
+ *     store_txn_commit(tx);                          // or store_txn_abort(tx)
+ *
+ * A transaction's own view (store_txn_view) shows its changes; functions that read take a view and so
+ * work in both places. Nothing is visible to others before commit; abort undoes everything. One
+ * transaction at a time.
+ *
+ * Keys. Names are lower-cased (ASCII) in keys, parts end with a NUL byte, as in Consul's schema:
+ * services are found by node \0 id \0, and by name \0 node \0 id \0. store_key() builds one.
+ *
+ * Indexes. TABLE_INDEX maps names ("nodes", "kvs", "service.web", "service_kind.connect-proxy", …)
+ * to the Raft index of the last change: X-Consul-Index comes from here. */
+#pragma once
+#include "base/buf.h"
+#include "store/tree.h"
+#include "store/watch.h"
+
+struct epoch;
+struct rendered;
+struct store;
+struct store_txn;
+
+/* Consul's table names; the text is what snapshots call the index of the table. */
+#define STORE_TABLES(X)                        \
+    X(TABLE_INDEX, "index")                    \
+    X(TABLE_NODES, "nodes")                    \
+    X(TABLE_SERVICES, "services")              \
+    X(TABLE_CHECKS, "checks")                  \
+    X(TABLE_KVS, "kvs")                        \
+    X(TABLE_TOMBSTONES, "tombstones")          \
+    X(TABLE_SESSIONS, "sessions")              \
+    X(TABLE_SESSION_CHECKS, "session_checks")  \
+    X(TABLE_COORDINATES, "coordinates")        \
+    X(TABLE_PREPARED_QUERIES, "prepared-queries") \
+    X(TABLE_AUTOPILOT_CONFIG, "autopilot-config") \
+    X(TABLE_CONFIG_ENTRIES, "config-entries")  \
+    X(TABLE_INTENTIONS, "connect-intentions")  \
+    X(TABLE_CA_BUILTIN, "connect-ca-builtin")  \
+    X(TABLE_CA_CONFIG, "connect-ca-config")    \
+    X(TABLE_CA_ROOTS, "connect-ca-roots")      \
+    X(TABLE_CA_LEAF_CERTS, "connect-ca-leaf-certs") \
+    X(TABLE_ACL_TOKENS, "acl-tokens")          \
+    X(TABLE_ACL_POLICIES, "acl-policies")      \
+    X(TABLE_ACL_ROLES, "acl-roles")            \
+    X(TABLE_ACL_BINDING_RULES, "acl-binding-rules") \
+    X(TABLE_ACL_AUTH_METHODS, "acl-auth-methods") \
+    X(TABLE_FEDERATION_STATES, "federation-states") \
+    X(TABLE_SYSTEM_METADATA, "system-metadata") \
+    X(TABLE_GATEWAY_SERVICES, "gateway-services") \
+    X(TABLE_MESH_TOPOLOGY, "mesh-topology")
+
+enum store_table {
+#define X(id, name) id,
+    STORE_TABLES(X)
+#undef X
+    TABLE_COUNT
+};
+
+/* Every index of every table: the first of a table is its primary one, unique. Secondary indexes
+ * append the primary key, so that equal values stay apart. Defined in store/tables.c. */
+enum store_index {
+    INDEX_INDEX_ID,              /* name */
+    INDEX_NODES_ID,              /* node */
+    INDEX_NODES_UUID,            /* 16 bytes; only nodes with an ID */
+    INDEX_SERVICES_ID,           /* node, service id */
+    INDEX_SERVICES_SERVICE,      /* service name; then node, id */
+    INDEX_SERVICES_CONNECT,      /* destination name of proxies, own name of native ones */
+    INDEX_SERVICES_KIND,         /* kind */
+    INDEX_CHECKS_ID,             /* node, check id */
+    INDEX_CHECKS_STATUS,         /* status */
+    INDEX_CHECKS_SERVICE,        /* service name */
+    INDEX_CHECKS_NODE_SERVICE,   /* node, service id ("" for node checks) */
+    INDEX_KVS_ID,                /* key, bytes as they are, no NUL */
+    INDEX_TOMBSTONES_ID,         /* key */
+    INDEX_SESSIONS_ID,           /* id */
+    INDEX_SESSIONS_NODE,         /* node */
+    INDEX_KVS_SESSION,           /* of TABLE_KVS: session that holds the lock */
+    INDEX_SESSION_CHECKS_ID,     /* node, check id, session */
+    INDEX_SESSION_CHECKS_SESSION,/* session */
+    INDEX_COORDINATES_ID,        /* node, segment */
+    INDEX_COUNT_NOW,
+    /* Tables whose issues are still to come get theirs here. */
+};
+
+#define STORE_INDEX_MAX 64u
+
+struct store_view {
+    struct tree trees[STORE_INDEX_MAX]; /* by enum store_index */
+    uint64_t last_index;                /* Raft index of the commit that made this view */
+};
+
+struct store *store_new(struct epoch *epoch); /* epoch is borrowed */
+struct store *store_free(struct store *s);
+
+/* The published view: atomic load. Valid inside the caller's epoch turn. */
+const struct store_view *store_view(const struct store *s);
+
+/* --- reading ------------------------------------------------------------------------------- */
+
+/* Build a key into `to`: each part lower-cased and ended by a NUL. Returns a view of `to`. */
+struct str store_key(struct buf *to, const struct str *parts, size_t count);
+#define STORE_KEY_SIZE 320u
+/* The row under exactly this key of a unique index, or the first one with this prefix of another. */
+void *store_get(const struct store_view *v, enum store_index index, struct str key);
+void *store_first(const struct store_view *v, enum store_index index, struct str prefix);
+/* Over all rows with a prefix, in key order. */
+static inline void store_iter(struct tree_iter *it, const struct store_view *v,
+                              enum store_index index, struct str prefix)
+{
+    tree_iter_prefix(it, &v->trees[index], prefix);
+}
+
+/* The recorded index of a name in TABLE_INDEX; 0 when it has none. */
+uint64_t store_index(const struct store_view *v, struct str name);
+/* The largest of several. */
+uint64_t store_index_max(const struct store_view *v, const struct str *names, size_t count);
+
+/* --- writing (the writer thread only) ------------------------------------------------------ */
+
+struct store_txn *store_txn_begin(struct store *s, uint64_t raft_index);
+void store_txn_commit(struct store_txn *tx);
+void store_txn_abort(struct store_txn *tx);
+const struct store_view *store_txn_view(const struct store_txn *tx);
+uint64_t store_txn_raft_index(const struct store_txn *tx);
+
+/* Insert or replace by primary key. Takes the row (a single heap block; its `rendered`, for rows
+ * that have one, must be NULL); the one it replaces is retired. */
+void store_insert(struct store_txn *tx, enum store_table table, void *take_row);
+/* Remove the row with this primary key; false when there was none. */
+bool store_delete(struct store_txn *tx, enum store_table table, struct str primary_key);
+void store_index_set(struct store_txn *tx, struct str name, uint64_t index);
+/* Only upwards. */
+void store_index_raise(struct store_txn *tx, struct str name, uint64_t index);
+void store_index_delete(struct store_txn *tx, struct str name);
+/* Drop every row of every table (snapshot restore); the following inserts rebuild the store, and
+ * all watchers wake at commit. */
+void store_clear(struct store_txn *tx);
+
+/* What each commit changed, told to one listener on the writer thread right after publishing. The
+ * list is the listener's to ref. */
+typedef void (*store_changed_fn)(void *data, struct change_list *changes);
+void store_set_listener(struct store *s, store_changed_fn fn, void *data);

@@ -1,0 +1,75 @@
+/* tree.h - a persistent (immutable) radix tree from bytes to pointers.
+ *
+ * A struct tree is a value: copy it and you have a snapshot. Changing one copies the path from the
+ * root to the leaf and shares the rest, so that readers of older values are undisturbed. Within one
+ * transaction a node is copied at most once: nodes the transaction made itself are changed in place.
+ *
+ *     struct tree_txn txn; tree_txn_begin(&txn, epoch);
+ *     old = tree_insert(&txn, &t, key, row);
+ *     ... publish t ...
+ *     tree_txn_commit(&txn);        // retires what was replaced
+ *
+ * Keys are any bytes, up to TREE_KEY_SIZE_MAX, ordered bytewise; one may be a prefix of another.
+ * Values are the caller's. Nodes are adaptive (4, 16, 48, 256 children) with compressed paths
+ * (Leis et al., The Adaptive Radix Tree, 2013). Reading takes no lock: any thread inside an
+ * epoch_enter() may walk a tree it got from a published root. */
+#pragma once
+#include "base/str.h"
+
+struct epoch;
+struct tree_node;
+
+#define TREE_KEY_SIZE_MAX (1u << 20)
+
+struct tree {
+    struct tree_node *root; /* NULL: empty */
+    size_t count;
+};
+
+/* One writer's running change to any number of trees. */
+struct tree_txn {
+    struct epoch *epoch;
+    uint64_t id;     /* nodes stamped with it are ours to change */
+    void **retired;  /* replaced nodes, given to the epoch on commit */
+    size_t retired_count, retired_cap;
+    void **created;  /* nodes made by this transaction, freed on abort */
+    size_t created_count, created_cap;
+};
+
+void tree_txn_begin(struct tree_txn *txn, struct epoch *epoch);
+/* After the new trees were published. */
+void tree_txn_commit(struct tree_txn *txn);
+/* The caller drops its changed trees and keeps the old ones. */
+void tree_txn_abort(struct tree_txn *txn);
+
+/* Insert or replace; returns the value that was there, or NULL. value is not NULL. */
+void *tree_insert(struct tree_txn *txn, struct tree *t, struct str key, void *value);
+/* Remove; returns the value that was there, or NULL. */
+void *tree_delete(struct tree_txn *txn, struct tree *t, struct str key);
+/* Free all nodes of a tree nobody shares (tests, shutdown); values are the caller's. */
+void tree_destroy(struct tree *t);
+
+void *tree_get(const struct tree *t, struct str key);
+
+/* In key order over everything that starts with a prefix. The depth of the tree is bounded by the
+ * longest key, the iterator's memory by TREE_ITER_DEPTH frames (deeper levels are found again from
+ * the key), so it needs no allocation and no destructor. */
+#define TREE_ITER_DEPTH 24u
+struct tree_iter {
+    struct {
+        const struct tree_node *node;
+        uint32_t next; /* what to visit next in it */
+    } stack[TREE_ITER_DEPTH];
+    uint32_t depth;
+    const struct tree_node *overflow_root; /* tree.c's, for very deep trees */
+    struct str last_key;
+    const struct tree *tree;
+    struct str prefix;
+};
+void tree_iter_prefix(struct tree_iter *it, const struct tree *t, struct str prefix);
+/* Over keys >= from that start with prefix. */
+void tree_iter_from(struct tree_iter *it, const struct tree *t, struct str prefix, struct str from);
+/* The next value, or NULL at the end; *ret_key (may be NULL) is borrowed from the tree. */
+void *tree_next(struct tree_iter *it, struct str *ret_key);
+/* Skip everything that starts with `prefix` (the keys of one ?separator= group) that was not given yet. */
+void tree_iter_skip_prefix(struct tree_iter *it, struct str prefix);
