@@ -1,0 +1,152 @@
+/* http.h - the HTTP API: routes, requests, answers.
+ *
+ * The front end (http/server.c: connections, parsing, limits, compression) hands each request to
+ * one handler, on the worker thread whose connection it came by. The handler fills in the answer and
+ * finishes the request, at once or later (after an rpc_call, a message to the agent loop); everything it
+ * allocates comes from req->arena.
+ *
+ *     static void kv_get(struct http_req *req)
+ *     {
+ *         struct rpc_call *call = http_rpc(req, &rpc_kvs_get, kv_get_reply);   // parses ?dc ?index ?wait ?stale ... 
+ *         if (call == NULL) return;                                // answered with the error already
+ *         struct key_request *args = call->args;  args->key = req->tail;
+ *         http_rpc_start(req, call);
+ *     }
+ *     static void kv_get_reply(struct http_req *req, struct rpc_call *call)
+ *     {
+ *         const struct indexed_dir_entries *reply = call->reply;   // errors were answered by the front end
+ *         struct json_writer w = http_json_begin(req);             // X-Consul-* headers are set already
+ *         ...
+ *         http_finish(req, 200);
+ *     }
+ *
+ * Exactly one of http_finish(), http_error() ends a request. */
+#pragma once
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "schema/json.h"
+#include "schema/query.h"
+
+struct agent;
+struct http_conn;
+struct rpc_call;
+struct rpc_method;
+struct server;
+struct worker;
+
+enum http_method {
+    HTTP_GET = 1u << 0,
+    HTTP_PUT = 1u << 1,
+    HTTP_POST = 1u << 2,
+    HTTP_DELETE = 1u << 3,
+    HTTP_HEAD = 1u << 4,
+    HTTP_OPTIONS = 1u << 5,
+    HTTP_OTHER = 1u << 6,
+};
+
+struct http_header {
+    struct str name, value;
+};
+
+struct http_param { /* of the query string, decoded, in order */
+    struct str name, value;
+    bool has_value; /* "?x=" has, "?x" has not */
+};
+
+struct http_req {
+    struct worker *worker;
+    struct server *server;
+    struct agent *agent;
+    struct http_conn *conn;
+    struct arena *arena;
+
+    enum http_method method;
+    struct str method_text;
+    struct str path;  /* decoded */
+    struct str query; /* raw */
+    struct str tail;  /* what a route with a trailing parameter matched: "/v1/kv/" + tail */
+    struct http_param *params;
+    size_t params_count;
+    const struct http_header *headers;
+    size_t headers_count;
+    struct str body;
+    struct str remote_ip;
+
+    struct str token;    /* X-Consul-Token, Authorization: Bearer, ?token */
+    bool pretty;         /* ?pretty, or a -dev agent */
+
+    /* The answer. Body goes to `out`; the front end adds length, compression, framing. */
+    struct buf *out;
+    struct str content_type;    /* "" until set */
+    struct buf *reply_headers;  /* "Name: value\r\n" lines */
+    const struct http_route *route;
+    void *data;                 /* the handler's own */
+    void (*on_close)(struct http_req *req); /* the client is gone while the request waits: clean up; optional */
+};
+
+typedef void (*http_handler)(struct http_req *req);
+
+enum http_route_flag {
+    HTTP_ROUTE_PREFIX = 1u << 0, /* the pattern ends in '/', anything may follow (req->tail) */
+    HTTP_ROUTE_LARGE_BODY = 1u << 1,
+    HTTP_ROUTE_STREAM = 1u << 2, /* the answer is endless (monitor) */
+};
+
+struct http_route {
+    const char *pattern; /* "/v1/kv/" */
+    unsigned methods;    /* enum http_method bits, in Consul's order in Allow: see methods_text */
+    const char *methods_text; /* "GET,PUT,DELETE": what Allow lists after OPTIONS */
+    unsigned flags;
+    http_handler handler;
+};
+
+/* Each file of http/ exports its routes; http/routes.c lists the files. */
+#define HTTP_ROUTE_FILES(X) \
+    X(agent) X(catalog) X(coordinate) X(event) X(health) X(kv) X(session) X(status) X(txn) X(internal)
+#define X(file)                                   \
+    extern const struct http_route http_##file##_routes[]; \
+    extern const size_t http_##file##_routes_count;
+HTTP_ROUTE_FILES(X)
+#undef X
+
+/* --- asking the request -------------------------------------------------------------------- */
+const struct http_param *http_param(const struct http_req *req, struct str name); /* first, or NULL */
+bool http_has_param(const struct http_req *req, struct str name);
+struct str http_param_value(const struct http_req *req, struct str name); /* "" when absent */
+struct str http_header(const struct http_req *req, struct str name);      /* case-insensitive */
+/* ?dc, ?index, ?wait, ?stale, ?consistent, ?leader, ?max_stale, ?filter, ?cached and Cache-Control, the token: false
+ * when something was malformed, and the request is answered then (400 with Consul's text). */
+bool http_parse_query_options(struct http_req *req, struct str *ret_datacenter,
+                              struct query_options *ret_options);
+/* ?near and ?node-meta. */
+void http_parse_source(const struct http_req *req, struct query_source *ret_source);
+bool http_parse_node_meta(struct http_req *req, struct strmap *ret_filters);
+/* The body as JSON into a struct; answers 400 "Request decode failed: …" itself when it is not.
+ * flags: enum decode_flag. */
+bool http_decode_body(struct http_req *req, const struct schema *schema, void *object,
+                      unsigned flags);
+
+/* --- answering ----------------------------------------------------------------------------- */
+void http_set_header(struct http_req *req, struct str name, struct str value);
+/* Content-Type application/json, a writer on req->out that honours req->pretty. */
+struct json_writer http_json_begin(struct http_req *req);
+void http_finish(struct http_req *req, int status);
+/* text/plain; Consul puts no newline behind the text. */
+void http_error(struct http_req *req, int status, const char *format, ...) PRINTF(3, 4);
+/* Status from the code (err.h's table), text from the sentence. */
+void http_error_from(struct http_req *req, const struct err *err);
+/* One object as the whole JSON answer, 200. */
+void http_json_reply(struct http_req *req, const struct schema *schema, const void *object);
+/* X-Consul-Index, -KnownLeader, -LastContact, -Effective-Consistency, -Query-Backend. */
+void http_set_meta(struct http_req *req, const struct query_meta *meta);
+
+/* --- calling methods ----------------------------------------------------------------------- */
+typedef void (*http_reply_fn)(struct http_req *req, struct rpc_call *call);
+/* A call whose datacenter, query options and token come from the request; NULL when those were
+ * malformed (answered). */
+struct rpc_call *http_rpc(struct http_req *req, const struct rpc_method *method,
+                          http_reply_fn reply);
+/* Runs it; errors are answered by http_error_from(), else `reply` renders. Canceled when the client
+ * goes away. The call is freed after reply. */
+void http_rpc_start(struct http_req *req, struct rpc_call *call);
