@@ -28,7 +28,8 @@ static inline void buf_clear(struct buf *b)
 char *buf_reserve_(struct buf *b, size_t size);
 static inline char *buf_reserve(struct buf *b, size_t size)
 {
-    return LIKELY(b->cap - b->n >= size) ? b->p + b->n : buf_reserve_(b, size);
+    /* Not >=: an empty buffer has no storage even for 0 bytes. */
+    return LIKELY(b->cap - b->n > size) ? b->p + b->n : buf_reserve_(b, size);
 }
 
 static inline void buf_put(struct buf *b, const void *p, size_t n)
@@ -134,7 +135,8 @@ struct cur {
 
 static inline struct cur cur_make(struct str s)
 {
-    return (struct cur){(const uint8_t *)s.p, (const uint8_t *)s.p + s.n, false};
+    const uint8_t *p = (const uint8_t *)(s.p != NULL ? s.p : "");
+    return (struct cur){p, p + s.n, false};
 }
 static inline size_t cur_left(const struct cur *c)
 {

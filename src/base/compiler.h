@@ -53,6 +53,18 @@
         take_;                      \
     })
 
+/* Whether AddressSanitizer watches this build: arenas then poison what is free. */
+#if defined(__SANITIZE_ADDRESS__)
+#define ASAN_ENABLED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ASAN_ENABLED 1
+#endif
+#endif
+#ifndef ASAN_ENABLED
+#define ASAN_ENABLED 0
+#endif
+
 NORETURN void assert_fail(const char *expr, const char *file, int line);
 #define ASSERT(expr) (LIKELY(expr) ? (void)0 : assert_fail(#expr, __FILE__, __LINE__))
 #ifdef NDEBUG

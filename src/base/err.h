@@ -56,9 +56,9 @@ struct err {
  * be NULL. A sentence over the maximum is cut. */
 int err_set(struct err *err, int code, const char *format, ...) PRINTF(3, 4);
 int err_vset(struct err *err, int code, const char *format, va_list args) PRINTF(3, 0);
-/* "words: " in front of the sentence; the code stays. Returns -code. */
+/* "words: " in front of the sentence; the code stays. Returns -code (-ERR_FAILED without err). */
 int err_wrap(struct err *err, const char *format, ...) PRINTF(2, 3);
-/* From errno or a negative return value: "what: <strerror>". */
+/* From errno, an ERR_x, or either negated as returned: "what: <its text>". */
 int err_from_errno(struct err *err, int errnum, const char *what);
 /* The sentence, or the code's name where none was set. */
 const char *err_text(const struct err *err);

@@ -27,7 +27,8 @@ void map_init(struct map *m, unsigned flags);
 void map_deinit(struct map *m); /* values are the caller's */
 void map_clear(struct map *m);
 void *map_get(const struct map *m, struct str key); /* NULL: not there */
-/* Insert or replace; the value that was there before, or NULL. */
+/* Insert or replace; the value that was there before, or NULL. A replaced entry keeps its place;
+ * with MAP_KEYS_BORROWED its key becomes the new one, since the old value may own the old key. */
 void *map_put(struct map *m, struct str key, void *value);
 /* Remove; the value that was there, or NULL. */
 void *map_remove(struct map *m, struct str key);

@@ -8,6 +8,8 @@
 
 void *xmalloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *xcalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
+/* Zeroed, and aligned to a power of two (a multiple of the pointer's size). */
+void *xcalloc_aligned(size_t align, size_t size) __attribute__((malloc, returns_nonnull));
 void *xrealloc(void *p, size_t size) __attribute__((returns_nonnull));
 void *xmemdup(const void *p, size_t size) __attribute__((returns_nonnull));
 NODISCARD void *try_malloc(size_t size);

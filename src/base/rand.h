@@ -1,5 +1,6 @@
 /* rand.h - randomness: a small generator with a seed for decisions (jitter, shuffles), and the
- * system's for secrets and ids. Pure code is handed a struct rng and never makes one. */
+ * system's for secrets and ids. Pure code is handed a struct rng and never makes one. A struct rng
+ * belongs to one thread; random_bytes() and uuid_generate() are for any. */
 #pragma once
 #include "base/str.h"
 

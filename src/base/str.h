@@ -48,6 +48,9 @@ static inline bool str_has_suffix(struct str s, struct str suffix)
 /* The part from byte `from` on; empty past the end. */
 static inline struct str str_from(struct str s, size_t from)
 {
+    if (s.n == 0) {
+        return s; /* p may be NULL, to which not even 0 may be added */
+    }
     return from >= s.n ? (struct str){s.p + s.n, 0} : (struct str){s.p + from, s.n - from};
 }
 
@@ -88,7 +91,10 @@ NODISCARD int str_parse_f64(struct str s, double *ret_value);
 NODISCARD int str_parse_bool(struct str s, bool *ret_value);
 
 bool str_is_utf8(struct str s);
+/* The first character of s: its size in bytes, or 0 when s is empty or not well-formed there. */
+size_t str_utf8_next(struct str s, uint32_t *ret_rune);
 /* Hash with a per-process secret (SipHash-1-3): safe for keys that users choose. */
 uint64_t str_hash(struct str s);
+uint64_t siphash13(const uint64_t key[2], struct str s); /* the same under a key of yours */
 /* A NUL-terminated heap copy, for the edge (libc, OpenSSL). */
 char *str_to_cstr(struct str s);
