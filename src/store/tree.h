@@ -12,12 +12,14 @@
  * Keys are any bytes, up to TREE_KEY_SIZE_MAX, ordered bytewise; one may be a prefix of another.
  * Values are the caller's. Nodes are adaptive (4, 16, 48, 256 children) with compressed paths
  * (Leis et al., The Adaptive Radix Tree, 2013). Reading takes no lock: any thread inside an
- * epoch_enter() may walk a tree it got from a published root. */
+ * epoch_enter() may walk a tree it got from a published root. With a NULL epoch nothing is deferred:
+ * what a commit replaced is freed at once (tests, tools). */
 #pragma once
 #include "base/str.h"
 
 struct epoch;
 struct tree_node;
+struct tree_blocks;
 
 #define TREE_KEY_SIZE_MAX (1u << 20)
 
@@ -30,10 +32,8 @@ struct tree {
 struct tree_txn {
     struct epoch *epoch;
     uint64_t id;     /* nodes stamped with it are ours to change */
-    void **retired;  /* replaced nodes, given to the epoch on commit */
-    size_t retired_count, retired_cap;
-    void **created;  /* nodes made by this transaction, freed on abort */
-    size_t created_count, created_cap;
+    struct tree_blocks *retired; /* what was replaced, given to the epoch on commit */
+    struct tree_blocks *created; /* what this transaction made, freed on abort */
 };
 
 void tree_txn_begin(struct tree_txn *txn, struct epoch *epoch);
@@ -51,25 +51,36 @@ void tree_destroy(struct tree *t);
 
 void *tree_get(const struct tree *t, struct str key);
 
-/* In key order over everything that starts with a prefix. The depth of the tree is bounded by the
- * longest key, the iterator's memory by TREE_ITER_DEPTH frames (deeper levels are found again from
- * the key), so it needs no allocation and no destructor. */
+/* Remove everything: all nodes are retired on commit; the values are the caller's. */
+void tree_clear(struct tree_txn *txn, struct tree *t);
+/* Have the commit retire a block of the caller's (freed by mem_free) along with the nodes; a
+ * block that an abort should free. The two lists are independent: a block made and replaced in one
+ * transaction is in both. */
+void tree_txn_retire(struct tree_txn *txn, void *block);
+void tree_txn_created(struct tree_txn *txn, void *block);
+
+/* In key order over everything that starts with a prefix. The iterator's memory is bounded by
+ * TREE_ITER_DEPTH frames (what lies deeper is found again from the last key), so it needs no
+ * allocation and no destructor. It borrows nothing of the caller's. A change to the tree within the
+ * same transaction ends the iterator's life: collect first, then change. */
 #define TREE_ITER_DEPTH 24u
 struct tree_iter {
     struct {
         const struct tree_node *node;
-        uint32_t next; /* what to visit next in it */
+        uint32_t next;  /* what to visit next in it: 0 its own value, then its children */
+        uint32_t depth; /* bytes of the key that all below it share */
     } stack[TREE_ITER_DEPTH];
-    uint32_t depth;
-    const struct tree_node *overflow_root; /* tree.c's, for very deep trees */
-    struct str last_key;
-    const struct tree *tree;
-    struct str prefix;
+    uint32_t depth;                   /* frames in use */
+    uint32_t overflow_depth;          /* bytes of the key above overflow */
+    const struct tree_node *overflow; /* a subtree too deep for the stack, walked by key */
+    const struct tree_node *pending;  /* a leaf already found, to be given first */
+    struct str last_key;              /* the last one given */
 };
 void tree_iter_prefix(struct tree_iter *it, const struct tree *t, struct str prefix);
 /* Over keys >= from that start with prefix. */
 void tree_iter_from(struct tree_iter *it, const struct tree *t, struct str prefix, struct str from);
 /* The next value, or NULL at the end; *ret_key (may be NULL) is borrowed from the tree. */
 void *tree_next(struct tree_iter *it, struct str *ret_key);
-/* Skip everything that starts with `prefix` (the keys of one ?separator= group) that was not given yet. */
+/* Skip what starts with `prefix` (the keys of one ?separator= group) and was not given yet. The
+ * last key given starts with it; else nothing is skipped. */
 void tree_iter_skip_prefix(struct tree_iter *it, struct str prefix);
