@@ -1,0 +1,90 @@
+/* agent.h - the agent: what this node itself knows (services, checks, tokens, events), keeps in step
+ * with the catalog, and watches the health of.
+ *
+ *     agent_new(&options, &agent, &err);       // before the workers' loops run
+ *     agent_start(agent, &err);                // on the main loop's thread: loads, starts checks and sync
+ *     loop_run(main loop) ... agent_stop(agent) on it ... join all loops ... agent_free(agent)
+ *
+ * Threads. Everything is owned by the main loop (the server's main worker) and changed there alone.
+ * Any worker reads the published state without waiting, between agent_read_begin() and _end() of
+ * one loop turn; whoever wants a change sends an agent_call, which is run on the main loop and
+ * answered on the caller's. The local state is never held while a server is waited for. */
+#pragma once
+#include "base/err.h"
+#include "base/list.h"
+#include "loop/loop.h"
+
+struct agent;
+struct agent_config;
+struct arena;
+struct epoch;
+struct local_root;
+struct server;
+struct worker;
+
+struct agent_ops {
+    /* Read the configuration again, from where it came. The agent takes the reference. */
+    int (*load_config)(void *data, struct agent_config **ret_config, struct err *err);
+    /* A reload has taken this configuration: what is not the agent's (log level, limits of the
+     * HTTP and DNS front ends) follows it. The pointer stays valid until the next call. */
+    void (*config_changed)(void *data, const struct agent_config *config);
+    /* PUT /v1/agent/leave: leave the cluster and end the program. Called once the request was
+     * answered. */
+    void (*leave)(void *data);
+};
+
+struct agent_options {
+    struct agent_config *config; /* a reference, taken */
+    struct str node_id;          /* from config_setup_node_id() */
+    struct worker *main;         /* its loop is the agent's */
+    struct server *server;       /* NULL on a client */
+    const struct agent_ops *ops;
+    void *ops_data;
+};
+
+NODISCARD int agent_new(const struct agent_options *options, struct agent **ret_agent,
+                        struct err *err);
+/* Load metadata, services and checks from the configuration and the data directory, start their
+ * checks, and keep the catalog in step from now on. */
+NODISCARD int agent_start(struct agent *a, struct err *err);
+/* Checks end, sync ends, waiting calls are answered. On the main loop; it may run on. */
+void agent_stop(struct agent *a);
+struct agent *agent_free(struct agent *a); /* after all loops have ended */
+
+/* SIGHUP: as PUT /v1/agent/reload. On the main loop. */
+NODISCARD int agent_reload(struct agent *a, struct err *err);
+/* A server has come, or a leader was found: compare with the catalog soon. Any thread. */
+void agent_sync_soon(struct agent *a);
+
+/* --- reading, on any worker's loop ------------------------------------------------------------ */
+
+/* The published state, valid until agent_read_end() in the same turn. They do not nest. */
+const struct local_root *agent_read_begin(struct agent *a, const struct worker *w);
+void agent_read_end(struct agent *a, const struct worker *w);
+/* Inside agent_read_begin()/_end(), or on the main loop. */
+const struct agent_config *agent_config(const struct agent *a);
+
+struct str agent_node_id(const struct agent *a);
+struct loop *agent_loop(const struct agent *a);
+
+/* --- changing, from any loop ------------------------------------------------------------------ */
+
+/* A request to the agent. The caller embeds it in an object that lives until done has run. */
+struct agent_call {
+    struct agent *agent;
+    void (*run)(struct agent_call *call);  /* on the main loop; ends in one of the two below */
+    void (*done)(struct agent_call *call); /* on the caller's loop */
+    struct err err;
+    /* the agent's own */
+    struct loop *home;
+    struct loop_msg msg;
+    struct list node;
+};
+
+/* Send it from the thread of loop `home`. */
+void agent_call(struct agent *a, struct loop *home, struct agent_call *call);
+/* In run(): answer now; every worker sees the change before done() runs. */
+void agent_call_finish(struct agent_call *call);
+/* In run(): answer when the catalog has it too, or was found unable to take it. At once when
+ * nothing is out of step. */
+void agent_call_finish_synced(struct agent_call *call);
