@@ -19,11 +19,14 @@
  * work in both places. Nothing is visible to others before commit; abort undoes everything. One
  * transaction at a time.
  *
+ * Changing a tree ends the life of iterators over the transaction's view: collect rows first, then change.
+ *
  * Keys. Names are lower-cased (ASCII) in keys, parts end with a NUL byte, as in Consul's schema:
  * services are found by node \0 id \0, and by name \0 node \0 id \0. store_key() builds one.
  *
  * Indexes. TABLE_INDEX maps names ("nodes", "kvs", "service.web", "service_kind.connect-proxy", …)
- * to the Raft index of the last change: X-Consul-Index comes from here. */
+ * to the Raft index of the last change: X-Consul-Index comes from here. Its keys are the lower-cased
+ * names, without a NUL. */
 #pragma once
 #include "base/buf.h"
 #include "store/tree.h"
@@ -61,7 +64,15 @@ struct store_txn;
     X(TABLE_FEDERATION_STATES, "federation-states") \
     X(TABLE_SYSTEM_METADATA, "system-metadata") \
     X(TABLE_GATEWAY_SERVICES, "gateway-services") \
-    X(TABLE_MESH_TOPOLOGY, "mesh-topology")
+    X(TABLE_MESH_TOPOLOGY, "mesh-topology")         \
+    X(TABLE_OPAQUE, "opaque") /* ours: see struct opaque_row */
+
+/* Records of a snapshot whose tables are still to come are kept as they are. */
+struct opaque_row {
+    uint8_t type;      /* the record's message type */
+    uint64_t sequence; /* position among those of its type */
+    struct str body;   /* msgpack */
+};
 
 enum store_table {
 #define X(id, name) id,
@@ -92,6 +103,7 @@ enum store_index {
     INDEX_SESSION_CHECKS_ID,     /* node, check id, session */
     INDEX_SESSION_CHECKS_SESSION,/* session */
     INDEX_COORDINATES_ID,        /* node, segment */
+    INDEX_OPAQUE_ID,             /* type byte, sequence (big-endian) */
     INDEX_COUNT_NOW,
     /* Tables whose issues are still to come get theirs here. */
 };
@@ -103,8 +115,12 @@ struct store_view {
     uint64_t last_index;                /* Raft index of the commit that made this view */
 };
 
+/* A table's name, and its primary index. */
+const char *store_table_name(enum store_table table);
+enum store_index store_primary_index(enum store_table table);
+
 struct store *store_new(struct epoch *epoch); /* epoch is borrowed */
-struct store *store_free(struct store *s);
+struct store *store_free(struct store *s); /* no reader may be inside */
 
 /* The published view: atomic load. Valid inside the caller's epoch turn. */
 const struct store_view *store_view(const struct store *s);
@@ -128,6 +144,8 @@ static inline void store_iter(struct tree_iter *it, const struct store_view *v,
 uint64_t store_index(const struct store_view *v, struct str name);
 /* The largest of several. */
 uint64_t store_index_max(const struct store_view *v, const struct str *names, size_t count);
+/* Watch one name of TABLE_INDEX. */
+void store_index_watch(struct watch_set *ws, struct str name);
 
 /* --- writing (the writer thread only) ------------------------------------------------------ */
 
@@ -150,7 +168,19 @@ void store_index_delete(struct store_txn *tx, struct str name);
  * all watchers wake at commit. */
 void store_clear(struct store_txn *tx);
 
+/* Things that follow from a change but are no part of the state, told after the commit on the writer
+ * thread (dropped by an abort): a key that was locked may not be locked again for a while; a tombstone
+ * was left at this Raft index and is to be reaped some day. Either function may be NULL. */
+struct store_effects {
+    void (*lock_delay)(void *data, struct str key, int64_t delay_ns);
+    void (*tombstone)(void *data, uint64_t index);
+    void *data;
+};
+void store_set_effects(struct store *s, const struct store_effects *effects);
+void store_effect_lock_delay(struct store_txn *tx, struct str key, int64_t delay_ns);
+void store_effect_tombstone(struct store_txn *tx);
+
 /* What each commit changed, told to one listener on the writer thread right after publishing. The
- * list is the listener's to ref. */
+ * list is the listener's to ref. A commit that changed nothing is told nobody. */
 typedef void (*store_changed_fn)(void *data, struct change_list *changes);
 void store_set_listener(struct store *s, store_changed_fn fn, void *data);

@@ -35,6 +35,9 @@ struct watch_set {
 void watch_key(struct watch_set *ws, unsigned table, struct str key);
 void watch_prefix(struct watch_set *ws, unsigned table, struct str prefix);
 
+/* As a change's table: everything was replaced, every watch fires (a snapshot was restored). */
+#define CHANGE_ALL UINT16_MAX
+
 struct change {
     uint16_t table;
     struct str key; /* of the primary index */
@@ -51,9 +54,10 @@ struct change_list *change_list_unref(struct change_list *c); /* returns NULL */
 
 /* One parked request's registration; embedded in it. */
 struct watch {
-    struct watch_link *links; /* one a point */
+    struct watch_link *links; /* one a point; NULL when not registered */
     size_t links_count;
     bool fired;
+    struct list node;       /* in the registry */
     struct list fired_node; /* in the caller's list of those to wake */
 };
 
@@ -63,7 +67,8 @@ struct watch_registry *watch_registry_free(struct watch_registry *r); /* nothing
 
 void watch_register(struct watch_registry *r, struct watch *w, const struct watch_set *ws);
 void watch_unregister(struct watch_registry *r, struct watch *w);
-/* Append every watch the changes concern to `fired` (through fired_node), each once. They stay
- * registered: the caller unregisters those it runs again. */
+/* Fire does work in proportion to changes x distinct lengths of watched prefixes, and to the hits.
+ * Append every watch the changes concern to `fired` (through fired_node), each once. They stay
+ * registered, and do not fire again: the caller unregisters those it runs. */
 void watch_fire(struct watch_registry *r, const struct change_list *changes, struct list *fired);
 size_t watch_registry_count(const struct watch_registry *r);

@@ -1,0 +1,249 @@
+#include "store/tables.h"
+
+#include "schema/catalog.h"
+#include "schema/coordinate.h"
+#include "schema/kv.h"
+#include "schema/session.h"
+#include "store/kv.h"
+#include "store/session.h"
+
+/* A name: lower-cased and ended by a NUL, as in Consul's schema. */
+static void put_name(struct buf *to, struct str name)
+{
+    char *p = buf_reserve(to, name.n + 1);
+    if (p == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+        p[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+    }
+    p[name.n] = '\0';
+    to->n += name.n + 1;
+}
+
+struct str store_key(struct buf *to, const struct str *parts, size_t count)
+{
+    buf_clear(to);
+    for (size_t i = 0; i < count; i++) {
+        put_name(to, parts[i]);
+    }
+    return buf_view(to);
+}
+
+static bool key_index(const void *row, struct buf *to)
+{
+    buf_str(to, ((const struct index_row *)row)->name);
+    return true;
+}
+
+static bool key_node(const void *row, struct buf *to)
+{
+    put_name(to, ((const struct node *)row)->node);
+    return true;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The 16 bytes of a UUID in text; what is none is not indexed. */
+static bool key_node_uuid(const void *row, struct buf *to)
+{
+    struct str id = ((const struct node *)row)->id;
+    uint8_t bytes[16];
+    size_t digits = 0;
+    for (size_t i = 0; i < id.n; i++) {
+        int digit = hex_digit(id.p[i]);
+        if (digit < 0) {
+            if (id.p[i] != '-') {
+                return false;
+            }
+            continue;
+        }
+        if (digits == 32) {
+            return false;
+        }
+        if (digits % 2 == 0) {
+            bytes[digits / 2] = (uint8_t)(digit << 4);
+        } else {
+            bytes[digits / 2] |= (uint8_t)digit;
+        }
+        digits++;
+    }
+    if (digits != 32) {
+        return false;
+    }
+    buf_put(to, bytes, sizeof(bytes));
+    return true;
+}
+
+static bool key_service(const void *row, struct buf *to)
+{
+    const struct service_row *s = row;
+    put_name(to, s->node);
+    put_name(to, s->service.id);
+    return true;
+}
+
+static bool key_service_name(const void *row, struct buf *to)
+{
+    const struct service_row *s = row;
+    put_name(to, s->service.service);
+    return s->service.service.n > 0;
+}
+
+/* What is reached through Connect: a proxy under the name it stands for, a native service under
+ * its own. */
+static bool key_service_connect(const void *row, struct buf *to)
+{
+    const struct node_service *s = &((const struct service_row *)row)->service;
+    if (str_eq(s->kind, SERVICE_KIND_CONNECT_PROXY)) {
+        put_name(to, s->proxy.destination_service_name);
+        return true;
+    }
+    if (s->connect.native) {
+        put_name(to, s->service);
+        return true;
+    }
+    return false;
+}
+
+static bool key_service_kind(const void *row, struct buf *to)
+{
+    put_name(to, ((const struct service_row *)row)->service.kind);
+    return true;
+}
+
+static bool key_check(const void *row, struct buf *to)
+{
+    const struct health_check *c = row;
+    put_name(to, c->node);
+    put_name(to, c->check_id);
+    return true;
+}
+
+static bool key_check_status(const void *row, struct buf *to)
+{
+    put_name(to, ((const struct health_check *)row)->status);
+    return true;
+}
+
+static bool key_check_service(const void *row, struct buf *to)
+{
+    const struct health_check *c = row;
+    put_name(to, c->service_name);
+    return c->service_name.n > 0;
+}
+
+static bool key_check_node_service(const void *row, struct buf *to)
+{
+    const struct health_check *c = row;
+    put_name(to, c->node);
+    put_name(to, c->service_id);
+    return true;
+}
+
+static bool key_kv(const void *row, struct buf *to)
+{
+    buf_str(to, ((const struct dir_entry *)row)->key);
+    return true;
+}
+
+static bool key_kv_session(const void *row, struct buf *to)
+{
+    const struct dir_entry *e = row;
+    put_name(to, e->session);
+    return e->session.n > 0;
+}
+
+static bool key_tombstone(const void *row, struct buf *to)
+{
+    buf_str(to, ((const struct tombstone *)row)->key);
+    return true;
+}
+
+static bool key_session(const void *row, struct buf *to)
+{
+    put_name(to, ((const struct session *)row)->id);
+    return true;
+}
+
+static bool key_session_node(const void *row, struct buf *to)
+{
+    put_name(to, ((const struct session *)row)->node);
+    return true;
+}
+
+static bool key_session_check(const void *row, struct buf *to)
+{
+    const struct session_check *c = row;
+    put_name(to, c->node);
+    put_name(to, c->check_id);
+    put_name(to, c->session);
+    return true;
+}
+
+static bool key_session_check_session(const void *row, struct buf *to)
+{
+    put_name(to, ((const struct session_check *)row)->session);
+    return true;
+}
+
+static bool key_coordinate(const void *row, struct buf *to)
+{
+    const struct node_coordinate *c = row;
+    put_name(to, c->node);
+    put_name(to, c->segment);
+    return true;
+}
+
+static bool key_opaque(const void *row, struct buf *to)
+{
+    const struct opaque_row *o = row;
+    buf_byte(to, o->type);
+    buf_be64(to, o->sequence);
+    return true;
+}
+
+_Static_assert(offsetof(struct node, rendered) == 0, "store.c frees it there");
+_Static_assert(offsetof(struct service_row, rendered) == 0, "store.c frees it there");
+_Static_assert(offsetof(struct health_check, rendered) == 0, "store.c frees it there");
+
+/* clang-format off */
+const struct table_def table_defs[TABLE_COUNT] = {
+    [TABLE_INDEX] = {false, 1, {{INDEX_INDEX_ID, key_index}}},
+    [TABLE_NODES] = {true, 2, {
+        {INDEX_NODES_ID, key_node},
+        {INDEX_NODES_UUID, key_node_uuid}}},
+    [TABLE_SERVICES] = {true, 4, {
+        {INDEX_SERVICES_ID, key_service},
+        {INDEX_SERVICES_SERVICE, key_service_name},
+        {INDEX_SERVICES_CONNECT, key_service_connect},
+        {INDEX_SERVICES_KIND, key_service_kind}}},
+    [TABLE_CHECKS] = {true, 4, {
+        {INDEX_CHECKS_ID, key_check},
+        {INDEX_CHECKS_STATUS, key_check_status},
+        {INDEX_CHECKS_SERVICE, key_check_service},
+        {INDEX_CHECKS_NODE_SERVICE, key_check_node_service}}},
+    [TABLE_KVS] = {false, 2, {
+        {INDEX_KVS_ID, key_kv},
+        {INDEX_KVS_SESSION, key_kv_session}}},
+    [TABLE_TOMBSTONES] = {false, 1, {{INDEX_TOMBSTONES_ID, key_tombstone}}},
+    [TABLE_SESSIONS] = {false, 2, {
+        {INDEX_SESSIONS_ID, key_session},
+        {INDEX_SESSIONS_NODE, key_session_node}}},
+    [TABLE_SESSION_CHECKS] = {false, 2, {
+        {INDEX_SESSION_CHECKS_ID, key_session_check},
+        {INDEX_SESSION_CHECKS_SESSION, key_session_check_session}}},
+    [TABLE_COORDINATES] = {false, 1, {{INDEX_COORDINATES_ID, key_coordinate}}},
+    [TABLE_OPAQUE] = {false, 1, {{INDEX_OPAQUE_ID, key_opaque}}},
+};
+/* clang-format on */
+
+_Static_assert(INDEX_COUNT_NOW <= STORE_INDEX_MAX, "a view has room for all trees");
