@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/param.h> /* has a MIN and MAX of its own: ours must come after, whoever includes it */
 
 #define NODISCARD __attribute__((warn_unused_result))
 #define PRINTF(format_index, first_index) \
@@ -19,6 +20,8 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
+#undef MIN
+#undef MAX
 #define MIN(a, b)                                \
     ({                                           \
         __typeof__(a) min_a_ = (a);              \
