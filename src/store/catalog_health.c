@@ -1,0 +1,236 @@
+/* Reads of checks, alone and together with what they are about: what /v1/health answers, and the
+ * dumps for the UI. */
+#include "base/vec.h"
+#include "store/catalog_internal.h"
+
+/* --- checks ---------------------------------------------------------------------------------- */
+
+/* All rows under a prefix of an index of checks, on nodes with this meta. */
+static struct ptrlist list_checks(const struct store_view *v, enum store_index index,
+                                  struct str prefix, struct strmap filters, struct arena *a)
+{
+    VEC(void *) out = {0};
+    struct tree_iter it;
+    struct health_check *check;
+    store_iter(&it, v, index, prefix);
+    while ((check = tree_next(&it, NULL)) != NULL) {
+        if (filters.n > 0) {
+            const struct node *node = catalog_node(v, check->node);
+            ASSERT(node != NULL); /* checks go with their node */
+            if (!strmap_has_all(node->meta, filters)) {
+                continue;
+            }
+        }
+        avec_push(a, &out, check);
+    }
+    return (struct ptrlist){out.v, out.n};
+}
+
+uint64_t catalog_node_checks(const struct store_view *v, struct watch_set *ws, struct arena *a,
+                             struct str node, struct ptrlist *ret_checks)
+{
+    struct buf key = {0};
+    catalog_watch_of_node(ws, TABLE_CHECKS, node);
+    *ret_checks = list_checks(v, INDEX_CHECKS_ID, catalog_key1(&key, node), (struct strmap){0}, a);
+    buf_deinit(&key);
+    return store_index(v, STR("checks"));
+}
+
+uint64_t catalog_service_checks(const struct store_view *v, struct watch_set *ws, struct arena *a,
+                                struct str service, struct strmap filters,
+                                struct ptrlist *ret_checks)
+{
+    struct buf key = {0};
+    catalog_watch_service(ws, service);
+    *ret_checks = list_checks(v, INDEX_CHECKS_SERVICE, catalog_key1(&key, service), filters, a);
+    buf_deinit(&key);
+    return filters.n > 0 ? catalog_answer_index(v, service, true, true)
+                         : store_index(v, STR("checks"));
+}
+
+uint64_t catalog_checks_in_state(const struct store_view *v, struct watch_set *ws, struct arena *a,
+                                 struct str state, struct strmap filters,
+                                 struct ptrlist *ret_checks)
+{
+    struct buf key = {0};
+    store_index_watch(ws, STR("checks"));
+    if (filters.n > 0) {
+        store_index_watch(ws, STR("nodes"));
+    }
+    if (str_eq(state, HEALTH_ANY)) {
+        *ret_checks = list_checks(v, INDEX_CHECKS_ID, STR_NULL, filters, a);
+    } else {
+        *ret_checks = list_checks(v, INDEX_CHECKS_STATUS, catalog_key1(&key, state), filters, a);
+    }
+    buf_deinit(&key);
+    return store_index(v, STR("checks"));
+}
+
+/* --- instances with their health -------------------------------------------------------------- */
+
+struct health_list {
+    VEC(struct check_service_node) nodes;
+    VEC(void *) checks; /* of the instance at hand */
+    struct buf key;
+};
+
+/* One instance: its node, the node's checks, then its own. Three look-ups, nothing copied. */
+static void health_list_add(struct health_list *list, const struct store_view *v, struct arena *a,
+                            struct service_row *row)
+{
+    struct check_service_node csn = {
+        .node = store_get(v, INDEX_NODES_ID, catalog_key1(&list->key, row->node)),
+        .service = &row->service,
+    };
+    ASSERT(csn.node != NULL); /* services go with their node */
+    VEC(void *) checks = {0};
+    const struct str subjects[] = {STR_NULL, row->service.id};
+    for (size_t i = 0; i < 2; i++) {
+        if (i == 1 && row->service.id.n == 0) {
+            break; /* a service without an id has no checks but its node's */
+        }
+        struct tree_iter it;
+        struct health_check *check;
+        store_iter(&it, v, INDEX_CHECKS_NODE_SERVICE,
+                   catalog_key2(&list->key, row->node, subjects[i]));
+        while ((check = tree_next(&it, NULL)) != NULL) {
+            avec_push(a, &checks, check);
+        }
+    }
+    csn.checks = (struct ptrlist){checks.v, checks.n};
+    avec_push(a, &list->nodes, csn);
+}
+
+static struct objlist health_list_take(struct health_list *list)
+{
+    buf_deinit(&list->key);
+    return (struct objlist){list->nodes.v, list->nodes.n};
+}
+
+uint64_t catalog_health_nodes(const struct store_view *v, struct watch_set *ws, struct arena *a,
+                              struct str service, const struct strlist *tags,
+                              struct objlist *ret_nodes)
+{
+    struct health_list list = {0};
+    struct tree_iter it;
+    struct service_row *row;
+    struct buf key = {0};
+    bool exists = false;
+    /* One point to watch: this entry moves with everything the answer shows. */
+    catalog_watch_service(ws, service);
+    store_iter(&it, v, INDEX_SERVICES_SERVICE, catalog_key1(&key, service));
+    while ((row = tree_next(&it, NULL)) != NULL) {
+        exists = true;
+        if (tags == NULL || catalog_has_tags(&row->service, tags)) {
+            health_list_add(&list, v, a, row);
+        }
+    }
+    buf_deinit(&key);
+    *ret_nodes = health_list_take(&list);
+    return catalog_answer_index(v, service, exists, true);
+}
+
+uint64_t catalog_health_connect_nodes(const struct store_view *v, struct watch_set *ws,
+                                      struct arena *a, struct str service,
+                                      struct objlist *ret_nodes)
+{
+    struct health_list list = {0};
+    struct tree_iter it;
+    struct service_row *row;
+    struct buf key = {0};
+    struct str last = STR_NULL;
+    uint64_t index = 0;
+    /* The service may have native instances, and proxies under names not met yet. */
+    catalog_watch_service(ws, service);
+    catalog_watch_kind(ws, SERVICE_KIND_CONNECT_PROXY);
+    store_iter(&it, v, INDEX_SERVICES_CONNECT, catalog_key1(&key, service));
+    while ((row = tree_next(&it, NULL)) != NULL) {
+        if (last.p == NULL || !str_eq(last, row->service.service)) {
+            last = row->service.service;
+            catalog_watch_service(ws, last);
+            index = MAX(index, catalog_answer_index(v, last, true, true));
+        }
+        health_list_add(&list, v, a, row);
+    }
+    buf_deinit(&key);
+    *ret_nodes = health_list_take(&list);
+    return ret_nodes->n > 0 ? index : catalog_answer_index(v, service, false, true);
+}
+
+uint64_t catalog_service_dump(const struct store_view *v, struct watch_set *ws, struct arena *a,
+                              const struct str *kind, struct objlist *ret_nodes)
+{
+    struct health_list list = {0};
+    struct tree_iter it;
+    struct service_row *row;
+    struct buf key = {0};
+    uint64_t index;
+    if (kind != NULL) {
+        index = catalog_kind_index(v, *kind);
+        catalog_watch_kind(ws, *kind);
+        store_iter(&it, v, INDEX_SERVICES_KIND, catalog_key1(&key, *kind));
+    } else {
+        index = catalog_index_max(v, true);
+        store_index_watch(ws, STR("nodes"));
+        store_index_watch(ws, STR("services"));
+        store_index_watch(ws, STR("checks"));
+        store_iter(&it, v, INDEX_SERVICES_ID, STR_NULL);
+    }
+    while ((row = tree_next(&it, NULL)) != NULL) {
+        health_list_add(&list, v, a, row);
+    }
+    buf_deinit(&key);
+    *ret_nodes = health_list_take(&list);
+    return index;
+}
+
+/* --- nodes with all that is on them ----------------------------------------------------------- */
+
+static struct catalog_node_info node_info(const struct store_view *v, struct arena *a,
+                                          const struct node *node, struct str key)
+{
+    VEC(void *) services = {0};
+    struct tree_iter it;
+    struct service_row *row;
+    store_iter(&it, v, INDEX_SERVICES_ID, key);
+    while ((row = tree_next(&it, NULL)) != NULL) {
+        avec_push(a, &services, (void *)&row->service);
+    }
+    return (struct catalog_node_info){
+        .node = node,
+        .services = {services.v, services.n},
+        .checks = list_checks(v, INDEX_CHECKS_ID, key, (struct strmap){0}, a),
+    };
+}
+
+uint64_t catalog_node_dump(const struct store_view *v, struct watch_set *ws, struct arena *a,
+                           struct str node, struct catalog_node_info **ret_nodes, size_t *ret_count)
+{
+    VEC(struct catalog_node_info) out = {0};
+    struct buf key = {0};
+    if (node.n > 0) {
+        const struct node *row = catalog_node(v, node);
+        catalog_watch_node(ws, node);
+        catalog_watch_of_node(ws, TABLE_SERVICES, node);
+        catalog_watch_of_node(ws, TABLE_CHECKS, node);
+        if (row != NULL) {
+            struct catalog_node_info info = node_info(v, a, row, catalog_key1(&key, node));
+            avec_push(a, &out, info);
+        }
+    } else {
+        struct tree_iter it;
+        const struct node *row;
+        watch_prefix(ws, TABLE_NODES, STR_NULL);
+        watch_prefix(ws, TABLE_SERVICES, STR_NULL);
+        watch_prefix(ws, TABLE_CHECKS, STR_NULL);
+        store_iter(&it, v, INDEX_NODES_ID, STR_NULL);
+        while ((row = tree_next(&it, NULL)) != NULL) {
+            struct catalog_node_info info = node_info(v, a, row, catalog_key1(&key, row->node));
+            avec_push(a, &out, info);
+        }
+    }
+    buf_deinit(&key);
+    *ret_nodes = out.v;
+    *ret_count = out.n;
+    return catalog_index_max(v, true);
+}
