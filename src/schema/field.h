@@ -31,6 +31,7 @@ struct buf;
 struct cur;
 struct err;
 struct schema;
+struct schema_plan;
 
 struct strlist {
     const struct str *v;
@@ -58,6 +59,21 @@ struct strlistmap { /* map[string][]string, sorted by key */
 
 struct f64list { /* []float64 */
     const double *v;
+    size_t n;
+};
+
+struct intlist { /* []int */
+    const int64_t *v;
+    size_t n;
+};
+
+struct intmap_pair {
+    struct str key;
+    int64_t value;
+};
+
+struct intmap { /* map[string]int, sorted by key */
+    const struct intmap_pair *v;
     size_t n;
 };
 
@@ -95,6 +111,10 @@ enum field_kind {
     FIELD_DURATION,   /* int64_t nanoseconds; JSON in: number (ns) or "10s" */
     FIELD_TIME,       /* int64_t ns since 1970, TIME_ZERO for none; JSON: RFC 3339; msgpack: Go's
                          time.Time binary form */
+    FIELD_INT_PTR,    /* const int64_t *; NULL is Go's nil *int */
+    FIELD_BOOL_PTR,   /* const bool *; NULL is Go's nil *bool */
+    FIELD_INTLIST,    /* struct intlist */
+    FIELD_INTMAP,     /* struct intmap */
     FIELD_STRLIST,    /* struct strlist */
     FIELD_STRMAP,     /* struct strmap */
     FIELD_STRLISTMAP, /* struct strlistmap */
@@ -110,7 +130,7 @@ enum field_kind {
 };
 
 enum field_flag {
-    F_OMITEMPTY = 1u << 0,   /* JSON: left out when zero, nil, empty */
+    F_OMITEMPTY = 1u << 0,   /* JSON: left out when zero, nil, empty; structs, too */
     F_NO_JSON = 1u << 1,     /* json:"-" */
     F_NO_MSGPACK = 1u << 2,  /* codec:"-" */
     F_NO_FILTER = 1u << 3,   /* bexpr:"-" */
@@ -122,6 +142,9 @@ enum field_flag {
     F_INDEX = 1u << 9,       /* a Raft index: schema_equal leaves it out */
     F_NO_EQUAL = 1u << 10,   /* schema_equal leaves it out */
     F_DUR_OMIT_ZERO = 1u << 11, /* duration text "" instead of "0s" for zero */
+    F_MSGPACK_OMITEMPTY = 1u << 12, /* codec:",omitempty" */
+    F_NULLABLE = 1u << 13,   /* a pointer in Go (*string, *time.Time): zero stands for nil, which is
+                                null in JSON and msgpack and empty for F_OMITEMPTY */
 };
 
 struct field {
@@ -137,6 +160,7 @@ struct schema {
     const char *name; /* Go's type name, for error texts */
     size_t size;
     const struct field *fields;
+    struct schema_plan **plan; /* what was worked out from the table at first use; see plan.h */
 };
 
 #define FIELD_CHECK_(T, m, C) \
@@ -154,6 +178,10 @@ struct schema {
 #define F_BYTES(T, m, N, FL) FIELD_(T, m, struct str, FIELD_BYTES, N, NULL, FL, NULL)
 #define F_DURATION(T, m, N, FL) FIELD_(T, m, int64_t, FIELD_DURATION, N, NULL, FL, NULL)
 #define F_TIME(T, m, N, FL) FIELD_(T, m, int64_t, FIELD_TIME, N, NULL, FL, NULL)
+#define F_INT_PTR(T, m, N, FL) FIELD_(T, m, const int64_t *, FIELD_INT_PTR, N, NULL, FL, NULL)
+#define F_BOOL_PTR(T, m, N, FL) FIELD_(T, m, const bool *, FIELD_BOOL_PTR, N, NULL, FL, NULL)
+#define F_INTLIST(T, m, N, FL) FIELD_(T, m, struct intlist, FIELD_INTLIST, N, NULL, FL, NULL)
+#define F_INTMAP(T, m, N, FL) FIELD_(T, m, struct intmap, FIELD_INTMAP, N, NULL, FL, NULL)
 #define F_STRLIST(T, m, N, FL) FIELD_(T, m, struct strlist, FIELD_STRLIST, N, NULL, FL, NULL)
 #define F_STRMAP(T, m, N, FL) FIELD_(T, m, struct strmap, FIELD_STRMAP, N, NULL, FL, NULL)
 #define F_STRLISTMAP(T, m, N, FL) \
@@ -171,9 +199,19 @@ struct schema {
 #define FJ_STR(T, m, N, J, FL) FIELD_(T, m, struct str, FIELD_STR, N, J, FL, NULL)
 #define FJ_INT(T, m, N, J, FL) FIELD_(T, m, int64_t, FIELD_INT, N, J, FL, NULL)
 #define FJ_BOOL(T, m, N, J, FL) FIELD_(T, m, bool, FIELD_BOOL, N, J, FL, NULL)
+/* Any kind with another JSON name: K and C as in the list of kinds. */
+#define FJ(T, m, C, K, N, J, FL, SUB) FIELD_(T, m, C, K, N, J, FL, SUB)
 #define FJ_OBJ(T, m, C, N, J, FL, SUB) FIELD_(T, m, C, FIELD_OBJ, N, J, FL, SUB)
 #define FIELDS_END {.name = NULL}
-#define SCHEMA(N, T, F) {.name = (N), .size = sizeof(T), .fields = (F)}
+/* At file scope only: the plan's slot is a static object of its own. */
+#define SCHEMA(N, T, F)                                                    \
+    {                                                                      \
+        .name = (N), .size = sizeof(T), .fields = (F),                     \
+        .plan = &(struct schema_plan *)                                    \
+        {                                                                  \
+            NULL                                                           \
+        }                                                                  \
+    }
 
 /* --- lists and maps ------------------------------------------------------------------------ */
 
@@ -195,9 +233,15 @@ struct strmap strmap_build(struct strpair *pairs, size_t count);
 
 /* --- whole objects ------------------------------------------------------------------------- */
 
-/* A deep copy as one heap block of at least `size` bytes (0: schema->size; more leaves room behind
- * the struct for the caller's own header or trailer). *ret_size, when asked for, is the block's. */
+/* Go's zero value: zero bytes, except that times are TIME_ZERO. */
+void schema_zero(const struct schema *schema, void *object);
+
+/* A deep copy as one heap block; *ret_size, when asked for, is the block's. Strings in it are
+ * NUL-terminated. The struct itself comes first, aligned to 16; with _sized it has at least `size`
+ * bytes, zero behind the struct: room for the caller's own trailer. */
 void *schema_clone(const struct schema *schema, const void *object, size_t *ret_size);
+void *schema_clone_sized(const struct schema *schema, const void *object, size_t size,
+                         size_t *ret_size);
 /* A deep copy into an arena. */
 void *schema_copy(struct arena *a, const struct schema *schema, const void *object);
 /* Equality of all fields except F_INDEX and F_NO_EQUAL; nil and empty lists and maps are equal. */
@@ -212,6 +256,8 @@ enum decode_flag {
     DECODE_SNAKE = 1u << 0,  /* underscores in input keys are ignored */
     DECODE_STRICT = 1u << 1, /* unknown keys are errors that name them */
     DECODE_WEAK = 1u << 2,   /* F_WEAK everywhere */
+    DECODE_FLOATS = 1u << 3, /* integers in free-form members (FIELD_VALUE) become floats, as Go's
+                                encoding/json makes them */
 };
 
 #define DECODE_DEPTH_MAX 64u

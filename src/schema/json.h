@@ -10,6 +10,7 @@
  * Own code instead of jansson on both sides: unsigned 64-bit numbers (jansson has none), Go's
  * escapes and error positions, and no malloc per node. */
 #pragma once
+#include "base/buf.h"
 #include "schema/field.h"
 
 #define JSON_DEPTH_MAX 512u
@@ -18,6 +19,7 @@ struct json_writer {
     struct buf *to;
     int indent; /* < 0: compact; else the current depth of a pretty rendering */
     bool comma; /* an element went before in the current list or object */
+    bool after_key; /* the next value belongs to a key: no separator before it */
 };
 
 static inline struct json_writer json_writer_make(struct buf *to, bool pretty)

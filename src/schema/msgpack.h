@@ -1,6 +1,6 @@
 /* msgpack.h - msgpack as hashicorp/go-msgpack writes it, from the field tables.
  *
- * Structs are maps of Go field names (all of them, zero values too), in table order. Strings and byte slices use the
+ * Structs are maps of Go field names (all of them, zero values too), sorted by name. Strings and byte slices use the
  * raw family (fixraw, raw 16, raw 32) of the old specification: no str 8, no bin. Integers take the
  * shortest form; signed non-negative ones are written as go-msgpack does. Readers accept the whole
  * of the new specification as well. Nil lists and maps are nil.
@@ -21,6 +21,7 @@ void msgpack_f64(struct buf *to, double f);
 void msgpack_raw(struct buf *to, struct str s);
 void msgpack_array(struct buf *to, size_t count);
 void msgpack_map(struct buf *to, size_t count);
+void msgpack_time(struct buf *to, int64_t wall_ns); /* Go's time.Time as a raw; TIME_ZERO too */
 void msgpack_value(struct buf *to, const struct value *v);
 void msgpack_object(struct buf *to, const struct schema *schema, const void *object);
 
@@ -41,5 +42,6 @@ int64_t msgpack_read_i64(struct cur *c);
 uint64_t msgpack_read_u64(struct cur *c);
 bool msgpack_read_bool(struct cur *c);
 struct str msgpack_read_raw(struct cur *c); /* nil reads as empty */
+int64_t msgpack_read_time(struct cur *c);   /* nil reads as TIME_ZERO */
 size_t msgpack_read_array(struct cur *c);   /* nil reads as 0 */
 size_t msgpack_read_map(struct cur *c);
