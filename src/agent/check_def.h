@@ -13,7 +13,7 @@ struct err;
 struct health_check;
 
 struct check_def {
-    struct str id; /* "ID" of a check on its own, "CheckID" inside a service; both are read */
+    struct str id; /* "ID" of a check on its own, "CheckID" inside a service */
     struct str name;
     struct str notes;
     struct str service_id; /* of a check on its own: the service it belongs to */
@@ -46,9 +46,12 @@ struct check_def {
     struct str proxy_grpc;
 };
 
-extern const struct schema check_def_schema; /* as JSON of the API and as kept in the data dir */
+/* A check on its own (Consul's CheckDefinition: "ID", "ServiceID", "Token") and one within a service
+ * (CheckType: "CheckID"); the latter is also how checks are kept in the data directory. */
+extern const struct schema check_def_schema, check_type_schema;
 
-/* From a JSON or HCL map; keys in either style, and the old names. err is what the API answers. */
+/* A check on its own, from a JSON or HCL map; keys in either style, and the old names. err is what the
+ * API answers. */
 NODISCARD int check_def_decode(const struct value *value, struct check_def *ret_def,
                                struct arena *a, struct err *err);
 /* The combination of fields makes one kind of check (Consul's CheckType.Validate). */

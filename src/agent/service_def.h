@@ -2,10 +2,10 @@
  * /v1/agent/service/register.
  *
  *     struct service_def def;
- *     if (service_def_decode(value, &def, arena, &err) == 0) {
+ *     if (service_def_decode(value, &def, arena, &err) == 0 &&
+ *         service_def_validate(&def, &err) == 0) {
  *         struct node_service ns;
- *         service_def_to_node_service(&def, &ns);
- *         rc = node_service_validate(&ns, &err);
+ *         service_def_to_node_service(&def, arena, &ns);
  *
  * Strings and lists are borrowed from the arena of the value that was decoded. */
 #pragma once
@@ -47,6 +47,8 @@ NODISCARD int service_def_decode(const struct value *value, struct service_def *
  * `a` gets what has to be changed on the way. */
 void service_def_to_node_service(const struct service_def *def, struct arena *a,
                                  struct node_service *ret_service);
+/* The definition as a whole: its node_service, and the rules about sidecars. */
+NODISCARD int service_def_validate(const struct service_def *def, struct err *err);
 /* Consul's NodeService.Validate: every fault, as one multi-line sentence. */
 NODISCARD int node_service_validate(const struct node_service *service, struct err *err);
 /* The checks of a definition, check before checks, each validated; made in `a`. */
