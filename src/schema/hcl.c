@@ -21,6 +21,7 @@
 
 /* --- scanner -------------------------------------------------------------------------------- */
 
+/* clang-format off */
 #define TOKENS(X)               \
     X(TOKEN_ILLEGAL, "ILLEGAL") \
     X(TOKEN_EOF, "EOF")         \
@@ -40,6 +41,7 @@
     X(TOKEN_ASSIGN, "ASSIGN")   \
     X(TOKEN_ADD, "ADD")         \
     X(TOKEN_SUB, "SUB")
+/* clang-format on */
 
 enum token_kind {
 #define X(name, text) name,
@@ -258,9 +260,9 @@ static enum token_kind scan_number(struct scanner *s, uint32_t r)
         }
         return TOKEN_NUMBER;
     }
-    while (rune_is_decimal(scanner_peek(s))) {
+    for (unsigned digits = 0; rune_is_decimal(scanner_peek(s)); digits++) {
         r = scanner_next(s);
-        bad_octal |= octal && r >= '8';
+        bad_octal |= octal && r >= '8' && digits > 0; /* 09 is left to the conversion */
     }
     enum token_kind kind = TOKEN_NUMBER;
     if (scanner_peek(s) == '.') {
@@ -277,7 +279,11 @@ static enum token_kind scan_number(struct scanner *s, uint32_t r)
         kind = TOKEN_FLOAT;
     }
     if (kind == TOKEN_NUMBER && bad_octal) {
+        bool is_end = scanner_next(s) == RUNE_EOF; /* reported behind the number */
         scanner_fail(s, "illegal octal number");
+        if (!is_end) {
+            scanner_unread(s);
+        }
     }
     return kind;
 }
@@ -471,7 +477,7 @@ struct item;
 
 struct node {
     enum node_kind kind;
-    struct token token; /* of a literal */
+    struct token token; /* a literal's, or the opening bracket */
     VEC(struct node *) list;
     VEC(struct item *) items;
 };
@@ -488,6 +494,7 @@ struct parser {
     bool again; /* the next scan gives the same token once more */
     bool eof;   /* the text ended where an item or its value could have begun */
     unsigned depth;
+    bool too_deep;
     struct err *err;
 };
 
@@ -642,7 +649,7 @@ static int number_parse(struct str text, int64_t *ret_value)
     errno = 0;
     long long value = strtoll(z, &end, 0); /* as Go's base 0: 0x is hex, a leading 0 octal */
     if (errno != 0 || *end != '\0') {
-        return -ERR_RANGE;
+        return errno == ERANGE ? -ERR_RANGE : -ERR_INVALID;
     }
     *ret_value = value;
     return 0;
@@ -651,16 +658,17 @@ static int number_parse(struct str text, int64_t *ret_value)
 static int literal_value(struct arena *a, struct str name, const struct token *t,
                          struct value *ret_value, struct err *err)
 {
+    int rc;
     switch (t->kind) {
     case TOKEN_BOOL:
         *ret_value = (struct value){.kind = VALUE_BOOL, .b = t->text.p[0] == 't'};
         return 0;
     case TOKEN_NUMBER:
         *ret_value = (struct value){.kind = VALUE_INT};
-        if (number_parse(t->text, &ret_value->i) < 0) {
-            return err_set(err, ERR_INVALID,
-                           "strconv.ParseInt: parsing \"%.*s\": value out of range",
-                           (int)MIN(t->text.n, 100u), t->text.p);
+        if ((rc = number_parse(t->text, &ret_value->i)) < 0) {
+            return err_set(err, ERR_INVALID, "strconv.ParseInt: parsing \"%.*s\": %s",
+                           (int)MIN(t->text.n, 100u), t->text.p,
+                           rc == -ERR_RANGE ? "value out of range" : "invalid syntax");
         }
         return 0;
     case TOKEN_FLOAT:
@@ -694,6 +702,7 @@ static int parse_list(struct parser *p, struct node **ret_node);
 static int parser_enter(struct parser *p)
 {
     if (p->depth >= HCL_DEPTH_MAX) {
+        p->too_deep = true;
         return parser_fail(p, "nested deeper than %u levels", HCL_DEPTH_MAX);
     }
     p->depth++;
@@ -740,6 +749,7 @@ static int parse_list(struct parser *p, struct node **ret_node)
     }
     struct node *node = ARENA_NEW(p->tmp, struct node);
     node->kind = NODE_LIST;
+    node->token = p->token;
     bool need_comma = false;
     for (;;) {
         struct node *element = NULL;
@@ -764,6 +774,9 @@ static int parse_list(struct parser *p, struct node **ret_node)
         case TOKEN_LBRACE:
         case TOKEN_LBRACK:
             rc = kind == TOKEN_LBRACE ? parse_object(p, &element) : parse_list(p, &element);
+            if (rc < 0 && p->too_deep) {
+                return rc; /* said once, not once for each level */
+            }
             if (rc < 0) {
                 (void)err_wrap(p->err, "error while trying to parse %s within list",
                                kind == TOKEN_LBRACE ? "object" : "list");
@@ -881,6 +894,7 @@ static int parse_object(struct parser *p, struct node **ret_node)
     }
     struct node *node = ARENA_NEW(p->tmp, struct node);
     node->kind = NODE_OBJECT;
+    node->token = p->token;
     rc = parse_items(p, true, node);
     if (rc < 0) {
         return rc;
@@ -938,7 +952,8 @@ static int decode_again(struct decoder *d, struct str name, const struct node *n
     }
     if (old->kind == VALUE_LIST) {
         if (more.kind != VALUE_LIST) {
-            return err_set(d->err, ERR_INVALID, "unknown slice type: %s", node_type_text(node));
+            return err_set(d->err, ERR_INVALID, "At %u:%u: unknown slice type: %s",
+                           node->token.pos.line, node->token.pos.column, node_type_text(node));
         }
         for (size_t i = 0; i < more.list.n; i++) {
             list_append(d->a, old, more.list.v[i]);
@@ -960,8 +975,9 @@ static int decode_again(struct decoder *d, struct str name, const struct node *n
         old->f = (double)more.i;
         return 0;
     }
-    return err_set(d->err, ERR_INVALID, "%.*s: unknown type%s %s", STRF(name),
-                   old->kind == VALUE_STR ? " for string" : "", node_type_text(node));
+    return err_set(d->err, ERR_INVALID, "At %u:%u: %.*s: unknown type%s %s", node->token.pos.line,
+                   node->token.pos.column, STRF(name), old->kind == VALUE_STR ? " for string" : "",
+                   node_type_text(node));
 }
 
 static int decode_node(struct decoder *d, struct str name, const struct node *node, bool in_list,
@@ -1003,14 +1019,14 @@ static int decode_labelled(struct decoder *d, struct str name, struct str key,
     if (old->kind != VALUE_LIST) {
         return err_set(d->err, ERR_INVALID, "%.*s: unknown type *ast.ObjectList", STRF(name));
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0, index = 0; i < count; i++) {
         struct item inner = *items[i];
         if (!str_eq(inner.keys.v[0], key)) {
             continue;
         }
         if (inner.keys.n == 1) {
-            return err_set(d->err, ERR_INVALID, "%.*s[%zu]: map must have string keys", STRF(name),
-                           old->list.n);
+            return err_set(d->err, ERR_INVALID, "At -: %.*s[%zu]: map must have string keys",
+                           STRF(name), index);
         }
         inner.keys.v++;
         inner.keys.n--;
@@ -1021,6 +1037,7 @@ static int decode_labelled(struct decoder *d, struct str name, struct str key,
             return rc;
         }
         list_append(d->a, old, map);
+        index++;
     }
     return 0;
 }

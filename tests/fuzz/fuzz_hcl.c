@@ -1,0 +1,19 @@
+/* Any text through the HCL reader. */
+#include "base/err.h"
+#include "schema/hcl.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct arena a = {0};
+    struct err err = {0};
+    struct value *v = NULL;
+    if (hcl_parse(&a, str_make(data, size), &v, &err) == 0) {
+        ASSERT(v->kind == VALUE_MAP || v->kind == VALUE_LIST || v->kind <= VALUE_STR);
+    } else {
+        ASSERT(err.code != 0);
+    }
+    arena_deinit(&a);
+    return 0;
+}
