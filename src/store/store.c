@@ -342,7 +342,7 @@ void store_txn_abort(struct store_txn *tx)
     txn_end(tx);
 }
 
-static void note_change(struct store_txn *tx, enum store_table table, struct str key)
+static void note_change(struct store_txn *tx, unsigned table, struct str key)
 {
     tx->changed = true;
     if (tx->cleared) {
@@ -358,6 +358,13 @@ static void note_change(struct store_txn *tx, enum store_table table, struct str
     struct change_at c = {.table = (uint16_t)table, .key_at = tx->keys.n, .key_size = key.n};
     buf_str(&tx->keys, key);
     vec_push(&tx->changes, c);
+}
+
+static void note_index_change(struct store_txn *tx, const struct index_def *index, struct str key)
+{
+    if (index->watched) {
+        note_change(tx, STORE_WATCH_INDEX(index->index), key);
+    }
 }
 
 static void row_retire(struct store_txn *tx, const struct table_def *def, void *row)
@@ -410,9 +417,11 @@ void store_insert(struct store_txn *tx, enum store_table table, void *take_row)
         struct str old_key = buf_view(&tx->old_key);
         if (was_in && !(is_in && str_eq(key, old_key))) {
             (void)tree_delete(&tx->trees, &trees[index->index], old_key);
+            note_index_change(tx, index, old_key);
         }
         if (is_in) {
             (void)tree_insert(&tx->trees, &trees[index->index], key, take_row);
+            note_index_change(tx, index, key);
         }
     }
     if (old != NULL) {
@@ -431,8 +440,10 @@ bool store_delete(struct store_txn *tx, enum store_table table, struct str prima
         return false;
     }
     for (size_t i = 1; i < def->count; i++) {
-        if (secondary_key(&def->indexes[i], old, primary_key, &tx->old_key)) {
-            (void)tree_delete(&tx->trees, &trees[def->indexes[i].index], buf_view(&tx->old_key));
+        const struct index_def *index = &def->indexes[i];
+        if (secondary_key(index, old, primary_key, &tx->old_key)) {
+            (void)tree_delete(&tx->trees, &trees[index->index], buf_view(&tx->old_key));
+            note_index_change(tx, index, buf_view(&tx->old_key));
         }
     }
     row_retire(tx, def, old);

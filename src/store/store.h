@@ -110,6 +110,12 @@ enum store_index {
 
 #define STORE_INDEX_MAX 64u
 
+/* For watch_prefix(): the rows behind keys of a secondary index, where looking at the whole table would
+ * wake too many. Only indexes that tables.c marks as watched tell their changes: now
+ * INDEX_SESSIONS_NODE. */
+#define STORE_WATCH_INDEX(index) ((unsigned)TABLE_COUNT + (unsigned)(index))
+#define STORE_WATCH_TABLES_MAX ((unsigned)TABLE_COUNT + STORE_INDEX_MAX)
+
 struct store_view {
     struct tree trees[STORE_INDEX_MAX]; /* by enum store_index */
     uint64_t last_index;                /* Raft index of the commit that made this view */

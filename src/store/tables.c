@@ -237,7 +237,7 @@ const struct table_def table_defs[TABLE_COUNT] = {
     [TABLE_TOMBSTONES] = {false, 1, {{INDEX_TOMBSTONES_ID, key_tombstone}}},
     [TABLE_SESSIONS] = {false, 2, {
         {INDEX_SESSIONS_ID, key_session},
-        {INDEX_SESSIONS_NODE, key_session_node}}},
+        {INDEX_SESSIONS_NODE, key_session_node, true}}},
     [TABLE_SESSION_CHECKS] = {false, 2, {
         {INDEX_SESSION_CHECKS_ID, key_session_check},
         {INDEX_SESSION_CHECKS_SESSION, key_session_check_session}}},

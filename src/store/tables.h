@@ -12,6 +12,7 @@ typedef bool (*store_key_fn)(const void *row, struct buf *to);
 struct index_def {
     enum store_index index;
     store_key_fn key;
+    bool watched; /* changes are told under STORE_WATCH_INDEX() too; secondary ones only */
 };
 
 #define TABLE_INDEXES_MAX 5u

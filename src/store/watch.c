@@ -37,7 +37,7 @@ struct watch_registry {
     struct list watches; /* in the order of registration */
     struct {
         VEC(struct prefix_size) v;
-    } sizes[TABLE_COUNT];
+    } sizes[STORE_WATCH_TABLES_MAX];
 };
 
 #define SLOTS_MIN 64u
@@ -68,7 +68,7 @@ static void set_widen(struct watch_set *ws)
 
 static void set_add(struct watch_set *ws, unsigned table, bool prefix, struct str key)
 {
-    ASSERT(table < TABLE_COUNT);
+    ASSERT(table < STORE_WATCH_TABLES_MAX);
     if (ws->points.n > 0 && point_eq(&ws->points.v[ws->points.n - 1], table, prefix, key)) {
         return;
     }
@@ -134,7 +134,7 @@ struct watch_registry *watch_registry_free(struct watch_registry *r)
         return NULL;
     }
     ASSERT(r->watches_count == 0 && r->points_count == 0);
-    for (size_t i = 0; i < TABLE_COUNT; i++) {
+    for (size_t i = 0; i < STORE_WATCH_TABLES_MAX; i++) {
         vec_deinit(&r->sizes[i].v);
     }
     mem_free(r->slots);

@@ -18,7 +18,7 @@
 #include "base/vec.h"
 
 struct watch_point {
-    uint16_t table; /* enum store_table */
+    uint16_t table; /* enum store_table, or STORE_WATCH_INDEX() */
     bool prefix;
     struct str key;
 };
