@@ -32,8 +32,9 @@ struct lock_delay *lock_delay_free(struct lock_delay *d)
         return NULL;
     }
     size_t pos = 0;
+    struct str key;
     void *value;
-    while (map_next(&d->keys, &pos, NULL, &value)) {
+    while (map_next(&d->keys, &pos, &key, &value)) {
         mem_free(value);
     }
     map_deinit(&d->keys);
