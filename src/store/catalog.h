@@ -26,7 +26,7 @@
  *
  * Names are compared without regard to (ASCII) case, as everywhere in the catalog. */
 #pragma once
-#include "schema/catalog.h"
+#include "schema/dump.h"
 #include "schema/txn.h"
 #include "store/store.h"
 
@@ -102,6 +102,9 @@ struct service_row *catalog_service_row(const struct store_view *v, struct str n
 struct health_check *catalog_check(const struct store_view *v, struct str node,
                                    struct str check_id);
 
+/* The 16 bytes of a UUID in text; the sentence is the reference's. */
+NODISCARD int catalog_parse_uuid(struct str text, uint8_t ret_id[16], struct err *err);
+
 /* --- reading: lists -------------------------------------------------------------------------- */
 
 /* filters: node meta pairs that must all be there; n == 0 takes every node. */
@@ -152,13 +155,6 @@ uint64_t catalog_health_connect_nodes(const struct store_view *v, struct watch_s
 uint64_t catalog_service_dump(const struct store_view *v, struct watch_set *ws, struct arena *a,
                               const struct str *kind, struct objlist *ret_nodes);
 
-/* A node with all that is on it. */
-struct catalog_node_info {
-    const struct node *node;
-    struct ptrlist services; /* struct node_service */
-    struct ptrlist checks;   /* struct health_check */
-};
-/* One node, or (node "") all of them. Array of *ret_count in `a`. */
+/* One node, or (node "") all of them, with all that is on them. struct node_info. */
 uint64_t catalog_node_dump(const struct store_view *v, struct watch_set *ws, struct arena *a,
-                           struct str node, struct catalog_node_info **ret_nodes,
-                           size_t *ret_count);
+                           struct str node, struct objlist *ret_nodes);

@@ -186,8 +186,8 @@ uint64_t catalog_service_dump(const struct store_view *v, struct watch_set *ws, 
 
 /* --- nodes with all that is on them ----------------------------------------------------------- */
 
-static struct catalog_node_info node_info(const struct store_view *v, struct arena *a,
-                                          const struct node *node, struct str key)
+static struct node_info node_info(const struct store_view *v, struct arena *a,
+                                  const struct node *node, struct str key)
 {
     VEC(void *) services = {0};
     struct tree_iter it;
@@ -196,7 +196,7 @@ static struct catalog_node_info node_info(const struct store_view *v, struct are
     while ((row = tree_next(&it, NULL)) != NULL) {
         avec_push(a, &services, (void *)&row->service);
     }
-    return (struct catalog_node_info){
+    return (struct node_info){
         .node = node,
         .services = {services.v, services.n},
         .checks = list_checks(v, INDEX_CHECKS_ID, key, (struct strmap){0}, a),
@@ -204,9 +204,9 @@ static struct catalog_node_info node_info(const struct store_view *v, struct are
 }
 
 uint64_t catalog_node_dump(const struct store_view *v, struct watch_set *ws, struct arena *a,
-                           struct str node, struct catalog_node_info **ret_nodes, size_t *ret_count)
+                           struct str node, struct objlist *ret_nodes)
 {
-    VEC(struct catalog_node_info) out = {0};
+    VEC(struct node_info) out = {0};
     struct buf key = {0};
     if (node.n > 0) {
         const struct node *row = catalog_node(v, node);
@@ -214,7 +214,7 @@ uint64_t catalog_node_dump(const struct store_view *v, struct watch_set *ws, str
         catalog_watch_of_node(ws, TABLE_SERVICES, node);
         catalog_watch_of_node(ws, TABLE_CHECKS, node);
         if (row != NULL) {
-            struct catalog_node_info info = node_info(v, a, row, catalog_key1(&key, node));
+            struct node_info info = node_info(v, a, row, catalog_key1(&key, node));
             avec_push(a, &out, info);
         }
     } else {
@@ -225,12 +225,11 @@ uint64_t catalog_node_dump(const struct store_view *v, struct watch_set *ws, str
         watch_prefix(ws, TABLE_CHECKS, STR_NULL);
         store_iter(&it, v, INDEX_NODES_ID, STR_NULL);
         while ((row = tree_next(&it, NULL)) != NULL) {
-            struct catalog_node_info info = node_info(v, a, row, catalog_key1(&key, row->node));
+            struct node_info info = node_info(v, a, row, catalog_key1(&key, row->node));
             avec_push(a, &out, info);
         }
     }
     buf_deinit(&key);
-    *ret_nodes = out.v;
-    *ret_count = out.n;
+    *ret_nodes = (struct objlist){out.v, out.n};
     return catalog_index_max(v, true);
 }

@@ -34,6 +34,3 @@ bool catalog_has_tags(const struct node_service *service, const struct strlist *
  * the difference. */
 bool catalog_same_list(struct strlist a, struct strlist b);
 bool catalog_same_map(struct strmap a, struct strmap b);
-
-/* The 16 bytes of a UUID in text; the sentence is the reference's. */
-NODISCARD int catalog_parse_uuid(struct str text, uint8_t ret_id[16], struct err *err);

@@ -1,0 +1,46 @@
+/* Internal.*: dumps of the catalog for the UI. */
+#include "schema/dump.h"
+#include "server/read.h"
+#include "server/rpc.h"
+#include "store/catalog.h"
+
+static int node_info(struct rpc_ctx *ctx, const void *data, void *out)
+{
+    const struct node_request *args = data;
+    struct indexed_node_dump *reply = out;
+    /* An empty name would mean all of them. */
+    if (args->node.n == 0) {
+        return err_set(ctx->err, ERR_FAILED, "Must provide node");
+    }
+    reply->meta.index = catalog_node_dump(ctx->view, ctx->ws, ctx->arena, args->node, &reply->dump);
+    return 0;
+}
+
+static int node_dump(struct rpc_ctx *ctx, const void *data, void *out)
+{
+    const struct dc_request *args = data;
+    struct indexed_node_dump *reply = out;
+    reply->meta.index = catalog_node_dump(ctx->view, ctx->ws, ctx->arena, STR_NULL, &reply->dump);
+    return read_filter_objs(ctx, args->options.filter, &node_info_schema, &reply->dump);
+}
+
+const struct rpc_method rpc_internal_node_info = {
+    .name = "Internal.NodeInfo",
+    .flags = RPC_READ | RPC_BLOCKING,
+    .args = &node_request_schema,
+    .reply = &indexed_node_dump_schema,
+    .options_offset = (int16_t)offsetof(struct node_request, options),
+    .meta_offset = (int16_t)offsetof(struct indexed_node_dump, meta),
+    .acl = "node:read,service:read",
+    .read = node_info,
+};
+const struct rpc_method rpc_internal_node_dump = {
+    .name = "Internal.NodeDump",
+    .flags = RPC_READ | RPC_BLOCKING,
+    .args = &dc_request_schema,
+    .reply = &indexed_node_dump_schema,
+    .options_offset = (int16_t)offsetof(struct dc_request, options),
+    .meta_offset = (int16_t)offsetof(struct indexed_node_dump, meta),
+    .acl = "node:read,service:read",
+    .read = node_dump,
+};
