@@ -7,6 +7,7 @@
 
 #define DIGITS_MAX 17 /* always enough for a double */
 #define INTEGER_MAX 0x1p53
+#define INTEGER_MAX_32 0x1p24
 
 /* 0.d1d2d3… times 10 to the power of `point`. */
 struct decimal {
@@ -55,6 +56,13 @@ static bool decimal_up(double v, struct decimal *d)
     }
     *d = up;
     return true;
+}
+
+static float decimal_to_float32(const struct decimal *d)
+{
+    char text[64];
+    (void)snprintf(text, sizeof(text), "0.%.*se%d", d->count, d->digits, d->point);
+    return strtof(text, NULL);
 }
 
 static void decimal_shortest(double v, struct decimal *ret)
@@ -136,6 +144,25 @@ void go_json_float(struct buf *to, double v)
         decimal_shortest(v, &d);
         if (v < 1e-6 || v >= 1e21) {
             put_exponent(to, &d, 1); /* 1e-7, where Go's other printing gives 1e-07 */
+        } else {
+            put_plain(to, &d);
+        }
+    }
+}
+
+void go_json_float32(struct buf *to, float v)
+{
+    double wide = (double)v;
+    if (!isfinite(v)) {
+        buf_lit(to, "null");
+    } else if (!put_easy(to, &wide, INTEGER_MAX_32)) {
+        struct decimal d;
+        int count = 1;
+        do {
+            (void)decimal_round(wide, count++, &d);
+        } while (decimal_to_float32(&d) != (float)wide);
+        if ((float)wide < 1e-6f || (float)wide >= 1e21f) {
+            put_exponent(to, &d, 1);
         } else {
             put_plain(to, &d);
         }
@@ -231,6 +258,41 @@ void go_quote(struct buf *to, struct str s)
             buf_printf(to, "\\U%08x", (unsigned)rune);
         }
         s = str_from(s, size);
+    }
+    buf_byte(to, '"');
+}
+
+static void put_json_char(struct buf *to, struct str s, size_t size, uint32_t rune)
+{
+    static const char digits[] = "0123456789abcdef";
+    if (size == 0) {
+        buf_lit(to, "\\ufffd");
+    } else if (rune == '"' || rune == '\\') {
+        buf_byte(to, '\\');
+        buf_byte(to, (uint8_t)rune);
+    } else if (rune == '\n' || rune == '\r' || rune == '\t') {
+        buf_byte(to, '\\');
+        buf_byte(to, (uint8_t)short_escape(rune));
+    } else if (rune < 0x20 || rune == '<' || rune == '>' || rune == '&') {
+        buf_lit(to, "\\u00");
+        buf_byte(to, (uint8_t)digits[rune >> 4]);
+        buf_byte(to, (uint8_t)digits[rune & 15]);
+    } else if (rune == 0x2028 || rune == 0x2029) {
+        buf_lit(to, "\\u202");
+        buf_byte(to, (uint8_t)digits[rune & 15]);
+    } else {
+        buf_put(to, s.p, size);
+    }
+}
+
+void go_json_str(struct buf *to, struct str s)
+{
+    buf_byte(to, '"');
+    while (s.n > 0) {
+        uint32_t rune = 0;
+        size_t size = str_utf8_next(s, &rune);
+        put_json_char(to, s, size, rune);
+        s = str_from(s, size > 0 ? size : 1);
     }
     buf_byte(to, '"');
 }

@@ -14,6 +14,10 @@ void go_quote(struct buf *to, struct str s);
  * an exponent only below 1e-6 and from 1e21 on. NaN and the infinities, which Go refuses to encode,
  * are written as null. */
 void go_json_float(struct buf *to, double v);
+void go_json_float32(struct buf *to, float v); /* the digits a float32 needs */
+/* A string as encoding/json writes it: <, >, & and U+2028, U+2029 are escaped too, and bytes that
+ * are not UTF-8 become U+FFFD. */
+void go_json_str(struct buf *to, struct str s);
 /* strconv.FormatFloat(v, 'g' or 'f', -1, 64): the fewest digits, with an exponent by Go's %g and %v
  * below 1e-4 and from 1e6 on, or never. NaN, +Inf and -Inf are written so. */
 void go_float_g(struct buf *to, double v);

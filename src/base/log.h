@@ -1,14 +1,21 @@
 /* log.h - structured log lines: level, module, message, key=value.
  *
- *     LOG_INFO("agent.server", "New leader elected", "payload", node_name);
+ *     log_write(LOG_INFO, "agent.server", "New leader elected", LOG_STR("payload", node_name));
  *     log_write(LOG_WARN, "agent", "Check is now critical", LOG_STR("check", id), LOG_INT("ms", 3));
  *
  * The line has Consul's form: 2006-01-02T15:04:05.000Z [INFO]  agent.server: Message: key=value
- * (or one JSON object with log_json). A value with a space or quote is quoted. Any thread may
- * write; a line reaches every sink whole. Sinks are bounded: a monitor that does not read loses
- * lines and is told how many. Pure code does not log. Secrets never reach a log. */
+ * (or one JSON object in a sink added so), in the local time zone. A value with white space in it is
+ * put between quotes. Any thread may write; a line reaches every sink whole. A sink bounds what it
+ * keeps: a monitor that does not read loses lines and is told how many. Strings over
+ * LOG_VALUE_SIZE_MAX are cut. Pure code does not log. Secrets never reach a log.
+ *
+ * <syslog.h> has macros of the same names as our levels: the one file that needs it includes it
+ * after this header and uses no level of ours by name. */
 #pragma once
 #include "base/str.h"
+
+#define LOG_VALUE_SIZE_MAX 8192u
+#define LOG_PAIRS_MAX 32u /* further ones are dropped */
 
 enum log_level { LOG_TRACE, LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_OFF };
 
@@ -43,8 +50,8 @@ bool log_is_on(enum log_level level); /* by the lowest level any sink wants */
 void log_line(enum log_level level, const char *module, const char *message,
               const struct log_pair *pairs, size_t count);
 
-/* A sink gets whole lines, newline included, from any thread, one at a time. It must not log and
- * must not block for long. */
+/* A sink gets whole lines, newline included, from any thread, one at a time. It must not block for
+ * long, and what it logs itself is dropped. */
 typedef void (*log_sink_fn)(void *data, enum log_level level, struct str line);
 struct log_sink; /* opaque registration */
 struct log_sink *log_sink_add(enum log_level level, bool json, log_sink_fn fn, void *data);
@@ -52,5 +59,6 @@ void log_sink_set_level(struct log_sink *sink, enum log_level level);
 /* After it returns fn runs no more. */
 void log_sink_remove(struct log_sink *sink);
 
-NODISCARD int log_level_parse(struct str s, enum log_level *ret_level); /* TRACE DEBUG INFO WARN ERR */
-const char *log_level_text(enum log_level level);
+/* TRACE, DEBUG, INFO, WARN, ERR or ERROR in either case. */
+NODISCARD int log_level_parse(struct str s, enum log_level *ret_level);
+const char *log_level_text(enum log_level level); /* "INFO" */

@@ -8,7 +8,10 @@
  * Updating is lock-free on any thread. Metrics whose labels are only known at run time
  * (http.method and path, service names) are looked up by metric_labeled(), which takes a lock: keep
  * the pointer. The number of labelled metrics is bounded by METRICS_LABELED_MAX; past it updates go
- * to a shared overflow metric. Names are without the prefix ("consul.") which rendering adds. */
+ * to a shared overflow metric. Names are without the prefix ("consul.") which rendering adds.
+ *
+ * Like the reference, values are rounded to float32 when they come in. A reader of the running
+ * interval may see an update half done (counted, but not yet in the sum); nothing is lost by it. */
 #pragma once
 #include "base/str.h"
 
@@ -19,6 +22,7 @@
 
 enum metric_kind { METRIC_KIND_COUNTER, METRIC_KIND_GAUGE, METRIC_KIND_SAMPLE };
 
+struct metric_history;
 struct metric_label {
     const char *name;
     const char *value;
@@ -27,13 +31,14 @@ struct metric_label {
 struct metric {
     const char *name;
     enum metric_kind kind;
+    const char *help; /* NULL: Prometheus gets the name instead */
     const struct metric_label *labels;
     size_t labels_count;
     _Atomic uint32_t state; /* 0 not registered */
-    /* The running interval; doubles are kept as bits. */
+    /* The running interval; doubles are kept as bits. A gauge's value is sum_bits. */
     _Atomic uint64_t count, sum_bits, sum_sq_bits, min_bits, max_bits;
     struct metric *next;
-    void *history; /* finished intervals and totals, metrics.c's */
+    struct metric_history *history; /* the finished interval and totals, metrics.c's */
 };
 
 #define METRIC_COUNTER(n) {.name = (n), .kind = METRIC_KIND_COUNTER}
@@ -46,14 +51,19 @@ void metric_observe(struct metric *m, double value); /* sample; times are in mil
 struct metric *metric_labeled(enum metric_kind kind, const char *name,
                               const struct metric_label *labels, size_t labels_count);
 
-/* Close the running interval; called every METRIC_INTERVAL_MS by the agent loop. */
+/* Make a metric known before its first update: Prometheus then shows it with the value 0. The
+ * strings are copied. */
+void metric_declare(enum metric_kind kind, const char *name, const char *help);
+
+/* Close the running interval, whose end is now; the agent loop calls it when the wall clock passes
+ * a multiple of METRIC_INTERVAL_MS. */
 void metrics_tick(int64_t wall_ns);
 
 struct metrics_options {
     const char *prefix;             /* "consul" */
     const char *hostname;           /* NULL: do not put the host name into gauge names */
     bool filter_default;            /* what to do with names no prefix rule matches */
-    const struct str *allow, *deny; /* prefix rules, with the leading "consul." */
+    const struct str *allow, *deny; /* prefix rules, with the leading "consul."; the longest decides */
     size_t allow_count, deny_count;
 };
 void metrics_configure(const struct metrics_options *options); /* copies */
