@@ -71,6 +71,7 @@ struct http_req {
     const struct http_header *headers;
     size_t headers_count;
     struct str body;
+    uint64_t body_size;  /* as Content-Length announced (a refused body is not read): body.n else */
     struct str remote_ip;
 
     struct str token;    /* X-Consul-Token, Authorization: Bearer, ?token */
@@ -91,6 +92,10 @@ enum http_route_flag {
     HTTP_ROUTE_PREFIX = 1u << 0, /* the pattern ends in '/', anything may follow (req->tail) */
     HTTP_ROUTE_LARGE_BODY = 1u << 1,
     HTTP_ROUTE_STREAM = 1u << 2, /* the answer is endless (monitor) */
+    /* An error of the call carries the query metadata headers too (index 1, no known leader), as those
+     * of Consul's endpoints that set them before they ask. */
+    HTTP_ROUTE_META_ON_ERROR = 1u << 3,
+    HTTP_ROUTE_NO_META = 1u << 4, /* a read whose answer carries no query metadata headers */
 };
 
 struct http_route {
@@ -115,6 +120,8 @@ const struct http_param *http_param(const struct http_req *req, struct str name)
 bool http_has_param(const struct http_req *req, struct str name);
 struct str http_param_value(const struct http_req *req, struct str name); /* "" when absent */
 struct str http_header(const struct http_req *req, struct str name);      /* case-insensitive */
+/* All parameters as Go's url.Values.Encode() writes them: by name, name=value, escaped. */
+struct str http_encode_params(const struct http_req *req);
 /* ?dc, ?index, ?wait, ?stale, ?consistent, ?leader, ?max_stale, ?filter, ?cached and Cache-Control, the token: false
  * when something was malformed, and the request is answered then (400 with Consul's text). */
 bool http_parse_query_options(struct http_req *req, struct str *ret_datacenter,
@@ -126,6 +133,10 @@ bool http_parse_node_meta(struct http_req *req, struct strmap *ret_filters);
  * flags: enum decode_flag. */
 bool http_decode_body(struct http_req *req, const struct schema *schema, void *object,
                       unsigned flags);
+
+/* False, and answered with 400, when the request names a namespace (?ns, X-Consul-Namespace): those
+ * are not in this edition. Most endpoints ask; a few of Consul's do not look. */
+bool http_check_namespace(struct http_req *req);
 
 /* --- answering ----------------------------------------------------------------------------- */
 void http_set_header(struct http_req *req, struct str name, struct str value);
@@ -144,7 +155,7 @@ void http_set_meta(struct http_req *req, const struct query_meta *meta);
 /* --- calling methods ----------------------------------------------------------------------- */
 typedef void (*http_reply_fn)(struct http_req *req, struct rpc_call *call);
 /* A call whose datacenter, query options and token come from the request; NULL when those were
- * malformed (answered). */
+ * malformed (answered). A call that is never started is freed when the request ends. */
 struct rpc_call *http_rpc(struct http_req *req, const struct rpc_method *method,
                           http_reply_fn reply);
 /* Runs it; errors are answered by http_error_from(), else `reply` renders. Canceled when the client

@@ -72,6 +72,7 @@ struct rpc_method {
     /* WRITE: turn what the state machine answered into *reply. NULL: nothing to do but check for an error. */
     int (*applied)(struct rpc_ctx *ctx, const void *args, const struct fsm_result *result,
                    void *reply);
+    const char *apply_error; /* put before what the state machine refused: "raft apply failed", or NULL */
 };
 
 struct rpc_call {

@@ -2,15 +2,16 @@
  * leader.
  *
  * Owned by the agent's main thread (start, stop). The store is written on the raft thread alone;
- * workers read it. Leader duties (session timers, tombstone collection, the reconciliation of the
- * catalog with the members) run on the duty loop while this server leads: started after the barrier of a
- * new term, stopped when leadership ends. */
+ * workers read it. Leader duties (leader.h) run on the main loop while this server leads. */
 #pragma once
 #include "base/err.h"
+#include "schema/field.h"
 #include "server/worker.h"
 
+struct change_list;
 struct epoch;
 struct fsm;
+struct leader;
 struct lock_delay;
 struct raft;
 struct store;
@@ -20,10 +21,10 @@ struct server_options {
     struct str node_name, node_id;
     struct str rpc_address;     /* host:port, advertised */
     struct str advertise_address;
+    struct strmap tagged_addresses, node_meta; /* of this server's own catalog entry */
     struct str data_dir;        /* "" with in_memory */
     bool in_memory;             /* -dev */
     bool bootstrap;
-    uint32_t workers;           /* threads */
     uint64_t max_query_time_ms, default_query_time_ms;
     uint64_t rpc_hold_timeout_ms;
     int64_t session_ttl_min_ns;
@@ -36,21 +37,35 @@ struct server_options {
 };
 
 struct server {
-    struct server_options options; /* strings owned by the server */
-    struct arena *strings;
+    struct server_options options; /* strings are the server's own, in `strings` */
+    struct arena strings;
     struct epoch *epoch;
     struct store *store;
     struct fsm *fsm;
     struct raft *raft;
     struct lock_delay *lock_delay;
-    struct loop *duty_loop;        /* the leader's timers */
-    struct leader *leader;         /* leader.c's, touched on duty_loop */
-    struct worker *workers;
+    struct worker *main;         /* the agent's main loop: the leader's duties run there */
+    struct leader *leader;       /* leader.c's, touched on the main loop */
+    struct worker *workers[WORKERS_MAX]; /* all that are told of changes; main is among them */
     uint32_t workers_count;
+    /* Change lists of the running batch of applies, raft thread only. */
+    struct change_list **changes;
+    size_t changes_count, changes_cap;
+    uint64_t tombstone_index; /* of the running batch; 0: no tombstone was made */
 };
 
-NODISCARD int server_start(const struct server_options *options, struct server **ret_server,
-                           struct err *err);
-/* Workers' loops must have no calls left that someone waits for. */
+/* Opens the state and starts consensus. `main` is the worker of the loop that owns the server. Add
+ * the other workers before any call is made. Their loops enter server->epoch around each turn. */
+NODISCARD int server_new(const struct server_options *options, struct worker *main,
+                         struct server **ret_server, struct err *err);
+void server_add_worker(struct server *s, struct worker *w);
+/* Start taking part: elects itself, takes up the leader's duties. After the workers were added. */
+NODISCARD int server_start(struct server *s, struct err *err);
+/* Calls under way end with errors; consensus stops. The workers' loops may still run. */
 void server_stop(struct server *s);
+/* After all loops have ended. */
 struct server *server_free(struct server *s);
+
+bool server_is_leader(const struct server *s); /* any thread */
+/* "host:port" of the leader's RPC, or empty; copied into the arena. */
+struct str server_leader_address(const struct server *s, struct arena *a);

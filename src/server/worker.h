@@ -1,19 +1,37 @@
-/* worker.h - what each worker thread has of its own: its loop, the calls parked on it, a source of
- * randomness, recycled memory. HTTP and DNS connections live on one worker each; nothing here is
- * shared, so nothing here is locked. */
+/* worker.h - what each thread that makes calls has of its own: its loop, the calls parked on it, a
+ * source of randomness, recycled memory.
+ *
+ * HTTP and DNS connections live on one worker each, and the agent's main loop is a worker too (for
+ * anti-entropy and the leader's duties). Nothing here is shared but the two atomics, so nothing here
+ * is locked.
+ *
+ * The writer of the store tells every worker what each batch of commits changed, but only while
+ * that worker has blocking calls. `blocking` is raised before a blocking call takes its view; the
+ * writer publishes the new view before it reads `blocking` (both sequentially consistent): either
+ * the call sees the change, or the worker is told of it. */
 #pragma once
+#include "base/arena.h"
 #include "base/rand.h"
 #include "loop/loop.h"
 
 struct server;
 struct watch_registry;
 
+#define WORKERS_MAX 32u
+
 struct worker {
     struct loop *loop;
     struct server *server;
     struct rng rng;
-    struct watch_registry *watches; /* of the calls parked here */
-    struct list parked;
     uint32_t id;                    /* 0.. */
-    struct rpc_pool *pool;          /* rpc.c's recycled calls */
+    _Atomic uint32_t blocking;      /* blocking calls running or parked */
+    struct watch_registry *watches; /* of the calls parked here */
+    struct list waiting;            /* calls that wait for a leader */
+    struct list idle_calls;         /* recycled; at most RPC_IDLE_CALLS_MAX */
+    uint32_t idle_calls_count;
 };
+
+/* Before the loop runs (or on its thread). The server is told with server_add_worker(). */
+void worker_init(struct worker *w, struct loop *loop, uint32_t id);
+/* On the loop's thread or after it was joined; every call has ended. */
+void worker_deinit(struct worker *w);

@@ -1,0 +1,168 @@
+#include "cli/command.h"
+
+#include <stdlib.h>
+
+struct command_file {
+    const struct cli_command *commands;
+    const size_t *count;
+};
+
+static const struct command_file files[] = {
+#define X(file) {cli_##file##_commands, &cli_##file##_commands_count},
+    CLI_COMMAND_FILES(X)
+#undef X
+};
+
+/* How many words of argv the name takes, 0 when it does not match. */
+static int command_matches(const char *name, int argc, char **argv)
+{
+    struct str rest = str_from_cstr(name), word;
+    int i = 0;
+    while (str_split_next(&rest, ' ', &word)) {
+        if (i == argc || !str_eq(word, str_from_cstr(argv[i]))) {
+            return 0;
+        }
+        i++;
+    }
+    return i;
+}
+
+static const struct cli_command *command_find(int argc, char **argv, int *ret_words)
+{
+    const struct cli_command *best = NULL;
+    *ret_words = 0;
+    for (size_t f = 0; f < ARRAY_SIZE(files); f++) {
+        for (size_t i = 0; i < *files[f].count; i++) {
+            int words = command_matches(files[f].commands[i].name, argc, argv);
+            if (words > *ret_words) {
+                *ret_words = words;
+                best = &files[f].commands[i];
+            }
+        }
+    }
+    return best;
+}
+
+static int command_cmp(const void *a, const void *b)
+{
+    const struct cli_command *const *x = a, *const *y = b;
+    return strcmp((*x)->name, (*y)->name);
+}
+
+/* The commands one level below a group ("" for the top), by name. */
+static void commands_list(FILE *to, const char *group)
+{
+    const struct cli_command *list[256];
+    size_t n = 0;
+    struct str prefix = str_from_cstr(group);
+    for (size_t f = 0; f < ARRAY_SIZE(files); f++) {
+        for (size_t i = 0; i < *files[f].count; i++) {
+            const struct cli_command *c = &files[f].commands[i];
+            struct str name = str_from_cstr(c->name);
+            if (prefix.n > 0 &&
+                (!str_has_prefix(name, prefix) || name.n == prefix.n || name.p[prefix.n] != ' ')) {
+                continue;
+            }
+            struct str rest = str_from(name, prefix.n > 0 ? prefix.n + 1 : 0);
+            if (str_find_byte(rest, ' ') < 0 && n < ARRAY_SIZE(list)) {
+                list[n++] = c;
+            }
+        }
+    }
+    qsort(list, n, sizeof(list[0]), command_cmp);
+    for (size_t i = 0; i < n; i++) {
+        fprintf(to, "    %-16s  %s\n", list[i]->name + (prefix.n > 0 ? prefix.n + 1 : 0),
+                list[i]->synopsis);
+    }
+}
+
+static void program_help(FILE *to)
+{
+    fputs("Usage: consul [--version] [--help] <command> [<args>]\n\nAvailable commands are:\n", to);
+    commands_list(to, "");
+    fputs("\n", to);
+}
+
+static void group_help(FILE *to, const struct cli_command *c)
+{
+    fprintf(to, "Usage: consul %s <subcommand> [options] [args]\n\n", c->name);
+    if (c->help != NULL) {
+        fprintf(to, "%s\n\n", c->help);
+    }
+    fputs("Subcommands:\n\n", to);
+    commands_list(to, c->name);
+    fputs("\n", to);
+}
+
+static const struct cli_command *command_named(const char *name)
+{
+    for (size_t f = 0; f < ARRAY_SIZE(files); f++) {
+        for (size_t i = 0; i < *files[f].count; i++) {
+            if (strcmp(files[f].commands[i].name, name) == 0) {
+                return &files[f].commands[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+bool cli_parse(const char *command, int argc, char **argv, const struct cli_flag_group *groups,
+               size_t groups_count, struct cli_args *ret_args, int *ret_code)
+{
+    struct err err = {0};
+    int rc = cli_flags_parse(argc, argv, groups, groups_count, ret_args, &err);
+    if (rc >= 0) {
+        return true;
+    }
+    bool asked = rc == -ERR_CANCELED;
+    FILE *to = asked ? stdout : stderr;
+    if (!asked) {
+        fprintf(to, "%s\n", err_text(&err));
+    }
+    const struct cli_command *c = command_named(command);
+    if (asked || c != NULL) {
+        fprintf(to, "Usage: consul %s [options]\n\n%s\n\n", command,
+                c != NULL && c->help != NULL ? c->help : "");
+        cli_flags_help(to, groups, groups_count);
+    }
+    *ret_code = asked ? 0 : 1;
+    return false;
+}
+
+static bool is_help(const char *arg)
+{
+    return strcmp(arg, "-h") == 0 || strcmp(arg, "-help") == 0 || strcmp(arg, "--help") == 0;
+}
+
+int cli_main(int argc, char **argv)
+{
+    if (argc < 2) {
+        program_help(stderr);
+        return 127;
+    }
+    if (is_help(argv[1])) {
+        program_help(stdout);
+        return 0;
+    }
+    static char *version[] = {"version", NULL};
+    if (strcmp(argv[1], "-v") == 0 || strcmp(argv[1], "-version") == 0 ||
+        strcmp(argv[1], "--version") == 0) {
+        argv = version;
+        argc = 1;
+    } else {
+        argv++;
+        argc--;
+    }
+    int words;
+    const struct cli_command *c = command_find(argc, argv, &words);
+    if (c == NULL) {
+        program_help(stderr);
+        return 127;
+    }
+    if (c->run == NULL) {
+        bool asked = argc > words && is_help(argv[words]);
+        group_help(asked ? stdout : stderr, c);
+        return asked ? 0 : 1;
+    }
+    return c->run(argc - words, argv + words);
+}

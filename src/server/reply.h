@@ -1,0 +1,21 @@
+/* reply.h - replies of methods that answer one plain value (Go's string, []string, bool). */
+#pragma once
+#include "schema/field.h"
+
+struct empty_args { /* struct{} */
+    char unused;
+};
+
+struct string_reply {
+    struct str value;
+};
+
+struct strlist_reply {
+    struct strlist values;
+};
+
+struct bool_reply {
+    bool value;
+};
+
+extern const struct schema bool_reply_schema, string_reply_schema, strlist_reply_schema;

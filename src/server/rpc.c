@@ -1,0 +1,454 @@
+/* The happy path of a read: rpc_start() checks that it can run here (data center, leader), takes
+ * the view, runs the method, fills in the query metadata, and calls done.
+ *
+ * A blocking read whose answer is not newer than MinQueryIndex is parked: its arguments move to one
+ * exact heap block, its arena is emptied, its watch points are registered, a timer bounds the wait.
+ * When a watch or the timer fires it takes the newest view and runs again; the timer's run answers
+ * whatever there is.
+ *
+ * The happy path of a write: the method's prepare makes the log entry, raft_propose() takes it, the
+ * raft thread applies it (server.c) into the call's result and posts the call back here, the
+ * method's applied makes the reply, and done is called.
+ *
+ * Without a leader, calls that need one wait up to rpc_hold_timeout in worker->waiting. A canceled
+ * call never reports; if its proposal is under way it frees itself when that comes back. */
+#include "server/rpc.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "fsm/fsm.h"
+#include "raft/raft.h"
+#include "server/call.h"
+#include "server/server.h"
+
+/* A wait is stretched by up to a 16th, so that clients that started together drift apart. */
+#define JITTER_FRACTION 16u
+#define RPC_IDLE_CALLS_MAX 64u
+/* Recycled calls keep no more memory than this. */
+#define RPC_IDLE_ARENA_SIZE_MAX (64u * 1024u)
+
+static struct metric metric_query = METRIC_COUNTER("rpc.query");
+static struct metric metric_request = METRIC_COUNTER("rpc.request");
+static struct metric metric_blocking = METRIC_GAUGE("rpc.queries_blocking");
+static _Atomic uint64_t blocking_count;
+
+static void call_run(struct call *c);
+static void call_wake(struct call *c);
+
+struct rpc_call *rpc_call_new(struct worker *w, const struct rpc_method *method)
+{
+    struct call *c;
+    if (list_is_empty(&w->idle_calls)) {
+        c = xcalloc(1, sizeof(*c));
+    } else {
+        c = container_of(list_pop_front(&w->idle_calls), struct call, node);
+        w->idle_calls_count--;
+    }
+    c->pub.method = method;
+    c->pub.worker = w;
+    c->pub.args = arena_zalloc(&c->pub.arena, method->args->size);
+    return &c->pub;
+}
+
+void rpc_call_free(struct rpc_call *call)
+{
+    if (call == NULL) {
+        return;
+    }
+    struct call *c = container_of(call, struct call, pub);
+    struct worker *w = call->worker;
+    ASSERT(c->state == CALL_NEW || c->state == CALL_DONE);
+
+    mem_free(c->parked_args);
+    arena_reset(&call->arena);
+    arena_reset(&c->result_arena);
+    buf_clear(&c->entry);
+    size_t held = call->arena.size + c->result_arena.size + c->entry.cap;
+    struct arena arena = call->arena, result_arena = c->result_arena;
+    struct buf entry = c->entry;
+    if (w->idle_calls_count >= RPC_IDLE_CALLS_MAX || held > RPC_IDLE_ARENA_SIZE_MAX) {
+        arena_deinit(&arena);
+        arena_deinit(&result_arena);
+        buf_deinit(&entry);
+        mem_free(c);
+        return;
+    }
+    memset(c, 0, sizeof(*c));
+    c->pub.arena = arena;
+    c->result_arena = result_arena;
+    c->entry = entry;
+    list_push_back(&w->idle_calls, &c->node);
+    w->idle_calls_count++;
+}
+
+void rpc_calls_drop_idle(struct worker *w)
+{
+    for (struct list *node; (node = list_pop_front(&w->idle_calls)) != NULL;) {
+        struct call *c = container_of(node, struct call, node);
+        arena_deinit(&c->pub.arena);
+        arena_deinit(&c->result_arena);
+        buf_deinit(&c->entry);
+        mem_free(c);
+    }
+    w->idle_calls_count = 0;
+}
+
+static void call_stop_blocking(struct call *c)
+{
+    if (c->is_blocking) {
+        c->is_blocking = false;
+        atomic_fetch_sub(&c->pub.worker->blocking, 1);
+        metric_set(&metric_blocking, (double)(atomic_fetch_sub(&blocking_count, 1) - 1));
+    }
+}
+
+static void call_done(struct call *c)
+{
+    call_stop_blocking(c);
+    loop_timer_stop(c->pub.worker->loop, &c->timer);
+    c->state = CALL_DONE;
+    if (c->is_canceled) {
+        rpc_call_free(&c->pub);
+        return;
+    }
+    c->pub.done(&c->pub);
+}
+
+static struct query_options *call_options(const struct call *c)
+{
+    int16_t offset = c->pub.method->options_offset;
+    return offset < 0 ? NULL : (struct query_options *)((char *)c->pub.args + offset);
+}
+
+static struct rpc_ctx call_ctx(struct call *c)
+{
+    struct server *s = c->pub.worker->server;
+    const struct query_options *options = call_options(c);
+    return (struct rpc_ctx){
+        .server = s,
+        .worker = c->pub.worker,
+        .arena = &c->pub.arena,
+        .view = store_view(s->store),
+        .err = &c->pub.err,
+        .token = options != NULL ? options->token : STR_NULL,
+    };
+}
+
+/* --- reads ----------------------------------------------------------------------------------- */
+
+static void call_timed_out(struct loop_timer *t)
+{
+    struct call *c = container_of(t, struct call, timer);
+    c->is_expired = true;
+    if (c->state == CALL_HELD) {
+        list_remove(&c->node);
+        err_set(&c->pub.err, ERR_NO_LEADER, "%s", err_code_text(ERR_NO_LEADER));
+        call_done(c);
+        return;
+    }
+    call_wake(c);
+}
+
+/* How long this call may block, from its arguments and the server's bounds. */
+static uint64_t call_wait_ms(struct call *c, const struct query_options *options)
+{
+    const struct server_options *limits = &c->pub.worker->server->options;
+    uint64_t wait_ms = limits->default_query_time_ms;
+    if (options->max_query_time > 0) {
+        wait_ms = MIN((uint64_t)options->max_query_time / NS_PER_MS, limits->max_query_time_ms);
+    }
+    return wait_ms + rng_below(&c->pub.worker->rng, wait_ms / JITTER_FRACTION + 1);
+}
+
+static void call_park(struct call *c)
+{
+    struct rpc_call *call = &c->pub;
+    const struct rpc_method *method = call->method;
+
+    watch_register(call->worker->watches, &c->watch, &c->watch_set);
+    if (call->args != c->parked_args) {
+        c->parked_args = schema_clone(method->args, call->args, NULL);
+        call->args = c->parked_args;
+    }
+    call->reply = NULL;
+    memset(&c->watch_set, 0, sizeof(c->watch_set));
+    /* All of it, not just a reset: thousands of these wait at a time. */
+    arena_deinit(&call->arena);
+    c->state = CALL_PARKED;
+}
+
+static void call_wake(struct call *c)
+{
+    ASSERT(c->state == CALL_PARKED);
+    watch_unregister(c->pub.worker->watches, &c->watch);
+    c->state = CALL_RUNNING;
+    call_run(c);
+}
+
+static void fill_meta(struct call *c, const struct query_options *options)
+{
+    const struct rpc_method *method = c->pub.method;
+    if (method->meta_offset < 0) {
+        return;
+    }
+    struct query_meta *meta = (struct query_meta *)((char *)c->pub.reply + method->meta_offset);
+    struct raft_status status;
+    if (server_is_leader(c->pub.worker->server)) {
+        meta->known_leader = true;
+        meta->last_contact = 0;
+    } else {
+        raft_status(c->pub.worker->server->raft, &status);
+        meta->known_leader = status.leader_address[0] != '\0';
+        meta->last_contact = (int64_t)(status.last_contact_ms * NS_PER_MS);
+    }
+    if ((method->flags & RPC_BLOCKING) != 0 && meta->index < 1) {
+        /* Zero would make a client ask again at once, for ever. */
+        meta->index = 1;
+    }
+    if (options != NULL) {
+        meta->consistency_level = options->require_consistent ? STR("consistent")
+                                  : options->allow_stale      ? STR("stale")
+                                                              : STR("leader");
+    }
+}
+
+static void call_run_read(struct call *c)
+{
+    struct rpc_call *call = &c->pub;
+    const struct rpc_method *method = call->method;
+    const struct query_options *options = call_options(c);
+    bool blocks =
+        (method->flags & RPC_BLOCKING) != 0 && options != NULL && options->min_query_index > 0;
+
+    metric_add(&metric_query, 1);
+    if (blocks && !c->is_blocking) {
+        c->is_blocking = true;
+        atomic_fetch_add(&call->worker->blocking, 1); /* before the view is taken: worker.h */
+        metric_set(&metric_blocking, (double)(atomic_fetch_add(&blocking_count, 1) + 1));
+        loop_timer_start(call->worker->loop, &c->timer, call_wait_ms(c, options), call_timed_out);
+    }
+    struct rpc_ctx ctx = call_ctx(c);
+    if (blocks && !c->is_expired) {
+        c->watch_set = (struct watch_set){.arena = &call->arena};
+        ctx.ws = &c->watch_set;
+    }
+    if (method->reply != NULL) {
+        call->reply = arena_zalloc(&call->arena, method->reply->size);
+    }
+    int rc = method->read(&ctx, call->args, call->reply);
+    if (rc >= 0) {
+        fill_meta(c, options);
+        if (ctx.ws != NULL && method->meta_offset >= 0) {
+            const struct query_meta *meta =
+                (const struct query_meta *)((char *)call->reply + method->meta_offset);
+            if (meta->index <= options->min_query_index) {
+                call_park(c);
+                return;
+            }
+        }
+    } else if (call->err.code == 0) {
+        err_set(&call->err, -rc, "%s", err_code_text(-rc));
+    }
+    call_done(c);
+}
+
+/* --- writes ---------------------------------------------------------------------------------- */
+
+static void call_applied(struct loop_msg *msg)
+{
+    struct call *c = container_of(msg, struct call, msg);
+    struct rpc_call *call = &c->pub;
+    if (c->raft_code < 0) {
+        err_set(&call->err, -c->raft_code, "%s", err_code_text(-c->raft_code));
+    } else if (!c->is_canceled) {
+        struct rpc_ctx ctx = call_ctx(c);
+        int rc = fsm_result_error(&c->result, &call->err);
+        if (rc < 0 && call->method->apply_error != NULL) {
+            err_wrap(&call->err, "%s", call->method->apply_error);
+        }
+        if (rc >= 0 && call->method->applied != NULL) {
+            rc = call->method->applied(&ctx, call->args, &c->result, call->reply);
+        }
+        if (rc < 0 && call->err.code == 0) {
+            err_set(&call->err, -rc, "%s", err_code_text(-rc));
+        }
+    }
+    call_done(c);
+}
+
+static void call_proposal_done(struct raft_proposal *p, int code, uint64_t index)
+{
+    struct call *c = container_of(p, struct call, proposal);
+    c->raft_code = code;
+    c->raft_index = index;
+    c->msg.run = call_applied;
+    loop_post(c->pub.worker->loop, &c->msg);
+}
+
+static void call_run_write(struct call *c)
+{
+    struct rpc_call *call = &c->pub;
+    const struct rpc_method *method = call->method;
+    struct rpc_ctx ctx = call_ctx(c);
+
+    if (method->reply != NULL) {
+        call->reply = arena_zalloc(&call->arena, method->reply->size);
+    }
+    buf_clear(&c->entry);
+    c->entry.max = RAFT_ENTRY_SIZE_MAX;
+    int rc = method->prepare(&ctx, call->args, call->reply, &c->entry);
+    if (rc == RPC_PREPARE_PROPOSE && c->entry.failed) {
+        rc = err_set(&call->err, ERR_TOO_LARGE, "%s: request is too large", method->name);
+    }
+    if (rc == RPC_PREPARE_PROPOSE) {
+        c->state = CALL_PROPOSED;
+        c->proposal.entry = buf_view(&c->entry);
+        c->proposal.done = call_proposal_done;
+        raft_propose(call->worker->server->raft, &c->proposal);
+        return;
+    }
+    if (rc < 0 && call->err.code == 0) {
+        err_set(&call->err, -rc, "%s", err_code_text(-rc));
+    }
+    call_done(c);
+}
+
+/* --- where it runs --------------------------------------------------------------------------- */
+
+static bool call_needs_leader(const struct call *c)
+{
+    if ((c->pub.method->flags & RPC_LOCAL) != 0) {
+        return false;
+    }
+    const struct query_options *options = call_options(c);
+    return (c->pub.method->flags & RPC_WRITE) != 0 || options == NULL || !options->allow_stale ||
+           (c->pub.method->flags & RPC_LEADER_ONLY) != 0;
+}
+
+static void call_run(struct call *c)
+{
+    struct worker *w = c->pub.worker;
+    if (call_needs_leader(c) && !server_is_leader(w->server)) {
+        c->state = CALL_HELD;
+        list_push_back(&w->waiting, &c->node);
+        if (!loop_timer_is_active(&c->timer)) {
+            loop_timer_start(w->loop, &c->timer, w->server->options.rpc_hold_timeout_ms,
+                             call_timed_out);
+        }
+        return;
+    }
+    c->state = CALL_RUNNING;
+    if ((c->pub.method->flags & RPC_WRITE) != 0) {
+        call_run_write(c);
+    } else {
+        call_run_read(c);
+    }
+}
+
+/* The data center of the arguments, by the table: every request of Consul's has one or has none. */
+static struct str call_datacenter(const struct call *c)
+{
+    size_t offset;
+    const struct field *f = schema_find(c->pub.method->args, STR("Datacenter"), &offset);
+    return f == NULL ? STR_NULL : *(const struct str *)((const char *)c->pub.args + offset);
+}
+
+void rpc_start(struct rpc_call *call)
+{
+    struct call *c = container_of(call, struct call, pub);
+    ASSERT(c->state == CALL_NEW);
+    ASSERT(call->done != NULL);
+
+    metric_add(&metric_request, 1);
+    struct str datacenter = call_datacenter(c);
+    if (datacenter.n > 0 && !str_eq(datacenter, call->worker->server->options.datacenter)) {
+        err_set(&call->err, ERR_NO_DC_PATH, "%s", err_code_text(ERR_NO_DC_PATH));
+        call_done(c);
+        return;
+    }
+    call_run(c);
+}
+
+void rpc_cancel(struct rpc_call *call)
+{
+    struct call *c = container_of(call, struct call, pub);
+    struct worker *w = call->worker;
+    switch (c->state) {
+    case CALL_PARKED:
+        watch_unregister(w->watches, &c->watch);
+        break;
+    case CALL_HELD:
+        list_remove(&c->node);
+        break;
+    case CALL_PROPOSED:
+        c->is_canceled = true;
+        return; /* call_applied() frees it */
+    case CALL_NEW:
+    case CALL_RUNNING:
+    case CALL_DONE:
+        break;
+    }
+    call_stop_blocking(c);
+    loop_timer_stop(w->loop, &c->timer);
+    c->state = CALL_DONE;
+    rpc_call_free(call);
+}
+
+bool rpc_is_parked(const struct rpc_call *call)
+{
+    return container_of(call, struct call, pub)->state == CALL_PARKED;
+}
+
+void rpc_worker_changed(struct worker *w, struct change_list *const *changes, size_t count)
+{
+    struct list fired;
+    list_init(&fired);
+    for (size_t i = 0; i < count; i++) {
+        watch_fire(w->watches, changes[i], &fired);
+    }
+    for (struct list *node; (node = list_pop_front(&fired)) != NULL;) {
+        struct watch *watch = container_of(node, struct watch, fired_node);
+        call_wake(container_of(watch, struct call, watch));
+    }
+}
+
+void rpc_worker_leader_known(struct worker *w)
+{
+    struct list held;
+    list_init(&held);
+    list_splice_back(&held, &w->waiting);
+    for (struct list *node; (node = list_pop_front(&held)) != NULL;) {
+        struct call *c = container_of(node, struct call, node);
+        loop_timer_stop(w->loop, &c->timer);
+        call_run(c);
+    }
+}
+
+/* --- the methods ----------------------------------------------------------------------------- */
+
+static const struct rpc_method *const methods[] = {
+#define X(file, method) &method,
+    RPC_METHODS(X)
+#undef X
+};
+
+const struct rpc_method *rpc_method_find(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+        if (str_eq(name, str_from_cstr(methods[i]->name))) {
+            return methods[i];
+        }
+    }
+    return NULL;
+}
+
+size_t rpc_method_count(void)
+{
+    return ARRAY_SIZE(methods);
+}
+
+const struct rpc_method *rpc_method_at(size_t i)
+{
+    return methods[i];
+}

@@ -1,0 +1,254 @@
+/* The raft thread calls server_apply() for every committed entry and server_batch_end() after each
+ * batch: there the changes of the batch go to the workers, as one message each, and the epoch frees
+ * what nobody can see any more. */
+#include "server/server.h"
+
+#include "base/clock.h"
+#include "base/epoch.h"
+#include "base/log.h"
+#include "base/vec.h"
+#include "fsm/fsm.h"
+#include "fsm/snapshot.h"
+#include "raft/raft.h"
+#include "server/call.h"
+#include "server/leader.h"
+#include "store/lock_delay.h"
+#include "store/store.h"
+
+/* What a batch of commits changed, on its way to one worker. */
+struct changed_msg {
+    struct loop_msg msg;
+    struct worker *worker;
+    size_t count;
+    struct change_list *lists[];
+};
+
+struct leadership_msg {
+    struct loop_msg msg;
+    struct worker *worker;
+};
+
+static void changed_run(struct loop_msg *msg)
+{
+    struct changed_msg *m = container_of(msg, struct changed_msg, msg);
+    rpc_worker_changed(m->worker, m->lists, m->count);
+    for (size_t i = 0; i < m->count; i++) {
+        change_list_unref(m->lists[i]);
+    }
+    mem_free(m);
+}
+
+static void server_store_changed(void *data, struct change_list *changes)
+{
+    struct server *s = data;
+    if (s->changes_count == s->changes_cap) {
+        s->changes = vec_grow_(s->changes, s->changes_count, &s->changes_cap, sizeof(*s->changes));
+    }
+    s->changes[s->changes_count++] = change_list_ref(changes);
+    for (size_t i = 0; i < changes->n; i++) {
+        if (changes->v[i].table == TABLE_TOMBSTONES) {
+            s->tombstone_index = changes->index;
+            break;
+        }
+    }
+}
+
+static void server_batch_end(void *data)
+{
+    struct server *s = data;
+    for (uint32_t i = 0; i < s->workers_count && s->changes_count > 0; i++) {
+        struct worker *w = s->workers[i];
+        if (atomic_load(&w->blocking) == 0) {
+            continue;
+        }
+        struct changed_msg *m =
+            xmalloc(sizeof(*m) + s->changes_count * sizeof(struct change_list *));
+        m->msg.run = changed_run;
+        m->worker = w;
+        m->count = s->changes_count;
+        for (size_t j = 0; j < m->count; j++) {
+            m->lists[j] = change_list_ref(s->changes[j]);
+        }
+        loop_post(w->loop, &m->msg);
+    }
+    for (size_t i = 0; i < s->changes_count; i++) {
+        change_list_unref(s->changes[i]);
+    }
+    s->changes_count = 0;
+    if (s->tombstone_index > 0) {
+        leader_tombstones_made(s->leader, s->tombstone_index);
+        s->tombstone_index = 0;
+    }
+    epoch_collect(s->epoch);
+}
+
+static void server_apply(void *data, uint64_t index, uint64_t term, struct str entry,
+                         struct raft_proposal *proposal)
+{
+    struct server *s = data;
+    (void)term;
+    int rc;
+    if (proposal != NULL) {
+        struct call *c = container_of(proposal, struct call, proposal);
+        rc = fsm_apply(s->fsm, index, entry, clock_mono_ms(), &c->result_arena, &c->result);
+    } else {
+        struct arena arena = {0};
+        struct fsm_result result;
+        rc = fsm_apply(s->fsm, index, entry, clock_mono_ms(), &arena, &result);
+        arena_deinit(&arena);
+    }
+    if (rc < 0) {
+        /* Carrying on would leave this server's tables different from the others'. */
+        log_write(LOG_ERROR, "agent.server.fsm", "cannot apply a log entry",
+                  LOG_UINT("index", index), LOG_INT("type", entry.n > 0 ? (uint8_t)entry.p[0] : -1),
+                  LOG_CSTR("error", err_code_text(-rc)));
+    }
+}
+
+static void *server_snapshot_begin(void *data, uint64_t last_index)
+{
+    struct server *s = data;
+    return fsm_snapshot_new(s->store, s->epoch, last_index);
+}
+
+static int server_snapshot_write(void *handle, struct raft_snapshot_sink *sink, struct err *err)
+{
+    return fsm_snapshot_write(handle, (fsm_snapshot_sink_fn)raft_snapshot_sink_write, sink, err);
+}
+
+static void server_snapshot_end(void *handle)
+{
+    fsm_snapshot_free(handle);
+}
+
+static int server_restore(void *data, struct str bytes, struct err *err)
+{
+    struct server *s = data;
+    return fsm_restore(s->fsm, bytes, err);
+}
+
+static const struct raft_fsm_ops server_fsm_ops = {
+    .apply = server_apply,
+    .snapshot_begin = server_snapshot_begin,
+    .snapshot_write = server_snapshot_write,
+    .snapshot_end = server_snapshot_end,
+    .restore = server_restore,
+    .batch_end = server_batch_end,
+};
+
+static void leader_known_run(struct loop_msg *msg)
+{
+    struct leadership_msg *m = container_of(msg, struct leadership_msg, msg);
+    rpc_worker_leader_known(m->worker);
+    mem_free(m);
+}
+
+static void server_leadership(void *data, bool is_leader)
+{
+    struct server *s = data;
+    if (!is_leader) {
+        leader_lost(s->leader);
+        return;
+    }
+    leader_gained(s->leader);
+    for (uint32_t i = 0; i < s->workers_count; i++) {
+        struct leadership_msg *m = xcalloc(1, sizeof(*m));
+        m->msg.run = leader_known_run;
+        m->worker = s->workers[i];
+        loop_post(m->worker->loop, &m->msg);
+    }
+}
+
+int server_new(const struct server_options *options, struct worker *main,
+               struct server **ret_server, struct err *err)
+{
+    (void)err;
+    struct server *s = xcalloc(1, sizeof(*s));
+    struct arena *a = &s->strings;
+    s->options = *options;
+    s->options.datacenter = arena_str(a, options->datacenter);
+    s->options.primary_datacenter = arena_str(a, options->primary_datacenter);
+    s->options.node_name = arena_str(a, options->node_name);
+    s->options.node_id = arena_str(a, options->node_id);
+    s->options.rpc_address = arena_str(a, options->rpc_address);
+    s->options.advertise_address = arena_str(a, options->advertise_address);
+    s->options.data_dir = arena_str(a, options->data_dir);
+    s->epoch = epoch_new();
+    s->lock_delay = lock_delay_new();
+    s->store = store_new(s->epoch);
+    store_set_listener(s->store, server_store_changed, s);
+    s->fsm = fsm_new(s->store, s->lock_delay);
+    s->main = main;
+    s->leader = leader_new(s);
+    server_add_worker(s, main);
+    *ret_server = s;
+    return 0;
+}
+
+void server_add_worker(struct server *s, struct worker *w)
+{
+    ASSERT(s->workers_count < WORKERS_MAX);
+    ASSERT(s->raft == NULL);
+    w->server = s;
+    loop_add_epoch(w->loop, s->epoch);
+    s->workers[s->workers_count++] = w;
+}
+
+int server_start(struct server *s, struct err *err)
+{
+    const struct server_options *o = &s->options;
+    struct str dir = arena_printf(&s->strings, "%.*s/raft", STRF(o->data_dir));
+    struct raft_options raft = {
+        .data_dir = dir.p,
+        .in_memory = o->in_memory,
+        .local_id = o->node_id,
+        .local_address = o->rpc_address,
+        .bootstrap = o->bootstrap,
+        .snapshot_threshold = o->snapshot_threshold,
+        .snapshot_interval_ms = o->snapshot_interval_ms,
+        .trailing_logs = o->trailing_logs,
+        .ops = &server_fsm_ops,
+        .fsm = s,
+        .leadership = server_leadership,
+        .leadership_data = s,
+    };
+    return raft_start(&raft, &s->raft, err);
+}
+
+void server_stop(struct server *s)
+{
+    if (s->raft != NULL) {
+        raft_stop(s->raft);
+    }
+}
+
+struct server *server_free(struct server *s)
+{
+    if (s == NULL) {
+        return NULL;
+    }
+    s->raft = raft_free(s->raft);
+    s->leader = leader_free(s->leader);
+    s->fsm = fsm_free(s->fsm);
+    s->store = store_free(s->store);
+    s->lock_delay = lock_delay_free(s->lock_delay);
+    for (size_t i = 0; i < s->changes_count; i++) {
+        change_list_unref(s->changes[i]);
+    }
+    mem_free(s->changes);
+    s->epoch = epoch_free(s->epoch);
+    arena_deinit(&s->strings);
+    return mem_free(s);
+}
+
+bool server_is_leader(const struct server *s)
+{
+    return raft_is_leader(s->raft);
+}
+
+struct str server_leader_address(const struct server *s, struct arena *a)
+{
+    struct raft_status status;
+    raft_status(s->raft, &status);
+    return arena_str(a, str_from_cstr(status.leader_address));
+}

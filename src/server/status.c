@@ -1,0 +1,87 @@
+/* Status.*: who leads, who votes. Answered by any server. */
+#include "base/buf.h"
+#include "raft/raft.h"
+#include "server/reply.h"
+#include "server/rpc.h"
+#include "server/server.h"
+
+static const struct field empty_fields[] = {FIELDS_END};
+static const struct schema empty_schema = SCHEMA("struct {}", struct empty_args, empty_fields);
+
+static const struct field string_reply_fields[] = {
+    F_STR(struct string_reply, value, "", 0),
+    FIELDS_END,
+};
+const struct schema string_reply_schema =
+    SCHEMA("string", struct string_reply, string_reply_fields);
+
+static const struct field strlist_reply_fields[] = {
+    F_STRLIST(struct strlist_reply, values, "", 0),
+    FIELDS_END,
+};
+const struct schema strlist_reply_schema =
+    SCHEMA("[]string", struct strlist_reply, strlist_reply_fields);
+
+static const struct field bool_reply_fields[] = {
+    F_BOOL(struct bool_reply, value, "", 0),
+    FIELDS_END,
+};
+const struct schema bool_reply_schema = SCHEMA("bool", struct bool_reply, bool_reply_fields);
+
+static int status_ping(struct rpc_ctx *ctx, const void *args, void *reply)
+{
+    (void)ctx;
+    (void)args;
+    (void)reply;
+    return 0;
+}
+
+const struct rpc_method rpc_status_ping = {
+    .name = "Status.Ping",
+    .flags = RPC_READ | RPC_LOCAL,
+    .args = &empty_schema,
+    .options_offset = -1,
+    .meta_offset = -1,
+    .acl = "none",
+    .read = status_ping,
+};
+
+static int status_leader(struct rpc_ctx *ctx, const void *args, void *reply)
+{
+    struct string_reply *r = reply;
+    (void)args;
+    r->value = server_leader_address(ctx->server, ctx->arena);
+    return 0;
+}
+
+const struct rpc_method rpc_status_leader = {
+    .name = "Status.Leader",
+    .flags = RPC_READ | RPC_LOCAL,
+    .args = &dc_request_schema,
+    .reply = &string_reply_schema,
+    .options_offset = offsetof(struct dc_request, options),
+    .meta_offset = -1,
+    .acl = "none",
+    .read = status_leader,
+};
+
+static int status_peers(struct rpc_ctx *ctx, const void *args, void *reply)
+{
+    struct strlist_reply *r = reply;
+    (void)args;
+    struct str *peer = ARENA_NEW(ctx->arena, struct str);
+    *peer = ctx->server->options.rpc_address;
+    r->values = (struct strlist){peer, 1};
+    return 0;
+}
+
+const struct rpc_method rpc_status_peers = {
+    .name = "Status.Peers",
+    .flags = RPC_READ | RPC_LOCAL,
+    .args = &dc_request_schema,
+    .reply = &strlist_reply_schema,
+    .options_offset = offsetof(struct dc_request, options),
+    .meta_offset = -1,
+    .acl = "none",
+    .read = status_peers,
+};

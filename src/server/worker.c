@@ -1,0 +1,25 @@
+#include "server/worker.h"
+
+#include "server/call.h"
+#include "store/watch.h"
+
+void worker_init(struct worker *w, struct loop *loop, uint32_t id)
+{
+    memset(w, 0, sizeof(*w));
+    w->loop = loop;
+    w->id = id;
+    rng_seed_system(&w->rng);
+    w->watches = watch_registry_new();
+    list_init(&w->waiting);
+    list_init(&w->idle_calls);
+}
+
+void worker_deinit(struct worker *w)
+{
+    if (w->loop == NULL) {
+        return;
+    }
+    rpc_calls_drop_idle(w);
+    w->watches = watch_registry_free(w->watches);
+    w->loop = NULL;
+}
