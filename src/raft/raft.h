@@ -2,9 +2,9 @@
  * applied, ask who leads.
  *
  * One thread owns the node (the raft thread): it takes proposals, appends them to the log, applies
- * committed entries through raft_fsm_ops, and publishes its status. One disk thread writes and syncs
- * the log and writes snapshots. Proposals that arrive while a sync is under way share the next one
- * (group commit).
+ * committed entries through raft_fsm_ops, and publishes its status. One disk thread writes and
+ * syncs the log and writes snapshots. Proposals that arrive while a sync is under way share the
+ * next one (group commit).
  *
  * With one voter the node elects itself at start. Servers that vote together come behind this same
  * header: nothing above it changes.
@@ -19,27 +19,34 @@
 #include <stdatomic.h>
 
 struct raft;
+struct raft_io;
 
 /* Log entry types of the consensus layer itself (HashiCorp Raft's LogType). */
 enum raft_entry_type {
-    RAFT_ENTRY_COMMAND = 0,       /* for the state machine */
-    RAFT_ENTRY_NOOP = 1,          /* first entry of a term */
+    RAFT_ENTRY_COMMAND = 0, /* for the state machine */
+    RAFT_ENTRY_NOOP = 1,    /* first entry of a term */
     RAFT_ENTRY_BARRIER = 4,
     RAFT_ENTRY_CONFIGURATION = 5, /* the voters */
 };
 
 #define RAFT_ENTRY_SIZE_MAX (64u * 1024u * 1024u)
-#define RAFT_PENDING_MAX 65536u                    /* proposals under way; past it ERR_RATE_LIMIT */
+#define RAFT_PENDING_MAX 65536u /* proposals under way; past it ERR_RATE_LIMIT */
 #define RAFT_PENDING_SIZE_MAX (256u * 1024u * 1024u)
 
 /* One proposal, embedded in the caller's object, which must live until `done`. */
 struct raft_proposal {
-    struct list node;           /* raft.c's */
-    struct str entry;           /* message type byte + msgpack; the caller's until done */
+    struct list node; /* raft.c's */
+    struct str entry; /* message type byte + msgpack; the caller's until done */
     /* Called on the raft thread, once: code 0 and the index it was applied at, or negative
-     * (-ERR_NO_LEADER, -ERR_LEADERSHIP_LOST, -ERR_RATE_LIMIT, -ERR_CLOSED). Must not block. */
+     * (-ERR_NO_LEADER, -ERR_LEADERSHIP_LOST, -ERR_RATE_LIMIT, -ERR_TOO_LARGE, -ERR_CLOSED). After
+     * -ERR_LEADERSHIP_LOST the entry may still come to be applied. Only a proposal made after
+     * raft_stop() is answered at once, on the caller's thread. The batch it was applied in has been
+     * published (batch_end) before. Must not block. */
     void (*done)(struct raft_proposal *p, int code, uint64_t index);
+    /* raft.c's, too: */
     struct raft_proposal *next; /* of the inbound queue */
+    enum raft_entry_type type;
+    uint64_t index;
 };
 
 /* Any thread. Never blocks; answers through p->done (also refusals). */
@@ -54,7 +61,8 @@ struct raft_fsm_ops {
      * server's): the result goes there. */
     void (*apply)(void *fsm, uint64_t index, uint64_t term, struct str entry,
                   struct raft_proposal *proposal);
-    /* Take a point-in-time handle (cheap: an immutable root, pinned); written later on the disk thread. */
+    /* Take a point-in-time handle (cheap: an immutable root, pinned); written later on the disk
+     * thread. */
     void *(*snapshot_begin)(void *fsm, uint64_t last_index);
     NODISCARD int (*snapshot_write)(void *handle, struct raft_snapshot_sink *sink, struct err *err);
     void (*snapshot_end)(void *handle);
@@ -81,6 +89,7 @@ struct raft_status { /* a copy, of one moment */
 struct raft_options {
     const char *data_dir; /* <data-dir>/raft; ignored with in_memory */
     bool in_memory;
+    struct raft_io *io;       /* NULL: the machine's files (raft/io.h); tests bring their own */
     struct str local_id;      /* node id (raft protocol 3) */
     struct str local_address; /* host:port of RPC */
     bool bootstrap;           /* form a cluster of this one voter when there is no state */
@@ -100,7 +109,8 @@ NODISCARD int raft_start(const struct raft_options *options, struct raft **ret_r
 void raft_stop(struct raft *r);
 struct raft *raft_free(struct raft *r);
 
-void raft_status(const struct raft *r, struct raft_status *ret_status); /* any thread, no lock held long */
-bool raft_is_leader(const struct raft *r);                              /* any thread, one atomic load */
+void raft_status(const struct raft *r,
+                 struct raft_status *ret_status); /* any thread, no lock held long */
+bool raft_is_leader(const struct raft *r);        /* any thread, one atomic load */
 /* Ask for a snapshot now; `done(data, code)` on the raft thread when it is stored. */
 void raft_snapshot(struct raft *r, void (*done)(void *data, int code), void *data);

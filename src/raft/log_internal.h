@@ -1,0 +1,73 @@
+/* log_internal.h - the insides of a log that log.c and log_recover.c share. */
+#pragma once
+#include "base/rand.h"
+#include "base/vec.h"
+#include "raft/log.h"
+#include "raft/log_format.h"
+
+struct segment {
+    uint64_t first_index; /* also its file's name */
+    uint64_t salt;
+    uint64_t end;          /* where the next record goes */
+    uint64_t size;         /* allocated */
+    int file;              /* -1 until made */
+    VEC(uint32_t) offsets; /* of entries first_index + i */
+};
+
+/* Encoded entries in memory: what is staged, under way, and then the cache. */
+struct block {
+    uint64_t first_index;
+    size_t n, cap;
+    VEC(uint32_t) offsets;
+    char *bytes;
+};
+
+#define BLOCK_SIZE_MIN (32u * 1024u)
+
+struct slice {
+    struct block *block;
+    size_t from, to;
+};
+
+struct raft_log_batch {
+    struct raft_log *log;
+    struct segment *segment;
+    uint64_t first_index, count, offset;
+    size_t size;
+    bool make_segment;
+    bool sync_failed;
+    VEC(struct slice) slices;
+};
+
+struct term_run { /* entries from first_index on are of this term, up to the next run */
+    uint64_t first_index, term;
+};
+
+struct raft_log {
+    struct raft_io *io;
+    char *dir;
+    uint64_t segment_size;
+    size_t cache_size_max;
+    struct rng rng;
+
+    uint64_t first_index, last_index, durable_index;
+    VEC(struct segment *) segments;
+    VEC(struct term_run) terms;
+
+    VEC(struct block *) blocks; /* contiguous, up to last_index */
+    size_t blocks_size;
+    struct block *spare;
+
+    struct raft_log_batch staged, writing;
+    bool is_writing;
+    int failed;  /* negative: no appends until repaired */
+    bool broken; /* a sync failed: not repaired before a restart */
+
+    struct buf read; /* for entries that have left the cache */
+};
+
+void segment_free_(struct raft_log *log, struct segment *s);
+int segment_path_(const struct raft_log *log, uint64_t first_index, const char *suffix,
+                  char to[RAFT_PATH_SIZE_MAX]);
+void log_term_note_(struct raft_log *log, uint64_t index, uint64_t term);
+NODISCARD int raft_log_recover_(struct raft_log *log, struct err *err);
