@@ -220,12 +220,11 @@ int time_parse_rfc3339(struct str s, int64_t *ret_wall_ns)
         *ret_wall_ns = TIME_ZERO;
         return 0;
     }
-    int64_t wall_ns;
-    if (year < 1678 || year > 2261 || __builtin_mul_overflow(sec, (int64_t)NS_PER_SEC, &wall_ns) ||
-        __builtin_add_overflow(wall_ns, ns, &wall_ns)) {
+    __int128 wall_ns = (__int128)sec * (int64_t)NS_PER_SEC + ns;
+    if (wall_ns <= TIME_ZERO || wall_ns > INT64_MAX) {
         return -ERR_RANGE;
     }
-    *ret_wall_ns = wall_ns;
+    *ret_wall_ns = (int64_t)wall_ns;
     return 0;
 }
 

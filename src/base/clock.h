@@ -26,7 +26,7 @@ struct civil time_civil(int64_t wall_ns);
 void time_put_rfc3339(struct buf *to, int64_t wall_ns);
 struct str time_format_rfc3339(struct arena *a, int64_t wall_ns);
 /* Any offset is turned into UTC; digits after the ninth are dropped. -ERR_INVALID, or -ERR_RANGE
- * outside the years 1678 to 2261 (but the zero time is TIME_ZERO). */
+ * where 64 bits of nanoseconds end, in 1677 and 2262 (but the zero time is TIME_ZERO). */
 NODISCARD int time_parse_rfc3339(struct str s, int64_t *ret_wall_ns);
 
 /* Go's time.Duration: "1h2m3.5s", "300ms", "1.5h", "0", "-5s"; nanoseconds in an int64. */

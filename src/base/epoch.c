@@ -99,7 +99,7 @@ struct epoch_slot *epoch_register(struct epoch *e)
             return &e->slots[i];
         }
     }
-    ASSERT(!"more than EPOCH_READERS_MAX reader threads");
+    assert_fail("at most EPOCH_READERS_MAX reader threads", __FILE__, __LINE__);
     return NULL;
 }
 

@@ -114,7 +114,11 @@ static const struct {
     {STR_INIT("2000-02-29T23:59:59.0000000019+00:30"), 951866999000000001,
      STR_INIT("2000-02-29T23:29:59.000000001Z")},
     {STR_INIT("1969-12-31T23:59:59.5Z"), -500000000, STR_INIT("1969-12-31T23:59:59.5Z")},
-    {STR_INIT("1678-01-01T00:00:00Z"), -9214560000000000000, STR_INIT("1678-01-01T00:00:00Z")},
+    {STR_INIT("1678-01-01T00:00:00+23:59"), -9214646340000000000, STR_INIT("1677-12-31T00:01:00Z")},
+    {STR_INIT("1677-09-21T00:12:43.145224193Z"), INT64_MIN + 1,
+     STR_INIT("1677-09-21T00:12:43.145224193Z")},
+    {STR_INIT("2262-04-11T23:47:16.854775807Z"), INT64_MAX,
+     STR_INIT("2262-04-11T23:47:16.854775807Z")},
 };
 
 static void test_rfc3339(void **state)
@@ -164,6 +168,8 @@ static void test_rfc3339_refused(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         assert_int_equal(time_parse_rfc3339(bad[i], &ns), -ERR_INVALID);
     }
+    assert_int_equal(time_parse_rfc3339(STR("1677-09-21T00:12:43.145224192Z"), &ns), -ERR_RANGE);
+    assert_int_equal(time_parse_rfc3339(STR("2262-04-11T23:47:16.854775808Z"), &ns), -ERR_RANGE);
     assert_int_equal(time_parse_rfc3339(STR("9999-01-01T00:00:00Z"), &ns), -ERR_RANGE);
     assert_int_equal(time_parse_rfc3339(STR("0000-01-01T00:00:00Z"), &ns), -ERR_RANGE);
 }
