@@ -1,0 +1,271 @@
+/* /v1/catalog */
+#include "http/cached.h"
+#include "http/catalog_json.h"
+#include "http/http.h"
+#include "schema/dump.h"
+#include "server/rpc.h"
+#include "server/server.h"
+
+/* --- writes ---------------------------------------------------------------------------------- */
+
+static void written(struct http_req *req, struct rpc_call *call UNUSED)
+{
+    struct json_writer w = http_json_begin(req);
+    json_bool(&w, true);
+    http_finish(req, 200);
+}
+
+static void catalog_register(struct http_req *req)
+{
+    struct rpc_call *call = http_rpc(req, &rpc_catalog_register, written);
+    if (call == NULL) {
+        return;
+    }
+    struct register_request *args = call->args;
+    args->datacenter = STR_NULL; /* the body's, not the query's */
+    if (!http_decode_body(req, &register_request_schema, args, DECODE_STRICT)) {
+        rpc_call_free(call);
+        return;
+    }
+    if (args->datacenter.n == 0) {
+        args->datacenter = req->server->options.datacenter;
+    }
+    args->write.token = req->token;
+    http_rpc_start(req, call);
+}
+
+static void catalog_deregister(struct http_req *req)
+{
+    struct rpc_call *call = http_rpc(req, &rpc_catalog_deregister, written);
+    if (call == NULL) {
+        return;
+    }
+    struct deregister_request *args = call->args;
+    args->datacenter = STR_NULL;
+    if (!http_decode_body(req, &deregister_request_schema, args, DECODE_STRICT)) {
+        rpc_call_free(call);
+        return;
+    }
+    if (args->datacenter.n == 0) {
+        args->datacenter = req->server->options.datacenter;
+    }
+    args->write.token = req->token;
+    http_rpc_start(req, call);
+}
+
+/* --- lists ----------------------------------------------------------------------------------- */
+
+static void datacenters_reply(struct http_req *req, struct rpc_call *call)
+{
+    const struct datacenters_reply *reply = call->reply;
+    http_cached(req, call, false);
+    struct json_writer w = http_json_begin(req);
+    json_strlist(&w, reply->datacenters);
+    http_finish(req, 200);
+}
+
+static void datacenters(struct http_req *req)
+{
+    struct rpc_call *call = http_rpc(req, &rpc_catalog_list_datacenters, datacenters_reply);
+    if (call != NULL) {
+        http_rpc_start(req, call);
+    }
+}
+
+static void nodes_reply(struct http_req *req, struct rpc_call *call)
+{
+    const struct indexed_nodes *reply = call->reply;
+    struct json_writer w = http_json_begin(req);
+    json_array_begin(&w);
+    for (size_t i = 0; i < reply->nodes.n; i++) {
+        catalog_json_node(&w, reply->nodes.v[i], true);
+    }
+    json_array_end(&w);
+    http_finish(req, 200);
+}
+
+static void nodes(struct http_req *req)
+{
+    struct rpc_call *call = http_rpc(req, &rpc_catalog_list_nodes, nodes_reply);
+    if (call == NULL) {
+        return;
+    }
+    struct dc_request *args = call->args;
+    http_parse_source(req, &args->source);
+    if (!http_parse_node_meta(req, &args->node_meta_filters)) {
+        rpc_call_free(call);
+        return;
+    }
+    http_rpc_start(req, call);
+}
+
+static void services_reply(struct http_req *req, struct rpc_call *call)
+{
+    const struct indexed_services *reply = call->reply;
+    http_cached(req, call, true);
+    struct json_writer w = http_json_begin(req);
+    json_object_begin(&w);
+    for (size_t i = 0; i < reply->services.n; i++) {
+        json_key(&w, reply->services.v[i].key);
+        json_strlist(&w, reply->services.v[i].values);
+    }
+    json_object_end(&w);
+    http_finish(req, 200);
+}
+
+static void services(struct http_req *req)
+{
+    struct rpc_call *call = http_rpc(req, &rpc_catalog_list_services, services_reply);
+    if (call == NULL) {
+        return;
+    }
+    struct dc_request *args = call->args;
+    if (!http_parse_node_meta(req, &args->node_meta_filters)) {
+        rpc_call_free(call);
+        return;
+    }
+    http_rpc_start(req, call);
+}
+
+/* --- instances ------------------------------------------------------------------------------- */
+
+static void service_nodes_reply(struct http_req *req, struct rpc_call *call)
+{
+    const struct indexed_service_nodes *reply = call->reply;
+    const struct service_node *list = reply->service_nodes.v;
+    http_cached(req, call, true);
+    struct json_writer w = http_json_begin(req);
+    json_array_begin(&w);
+    for (size_t i = 0; i < reply->service_nodes.n; i++) {
+        catalog_json_service_node(&w, &list[i]);
+    }
+    json_array_end(&w);
+    http_finish(req, 200);
+}
+
+static void service_nodes(struct http_req *req, bool connect)
+{
+    struct rpc_call *call = http_rpc(req, &rpc_catalog_service_nodes, service_nodes_reply);
+    if (call == NULL) {
+        return;
+    }
+    struct service_request *args = call->args;
+    args->connect = connect;
+    args->service_name = req->tail;
+    http_parse_source(req, &args->source);
+    args->service_tags = catalog_tags(req);
+    args->tag_filter = args->service_tags.n > 0;
+    if (!http_parse_node_meta(req, &args->node_meta_filters)) {
+        rpc_call_free(call);
+        return;
+    }
+    if (req->tail.n == 0) {
+        rpc_call_free(call);
+        http_error(req, 400, "Missing service name");
+        return;
+    }
+    http_rpc_start(req, call);
+}
+
+static void service(struct http_req *req)
+{
+    service_nodes(req, false);
+}
+
+static void connect_service(struct http_req *req)
+{
+    service_nodes(req, true);
+}
+
+/* --- one node -------------------------------------------------------------------------------- */
+
+static void node_reply(struct http_req *req, struct rpc_call *call)
+{
+    const struct indexed_node_services *reply = call->reply;
+    const struct node_services *found = reply->node_services;
+    struct json_writer w = http_json_begin(req);
+    if (found == NULL) {
+        json_null(&w);
+        http_finish(req, 200);
+        return;
+    }
+    json_object_begin(&w);
+    json_key(&w, STR("Node"));
+    catalog_json_node(&w, found->node, true);
+    json_key(&w, STR("Services"));
+    json_object_begin(&w);
+    for (size_t i = 0; i < found->services.n; i++) {
+        json_key(&w, found->services.v[i].key);
+        catalog_json_service(&w, found->services.v[i].value, true);
+    }
+    json_object_end(&w);
+    json_object_end(&w);
+    http_finish(req, 200);
+}
+
+static void node_services_reply(struct http_req *req, struct rpc_call *call)
+{
+    const struct indexed_node_service_list *reply = call->reply;
+    const struct node_service_list *found = &reply->node_services;
+    struct json_writer w = http_json_begin(req);
+    json_object_begin(&w);
+    json_key(&w, STR("Node"));
+    if (found->node != NULL) {
+        catalog_json_node(&w, found->node, true);
+    } else {
+        json_null(&w);
+    }
+    json_key(&w, STR("Services"));
+    if (found->services.v != NULL) {
+        json_array_begin(&w);
+        for (size_t i = 0; i < found->services.n; i++) {
+            catalog_json_service(&w, found->services.v[i], true);
+        }
+        json_array_end(&w);
+    } else {
+        json_null(&w);
+    }
+    json_object_end(&w);
+    http_finish(req, 200);
+}
+
+static void about_node(struct http_req *req, const struct rpc_method *method, http_reply_fn reply)
+{
+    struct rpc_call *call = http_rpc(req, method, reply);
+    if (call == NULL) {
+        return;
+    }
+    struct node_request *args = call->args;
+    args->node = req->tail;
+    if (req->tail.n == 0) {
+        rpc_call_free(call);
+        http_error(req, 400, "Missing node name");
+        return;
+    }
+    http_rpc_start(req, call);
+}
+
+static void node(struct http_req *req)
+{
+    about_node(req, &rpc_catalog_node_services, node_reply);
+}
+
+static void node_services(struct http_req *req)
+{
+    about_node(req, &rpc_catalog_node_service_list, node_services_reply);
+}
+
+/* clang-format off */
+const struct http_route http_catalog_routes[] = {
+    {"/v1/catalog/register", HTTP_PUT, "PUT", 0, catalog_register},
+    {"/v1/catalog/deregister", HTTP_PUT, "PUT", 0, catalog_deregister},
+    {"/v1/catalog/datacenters", HTTP_GET, "GET", 0, datacenters},
+    {"/v1/catalog/nodes", HTTP_GET, "GET", 0, nodes},
+    {"/v1/catalog/services", HTTP_GET, "GET", 0, services},
+    {"/v1/catalog/service/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX, service},
+    {"/v1/catalog/connect/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX, connect_service},
+    {"/v1/catalog/node/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX, node},
+    {"/v1/catalog/node-services/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX, node_services},
+};
+/* clang-format on */
+const size_t http_catalog_routes_count = ARRAY_SIZE(http_catalog_routes);
