@@ -11,6 +11,7 @@
 #include "fsm/snapshot.h"
 #include "raft/raft.h"
 #include "server/call.h"
+#include "server/coordinate_batch.h"
 #include "server/leader.h"
 #include "store/lock_delay.h"
 #include "store/store.h"
@@ -180,6 +181,7 @@ int server_new(const struct server_options *options, struct worker *main,
     s->fsm = fsm_new(s->store, s->lock_delay);
     s->main = main;
     s->leader = leader_new(s);
+    s->coordinates = coordinate_batch_new(s);
     server_add_worker(s, main);
     *ret_server = s;
     return 0;
@@ -229,6 +231,7 @@ struct server *server_free(struct server *s)
     }
     s->raft = raft_free(s->raft);
     s->leader = leader_free(s->leader);
+    s->coordinates = coordinate_batch_free(s->coordinates);
     s->fsm = fsm_free(s->fsm);
     s->store = store_free(s->store);
     s->lock_delay = lock_delay_free(s->lock_delay);

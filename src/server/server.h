@@ -9,6 +9,7 @@
 #include "server/worker.h"
 
 struct change_list;
+struct coordinate_batch;
 struct epoch;
 struct fsm;
 struct leader;
@@ -46,6 +47,7 @@ struct server {
     struct lock_delay *lock_delay;
     struct worker *main;         /* the agent's main loop: the leader's duties run there */
     struct leader *leader;       /* leader.c's, touched on the main loop */
+    struct coordinate_batch *coordinates; /* updates on their way into the log, any thread */
     struct worker *workers[WORKERS_MAX]; /* all that are told of changes; main is among them */
     uint32_t workers_count;
     /* Change lists of the running batch of applies, raft thread only. */
