@@ -4,6 +4,7 @@
  * give the same tables on every server. An entry is a message type byte (its top bit says "ignore
  * me if unknown") and the msgpack of the request. Entries it cannot read or does not know are
  * refused with an error and change nothing, except unknown ones with the top bit, which are skipped.
+ * Known now are 0, 1, 2, 3, 5, 6 and 8; the rest of enum fsm_message comes with its tables.
  *
  * Message types: enum fsm_message (Consul's numbers). */
 #pragma once
@@ -73,6 +74,11 @@ struct fsm_result {
 /* store and lock_delay are borrowed. */
 struct fsm *fsm_new(struct store *store, struct lock_delay *lock_delay);
 struct fsm *fsm_free(struct fsm *f);
+/* "Register", "KVS", …, as `snapshot inspect` prints them; NULL when the type is unknown. */
+const char *fsm_message_name(unsigned type);
+/* Told when a key was deleted at this index: its tombstone is to be reaped some day, by the leader. */
+typedef void (*fsm_tombstone_fn)(void *data, uint64_t index);
+void fsm_set_tombstone_hint(struct fsm *f, fsm_tombstone_fn fn, void *data);
 
 /* now_ms (monotonic) only dates lock-delays, which are not replicated. 0, also when the entry was
  * refused (that is a result like another); negative only when the entry cannot be understood by this version at all. */

@@ -1,0 +1,55 @@
+/* internal.h - the tables that the files of fsm/ fill: who applies an entry, who writes and reads
+ * the records of a snapshot.
+ *
+ * A new area (ACLs, configuration entries, …) brings its own file with its functions, declares them
+ * here and enters them in the tables of fsm.c and snapshot.c. */
+#pragma once
+#include "fsm/fsm.h"
+#include "fsm/snapshot.h"
+#include "store/store.h"
+
+struct cur;
+
+/* --- entries -------------------------------------------------------------------------------- */
+
+/* One entry being applied. */
+struct apply {
+    struct store_txn *tx;
+    struct cur *body; /* msgpack behind the type byte */
+    struct arena *arena;
+    struct fsm_result *result; /* FSM_RESULT_NONE at first */
+    struct err *err;
+};
+
+/* 0: commit. Negative: the transaction is aborted; err has the reason unless *result is set to
+ * something else than FSM_RESULT_NONE (a transaction's list of errors). */
+typedef int (*fsm_apply_fn)(struct apply *ap);
+
+int fsm_apply_register(struct apply *ap);
+int fsm_apply_deregister(struct apply *ap);
+int fsm_apply_kvs(struct apply *ap);
+int fsm_apply_session(struct apply *ap);
+int fsm_apply_tombstone(struct apply *ap);
+int fsm_apply_coordinates(struct apply *ap);
+int fsm_apply_txn(struct apply *ap);
+
+/* Decode the body; -ERR_CORRUPT (which is fatal, see fsm_apply) with err set when it is malformed. */
+NODISCARD int fsm_decode(struct apply *ap, const struct schema *schema, void *object);
+
+/* --- snapshots ------------------------------------------------------------------------------ */
+
+struct snapshot_out; /* a snapshot being written */
+/* Begin a record: the type byte; the msgpack follows in the buffer that is returned. */
+struct buf *snapshot_record(struct snapshot_out *out, enum fsm_message type);
+
+/* A snapshot being read. */
+struct snapshot_in {
+    struct store_txn *tx;
+    struct cur *body;
+    struct arena *arena; /* reset after each record */
+    struct err *err;
+};
+
+/* Write all records of the kind. Negative when the sink has had enough. */
+typedef int (*snapshot_write_fn)(struct snapshot_out *out, const struct store_view *v);
+typedef int (*snapshot_read_fn)(struct snapshot_in *in);
