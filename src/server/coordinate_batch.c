@@ -33,8 +33,9 @@ struct coordinate_batch *coordinate_batch_new(struct server *s)
 static void drop_pending(struct coordinate_batch *b)
 {
     size_t pos = 0;
+    struct str key;
     void *update;
-    while (map_next(&b->pending, &pos, NULL, &update)) {
+    while (map_next(&b->pending, &pos, &key, &update)) {
         mem_free(update);
     }
     map_clear(&b->pending);
@@ -126,8 +127,9 @@ static void flush(struct loop_timer *t)
     }
     struct node_coordinate **updates = xcalloc(size, sizeof(*updates));
     size_t pos = 0, n = 0;
+    struct str key;
     void *update;
-    while (map_next(&b->pending, &pos, NULL, &update)) {
+    while (map_next(&b->pending, &pos, &key, &update)) {
         updates[n++] = update;
         if (n == size) {
             write_batch(b, updates, n);

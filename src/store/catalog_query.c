@@ -95,8 +95,9 @@ static struct strlistmap finish_tags(struct service_tags_set *set, struct arena 
 {
     struct strlist_pair *pairs = ARENA_ARRAY(a, struct strlist_pair, set->by_name.n);
     size_t n = 0, pos = 0;
+    struct str name;
     void *value;
-    while (map_next(&set->by_name, &pos, NULL, &value)) {
+    while (map_next(&set->by_name, &pos, &name, &value)) {
         struct service_tags *s = value;
         if (s->tags.n > 1) {
             qsort(s->tags.v, s->tags.n, sizeof(s->tags.v[0]), by_str);
