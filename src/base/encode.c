@@ -57,35 +57,78 @@ void base64url_encode(struct buf *to, struct str bytes)
     encode64(to, bytes, alphabet_url, false);
 }
 
-static int value64(char c, bool url)
-{
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-    if (c >= '0' && c <= '9') {
-        return c - '0' + 52;
-    }
-    if (c == (url ? '-' : '+')) {
-        return 62;
-    }
-    return c == (url ? '_' : '/') ? 63 : -1;
-}
+/* The values of the characters; NO for those outside the alphabet. */
+#define NO 0xffu
+/* clang-format off */
+static const uint8_t values_std[256] = {
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, 62, NO, NO, NO, 63,
+    52, 53, 54, 55, 56, 57, 58, 59, 60, 61, NO, NO, NO, NO, NO, NO,
+    NO,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14,
+    15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, NO, NO, NO, NO, NO,
+    NO, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+    41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+};
+static const uint8_t values_url[256] = {
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, 62, NO, NO,
+    52, 53, 54, 55, 56, 57, 58, 59, 60, 61, NO, NO, NO, NO, NO, NO,
+    NO,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14,
+    15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, NO, NO, NO, NO, 63,
+    NO, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+    41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+};
+/* clang-format on */
 
 static bool is_line_break(char c)
 {
     return c == '\r' || c == '\n';
 }
 
+/* As many whole groups of four characters as stand at the front; returns how many groups. */
+static size_t decode_groups(const uint8_t *values, struct str text, char *out)
+{
+    const uint8_t *p = (const uint8_t *)text.p;
+    size_t groups = 0;
+    for (; text.n - groups * 4 >= 4; groups++, p += 4, out += 3) {
+        uint32_t a = values[p[0]], b = values[p[1]], c = values[p[2]], d = values[p[3]];
+        if (((a | b | c | d) & 0xc0) != 0) { /* one of them is NO */
+            break;
+        }
+        uint32_t word = a << 18 | b << 12 | c << 6 | d;
+        out[0] = (char)(word >> 16);
+        out[1] = (char)(word >> 8);
+        out[2] = (char)word;
+    }
+    return groups;
+}
+
 static int decode64(struct arena *a, struct str text, bool url, struct str *ret_bytes)
 {
+    const uint8_t *values = url ? values_url : values_std;
     char *out = arena_alloc(a, text.n / 4 * 3 + 4);
-    size_t n = 0, i = 0;
+    size_t groups = decode_groups(values, text, out), n = groups * 3;
     uint32_t word = 0;
     unsigned chars = 0, pads = 0;
-    for (; i < text.n; i++) {
+    for (size_t i = groups * 4; i < text.n; i++) {
         char c = text.p[i];
         if (is_line_break(c)) {
             continue;
@@ -96,11 +139,11 @@ static int decode64(struct arena *a, struct str text, bool url, struct str *ret_
             }
             continue;
         }
-        int value = value64(c, url);
-        if (value < 0 || pads > 0) {
+        uint32_t value = values[(uint8_t)c];
+        if (value == NO || pads > 0) {
             return -ERR_INVALID;
         }
-        word = word << 6 | (uint32_t)value;
+        word = word << 6 | value;
         if (++chars == 4) {
             out[n++] = (char)(word >> 16);
             out[n++] = (char)(word >> 8);

@@ -16,8 +16,8 @@ struct decimal {
     int point;
 };
 
-/* `v` (positive, finite) rounded to `count` digits; whether that reads back as v. */
-static bool decimal_round(double v, int count, struct decimal *ret)
+/* `v` (positive, finite) rounded to `count` digits. */
+static void decimal_round(double v, int count, struct decimal *ret)
 {
     char text[64];
     int n = snprintf(text, sizeof(text), "%.*e", count - 1, v);
@@ -30,15 +30,17 @@ static bool decimal_round(double v, int count, struct decimal *ret)
         }
     }
     ret->point = (int)strtol(e + 1, NULL, 10) + 1;
-    return strtod(text, NULL) == v;
 }
 
-/* The fewest digits that read back as v, and of those the nearest to v. Up to 15 digits survive
- * the way through a normal double unharmed, so if 15 suffice, the shortest is what is left without
- * trailing zeros. (Exact powers of two have a rounding interval that is wider above; a decimal with
- * one digit less may lie there although the nearest one does not. Go finds it, hence decimal_up.)
- */
-static bool decimal_up(double v, struct decimal *d)
+static double decimal_value(const struct decimal *d, bool narrow)
+{
+    char text[64];
+    (void)snprintf(text, sizeof(text), "0.%.*se%d", d->count, d->digits, d->point);
+    return narrow ? (double)strtof(text, NULL) : strtod(text, NULL);
+}
+
+/* The next larger decimal of as many digits, where that one reads back as v. */
+static bool decimal_up(double v, bool narrow, struct decimal *d)
 {
     struct decimal up = *d;
     int i = up.count - 1;
@@ -49,28 +51,25 @@ static bool decimal_up(double v, struct decimal *d)
         return false;
     }
     up.digits[i]++;
-    char text[64];
-    (void)snprintf(text, sizeof(text), "0.%.*se%d", up.count, up.digits, up.point);
-    if (strtod(text, NULL) != v) {
+    if (decimal_value(&up, narrow) != v) {
         return false;
     }
     *d = up;
     return true;
 }
 
-static float decimal_to_float32(const struct decimal *d)
-{
-    char text[64];
-    (void)snprintf(text, sizeof(text), "0.%.*se%d", d->count, d->digits, d->point);
-    return strtof(text, NULL);
-}
-
-static void decimal_shortest(double v, struct decimal *ret)
+/* The fewest digits that read back as v (as a float32, if `narrow`), and of those the nearest to v.
+ * Up to 15 digits survive the way through a normal double unharmed, so if 15 suffice, the shortest
+ * is what is left without trailing zeros. (Exact powers of two have a rounding interval that is
+ * wider above; a decimal with one digit less may lie there although the nearest one of that length
+ * does not read back. Go finds it, hence decimal_up.) */
+static void decimal_shortest(double v, bool narrow, struct decimal *ret)
 {
     int exponent;
     bool power_of_two = frexp(v, &exponent) == 0.5;
-    for (int count = v < DBL_MIN ? 1 : DBL_DIG; count <= DIGITS_MAX; count++) {
-        if (decimal_round(v, count, ret) || (power_of_two && decimal_up(v, ret))) {
+    for (int count = narrow || v < DBL_MIN ? 1 : DBL_DIG; count <= DIGITS_MAX; count++) {
+        decimal_round(v, count, ret);
+        if (decimal_value(ret, narrow) == v || (power_of_two && decimal_up(v, narrow, ret))) {
             break;
         }
     }
@@ -141,7 +140,7 @@ void go_json_float(struct buf *to, double v)
     if (!isfinite(v)) {
         buf_lit(to, "null");
     } else if (!put_easy(to, &v, INTEGER_MAX)) {
-        decimal_shortest(v, &d);
+        decimal_shortest(v, false, &d);
         if (v < 1e-6 || v >= 1e21) {
             put_exponent(to, &d, 1); /* 1e-7, where Go's other printing gives 1e-07 */
         } else {
@@ -157,10 +156,7 @@ void go_json_float32(struct buf *to, float v)
         buf_lit(to, "null");
     } else if (!put_easy(to, &wide, INTEGER_MAX_32)) {
         struct decimal d;
-        int count = 1;
-        do {
-            (void)decimal_round(wide, count++, &d);
-        } while (decimal_to_float32(&d) != (float)wide);
+        decimal_shortest(wide, true, &d);
         if ((float)wide < 1e-6f || (float)wide >= 1e21f) {
             put_exponent(to, &d, 1);
         } else {
@@ -173,7 +169,7 @@ void go_float_g(struct buf *to, double v)
 {
     struct decimal d;
     if (!put_not_finite(to, v) && !put_easy(to, &v, 1e6)) {
-        decimal_shortest(v, &d);
+        decimal_shortest(v, false, &d);
         if (d.point - 1 < -4 || d.point - 1 >= 6) {
             put_exponent(to, &d, 2);
         } else {
@@ -186,7 +182,7 @@ void go_float_f(struct buf *to, double v)
 {
     struct decimal d;
     if (!put_not_finite(to, v) && !put_easy(to, &v, INTEGER_MAX)) {
-        decimal_shortest(v, &d);
+        decimal_shortest(v, false, &d);
         put_plain(to, &d);
     }
 }

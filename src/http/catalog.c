@@ -2,7 +2,7 @@
 #include "http/cached.h"
 #include "http/catalog_json.h"
 #include "http/http.h"
-#include "schema/dump.h"
+#include "server/reply.h"
 #include "server/rpc.h"
 #include "server/server.h"
 
@@ -57,10 +57,10 @@ static void catalog_deregister(struct http_req *req)
 
 static void datacenters_reply(struct http_req *req, struct rpc_call *call)
 {
-    const struct datacenters_reply *reply = call->reply;
+    const struct strlist_reply *reply = call->reply;
     http_cached(req, call, false);
     struct json_writer w = http_json_begin(req);
-    json_strlist(&w, reply->datacenters);
+    json_strlist(&w, reply->values);
     http_finish(req, 200);
 }
 

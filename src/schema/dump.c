@@ -50,12 +50,17 @@ static const struct field datacenters_request_fields[] = {
 const struct schema datacenters_request_schema =
     SCHEMA("DatacentersRequest", struct datacenters_request, datacenters_request_fields);
 
-static const struct field datacenters_reply_fields[] = {
-    F_STRLIST(struct datacenters_reply, datacenters, "Datacenters", 0),
+static const struct field service_dump_request_fields[] = {
+    F_STR(struct service_dump_request, datacenter, "Datacenter", 0),
+    F_STR(struct service_dump_request, service_kind, "ServiceKind", 0),
+    F_BOOL(struct service_dump_request, use_service_kind, "UseServiceKind", 0),
+    F_OBJ(struct service_dump_request, source, struct query_source, "Source", 0,
+          &query_source_schema),
+    F_SPLICE(struct service_dump_request, options, struct query_options, &query_options_schema),
     FIELDS_END,
 };
-const struct schema datacenters_reply_schema =
-    SCHEMA("Datacenters", struct datacenters_reply, datacenters_reply_fields);
+const struct schema service_dump_request_schema =
+    SCHEMA("ServiceDumpRequest", struct service_dump_request, service_dump_request_fields);
 
 static const struct field datacenter_maps_reply_fields[] = {
     F_OBJLIST(struct datacenter_maps_reply, maps, "Maps", 0, &datacenter_map_schema),

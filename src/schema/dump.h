@@ -28,13 +28,17 @@ struct datacenters_request { /* Catalog.ListDatacenters */
     struct query_options options;
 };
 
-/* Two replies that are bare lists on the wire: the only field is the list. */
-struct datacenters_reply { /* Catalog.ListDatacenters: []string */
-    struct strlist datacenters;
-};
-
+/* A bare list on the wire. */
 struct datacenter_maps_reply { /* Coordinate.ListDatacenters: []DatacenterMap */
     struct objlist maps;       /* struct datacenter_map */
+};
+
+struct service_dump_request { /* Internal.ServiceDump */
+    struct str datacenter;
+    struct str service_kind;
+    bool use_service_kind;
+    struct query_source source;
+    struct query_options options;
 };
 
 struct empty_request { /* methods that take no arguments */
@@ -42,5 +46,5 @@ struct empty_request { /* methods that take no arguments */
 };
 
 extern const struct schema service_name_schema, indexed_service_list_schema, node_info_schema,
-    indexed_node_dump_schema, datacenters_request_schema, datacenters_reply_schema,
+    indexed_node_dump_schema, datacenters_request_schema, service_dump_request_schema,
     datacenter_maps_reply_schema, empty_request_schema;

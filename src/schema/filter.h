@@ -1,10 +1,19 @@
 /* filter.h - ?filter= boolean expressions (hashicorp/go-bexpr), over any described struct.
  *
+ *     r = filter_compile(arena, STR("ServicePort == 80 and web in Tags"), &schema, &f, &err);
+ *     matched = filter_match(f, element, &err);
+ *
  * Compile once per request against the schema of the elements, then ask for each element. Grammar:
- * or, and, not, parentheses; selectors Name.Sub, Map.key, Map["key"] and JSON-pointer style; ==, !=, in, not in, contains, is empty, is not
- * empty, matches, not matches. Keywords are lower-case only. A compiled filter lives in the arena
- * and borrows the expression text. Errors have the reference's words. Regular expressions use RE2's
- * language (through pcre2, refusing what RE2 refuses), with match limits. */
+ * or, and, not, parentheses; selectors Name.Sub, Map.key and Map["key"]; ==, !=, in, not in,
+ * contains, not contains, is empty, is not empty, matches, not matches. Keywords are lower-case
+ * only. Selectors are Go field names; a list of structs on the way means "any of them".
+ *
+ * A compiled filter lives in the arena and borrows the expression text. It is for one thread at a
+ * time (regular expressions hold their match state). Regular expressions are in RE2's language,
+ * with match limits; see regexp.h.
+ *
+ * Errors have the reference's words, complete: "Failed to create boolean expression evaluator: …"
+ * is the whole text of the HTTP answer. */
 #pragma once
 #include "schema/field.h"
 

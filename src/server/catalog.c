@@ -4,6 +4,7 @@
 #include "schema/dump.h"
 #include "schema/msgpack.h"
 #include "server/read.h"
+#include "server/reply.h"
 #include "server/rpc.h"
 #include "server/server.h"
 #include "server/validate.h"
@@ -118,10 +119,10 @@ static int deregister_prepare(struct rpc_ctx *ctx, void *data, void *reply UNUSE
 
 static int list_datacenters(struct rpc_ctx *ctx, const void *args UNUSED, void *data)
 {
-    struct datacenters_reply *reply = data;
+    struct strlist_reply *reply = data;
     struct str *names = ARENA_ARRAY(ctx->arena, struct str, 1);
     names[0] = ctx->server->options.datacenter;
-    reply->datacenters = (struct strlist){names, 1};
+    reply->values = (struct strlist){names, 1};
     return 0;
 }
 
@@ -316,7 +317,7 @@ const struct rpc_method rpc_catalog_list_datacenters = {
     .name = "Catalog.ListDatacenters",
     .flags = RPC_READ | RPC_LOCAL,
     .args = &datacenters_request_schema,
-    .reply = &datacenters_reply_schema,
+    .reply = &strlist_reply_schema,
     .options_offset = OPTIONS(datacenters_request),
     .meta_offset = -1,
     .acl = "none",

@@ -24,6 +24,17 @@ static int node_dump(struct rpc_ctx *ctx, const void *data, void *out)
     return read_filter_objs(ctx, args->options.filter, &node_info_schema, &reply->dump);
 }
 
+/* The gateways' side of the answer is empty as long as no configuration entry links any. */
+static int service_dump(struct rpc_ctx *ctx, const void *data, void *out)
+{
+    const struct service_dump_request *args = data;
+    struct indexed_check_service_nodes *reply = out;
+    reply->meta.index =
+        catalog_service_dump(ctx->view, ctx->ws, ctx->arena,
+                             args->use_service_kind ? &args->service_kind : NULL, &reply->nodes);
+    return read_filter_objs(ctx, args->options.filter, &check_service_node_schema, &reply->nodes);
+}
+
 const struct rpc_method rpc_internal_node_info = {
     .name = "Internal.NodeInfo",
     .flags = RPC_READ | RPC_BLOCKING,
@@ -43,4 +54,14 @@ const struct rpc_method rpc_internal_node_dump = {
     .meta_offset = (int16_t)offsetof(struct indexed_node_dump, meta),
     .acl = "node:read,service:read",
     .read = node_dump,
+};
+const struct rpc_method rpc_internal_service_dump = {
+    .name = "Internal.ServiceDump",
+    .flags = RPC_READ | RPC_BLOCKING,
+    .args = &service_dump_request_schema,
+    .reply = &indexed_check_service_nodes_schema,
+    .options_offset = (int16_t)offsetof(struct service_dump_request, options),
+    .meta_offset = (int16_t)offsetof(struct indexed_check_service_nodes, meta),
+    .acl = "node:read,service:read",
+    .read = service_dump,
 };

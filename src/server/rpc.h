@@ -123,6 +123,7 @@ const struct rpc_method *rpc_method_at(size_t i);
     X(coordinate, rpc_coordinate_node)              /* Coordinate.Node */     \
     X(internal, rpc_internal_node_info)        /* Internal.NodeInfo */        \
     X(internal, rpc_internal_node_dump)        /* Internal.NodeDump */        \
+    X(internal, rpc_internal_service_dump)     /* Internal.ServiceDump */     \
     X(kvs, rpc_kvs_apply)                      /* KVS.Apply */                \
     X(kvs, rpc_kvs_get)                        /* KVS.Get */                  \
     X(kvs, rpc_kvs_list)                       /* KVS.List */                 \

@@ -241,8 +241,8 @@ uint64_t kv_get(const struct store_view *v, struct watch_set *ws, struct str key
                 const struct dir_entry **ret_entry)
 {
     watch_key(ws, TABLE_KVS, key);
-    *ret_entry = entry_find(v, key);
-    return tables_index(v);
+    const struct dir_entry *e = *ret_entry = entry_find(v, key);
+    return e != NULL ? e->raft.modify_index : tables_index(v);
 }
 
 uint64_t kv_list(const struct store_view *v, struct watch_set *ws, struct arena *a,

@@ -10,10 +10,9 @@
  * nothing (same value, flags, session and lock index) moves no index. Odd but Consul's: a plain set
  * takes the lock index of the request, which is 0 there, so it resets that of a key that was locked.
  *
- * Reading. Returned is the index of the answer: for one key that of the tables (the server
- * answers with the entry's own ModifyIndex when there is one); for a prefix the largest of its entries
- * and tombstones, for everything (prefix "") or an empty answer that of the tables. 0 means the
- * tables were never written; the server makes that 1. Rows are borrowed from the view, lists are
+ * Reading. Returned is the index to answer with: for one key its ModifyIndex, or that of the tables
+ * when it is not there; for a prefix the largest of its entries and tombstones; for everything (prefix "")
+ * or nothing that of the tables. 0 means the tables were never written; the server makes that 1. Rows are borrowed from the view, lists are
  * in the arena and nil when nothing was found. */
 #pragma once
 #include "schema/kv.h"

@@ -221,6 +221,44 @@ void store_index_watch(struct watch_set *ws, struct str name)
     }
 }
 
+static bool table_is_consistent(const struct store_view *v, const struct table_def *def)
+{
+    struct buf key = {0};
+    size_t counts[TABLE_INDEXES_MAX] = {0};
+    bool ok = true;
+    struct tree_iter it;
+    struct str primary;
+    const void *row;
+    store_iter(&it, v, def->indexes[0].index, STR_NULL);
+    while (ok && (row = tree_next(&it, &primary)) != NULL) {
+        counts[0]++;
+        buf_clear(&key);
+        ok = def->indexes[0].key(row, &key) && str_eq(buf_view(&key), primary);
+        for (size_t i = 1; ok && i < def->count; i++) {
+            buf_clear(&key);
+            if (def->indexes[i].key(row, &key)) {
+                buf_str(&key, primary);
+                counts[i]++;
+                ok = tree_get(&v->trees[def->indexes[i].index], buf_view(&key)) == row;
+            }
+        }
+    }
+    for (size_t i = 0; ok && i < def->count; i++) {
+        ok = counts[i] == v->trees[def->indexes[i].index].count;
+    }
+    buf_deinit(&key);
+    return ok;
+}
+
+bool store_is_consistent(const struct store_view *v)
+{
+    bool ok = true;
+    for (size_t i = 0; i < TABLE_COUNT && ok; i++) {
+        ok = table_defs[i].count == 0 || table_is_consistent(v, &table_defs[i]);
+    }
+    return ok;
+}
+
 /* --- transactions --------------------------------------------------------------------------- */
 
 struct store_txn *store_txn_begin(struct store *s, uint64_t raft_index)

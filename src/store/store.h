@@ -153,6 +153,10 @@ uint64_t store_index_max(const struct store_view *v, const struct str *names, si
 /* Watch one name of TABLE_INDEX. */
 void store_index_watch(struct watch_set *ws, struct str name);
 
+/* For tests and simulations: every row is found under all its keys and nothing else is. Walks
+ * everything. */
+bool store_is_consistent(const struct store_view *v);
+
 /* --- writing (the writer thread only) ------------------------------------------------------ */
 
 struct store_txn *store_txn_begin(struct store *s, uint64_t raft_index);

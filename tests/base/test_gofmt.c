@@ -60,6 +60,41 @@ static void test_json_float(void **state)
     buf_deinit(&b);
 }
 
+static void test_json_float32(void **state)
+{
+    (void)state;
+    static const struct {
+        float v;
+        struct str json;
+    } cases[] = {
+        {0.1f, STR_INIT("0.1")},
+        {-16777216.0f, STR_INIT("-16777216")},
+        {14760432.0f, STR_INIT("14760432")},
+        {3.4028235e38f, STR_INIT("3.4028235e+38")},
+        {1e-45f, STR_INIT("1e-45")},
+        {0x1p-96f, STR_INIT("1.2621775e-29")}, /* the nearest 8 digits do not read back */
+        {NAN, STR_INIT("null")},
+    };
+    struct buf b = {0};
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        buf_clear(&b);
+        go_json_float32(&b, cases[i].v);
+        assert_str_equal(buf_view(&b), cases[i].json);
+    }
+    buf_deinit(&b);
+}
+
+static void test_json_str(void **state)
+{
+    (void)state;
+    struct buf b = {0};
+    go_json_str(&b, STR("a\"\\\n\r\t\b\x7f<&>\xc3\xa4\xe2\x80\xa9\xff"));
+    assert_str_lit(buf_view(&b),
+                   "\"a\\\"\\\\\\n\\r\\t\\u0008\x7f\\u003c\\u0026\\u003e\xc3\xa4\\u2029"
+                   "\\ufffd\"");
+    buf_deinit(&b);
+}
+
 static void test_floats_read_back(void **state)
 {
     (void)state;
@@ -112,8 +147,8 @@ static void test_quote(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json_float),
-        cmocka_unit_test(test_floats_read_back),
+        cmocka_unit_test(test_json_float), cmocka_unit_test(test_json_float32),
+        cmocka_unit_test(test_json_str),   cmocka_unit_test(test_floats_read_back),
         cmocka_unit_test(test_quote),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

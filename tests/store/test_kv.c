@@ -33,6 +33,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
+    assert_true(store_is_consistent(store_view(f->store)));
     store_free(f->store);
     epoch_free(f->epoch);
     arena_deinit(&f->arena);

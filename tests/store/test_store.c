@@ -274,6 +274,7 @@ static void test_model(void **state)
             memcpy(model, work, sizeof(model));
         }
         check_services(store_view(f.store), model);
+        assert_true(store_is_consistent(store_view(f.store)));
         epoch_leave(f.epoch, slot);
     }
     epoch_unregister(f.epoch, slot);

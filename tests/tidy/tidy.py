@@ -23,9 +23,9 @@ PURE = {
     "store": ("lock_delay",),  # one table for all threads of a server, with a lock
     "fsm": (),
     "acl": (),
-    # The log, its disk, and the shell that joins core and network.
-    "raft": ("log", "disk", "io", "stable", "snapshot", "transport", "wake", "shell", "node"),
-    "gossip": ("transport", "net", "io", "shell", "keyring_file", "snapshot", "node"),
+    # The log, its disk, and the thread that joins core, disk and network.
+    "raft": ("raft.", "log", "disk", "io", "stable", "snapshot", "transport", "wake"),
+    "gossip": ("gossip.", "transport", "net", "io", "shell", "keyring_file", "snapshot"),
 }
 IMPURE_INCLUDES = ("loop/", "uv.h", "sys/socket.h", "netinet/", "arpa/inet.h", "pthread.h",
                    "base/log.h", "openssl/ssl.h", "sys/random.h", "sys/epoll.h", "poll.h")
