@@ -187,7 +187,7 @@ void go_float_f(struct buf *to, double v)
     }
 }
 
-static bool is_printable(uint32_t rune)
+bool go_is_printable(uint32_t rune)
 {
     static const struct {
         uint32_t first, last;
@@ -244,7 +244,7 @@ void go_quote(struct buf *to, struct str s)
         } else if (short_escape(rune) != '\0') {
             buf_byte(to, '\\');
             buf_byte(to, (uint8_t)short_escape(rune));
-        } else if (is_printable(rune)) {
+        } else if (go_is_printable(rune)) {
             buf_put(to, s.p, size);
         } else if (rune < 0x80) {
             buf_printf(to, "\\x%02x", (unsigned)rune);

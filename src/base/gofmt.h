@@ -9,6 +9,8 @@
 /* strconv.Quote. Go's tables tell unassigned characters from printable ones; here those outside the
  * blocks of format, space and private characters count as printable. */
 void go_quote(struct buf *to, struct str s);
+/* unicode.IsPrint, within the same bounds. */
+bool go_is_printable(uint32_t rune);
 
 /* A float64 as encoding/json writes it: the fewest digits that read back as the same value, with
  * an exponent only below 1e-6 and from 1e21 on. NaN and the infinities, which Go refuses to encode,

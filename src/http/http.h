@@ -20,16 +20,19 @@
  *         http_finish(req, 200);
  *     }
  *
- * Exactly one of http_finish(), http_error() ends a request. */
+ * Exactly one of http_finish(), http_error…(), http_stream_end() ends a request; req is gone after it,
+ * as it is after on_close. */
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "proto/http1.h"
 #include "schema/json.h"
 #include "schema/query.h"
 
 struct agent;
 struct http_conn;
+struct http_server;
 struct rpc_call;
 struct rpc_method;
 struct server;
@@ -45,10 +48,6 @@ enum http_method {
     HTTP_OTHER = 1u << 6,
 };
 
-struct http_header {
-    struct str name, value;
-};
-
 struct http_param { /* of the query string, decoded, in order */
     struct str name, value;
     bool has_value; /* "?x=" has, "?x" has not */
@@ -59,6 +58,7 @@ struct http_req {
     struct server *server;
     struct agent *agent;
     struct http_conn *conn;
+    struct http_server *http; /* the front end of this worker */
     struct arena *arena;
 
     enum http_method method;
@@ -106,9 +106,18 @@ struct http_route {
     http_handler handler;
 };
 
-/* Each file of http/ exports its routes; http/routes.c lists the files. */
+/* Each file of http/ exports its routes. The first file that has a pattern gets it, so `later`, which
+ * has them all, stays last. */
+/* clang-format off */
 #define HTTP_ROUTE_FILES(X) \
-    X(agent) X(catalog) X(coordinate) X(event) X(health) X(kv) X(session) X(status) X(txn) X(internal)
+    X(catalog) \
+    X(coordinate) \
+    X(health) \
+    X(kv) \
+    X(session) \
+    X(status) \
+    X(later)
+/* clang-format on */
 #define X(file)                                   \
     extern const struct http_route http_##file##_routes[]; \
     extern const size_t http_##file##_routes_count;
@@ -145,8 +154,18 @@ struct json_writer http_json_begin(struct http_req *req);
 void http_finish(struct http_req *req, int status);
 /* text/plain; Consul puts no newline behind the text. */
 void http_error(struct http_req *req, int status, const char *format, ...) PRINTF(3, 4);
-/* Status from the code (err.h's table), text from the sentence. */
+/* Status from the code (err.h's table), text from the sentence as it is: where Consul says
+ * "Bad request: " in front, the sentence must. */
 void http_error_from(struct http_req *req, const struct err *err);
+/* The agent's own settings that handlers ask for. */
+struct str http_datacenter(const struct http_req *req);
+struct str http_node_name(const struct http_req *req);
+/* An answer without end: headers now, then pieces, until http_stream_end() or on_close. A piece is
+ * refused (false) while the client has more than HTTP_STREAM_PENDING_MAX bytes to take. */
+#define HTTP_STREAM_PENDING_MAX (256u * 1024u)
+void http_stream_begin(struct http_req *req, int status);
+bool http_stream_write(struct http_req *req, struct str piece);
+void http_stream_end(struct http_req *req);
 /* One object as the whole JSON answer, 200. */
 void http_json_reply(struct http_req *req, const struct schema *schema, const void *object);
 /* X-Consul-Index, -KnownLeader, -LastContact, -Effective-Consistency, -Query-Backend. */

@@ -109,6 +109,13 @@ static void prepare_cb(uv_prepare_t *prepare)
     turn_end(l);
 }
 
+/* What I/O callbacks have deferred runs before libuv's closing callbacks of the same iteration: an object
+ * that was closed after it had deferred something must not be freed in between. */
+static void check_cb(uv_check_t *check)
+{
+    (void)run_deferred(container_of(check, struct loop, check));
+}
+
 static void async_cb(uv_async_t *async)
 {
     (void)run_inbox(container_of(async, struct loop, async));
@@ -126,6 +133,8 @@ struct loop *loop_new(const char *name)
     ASSERT(uv_async_init(&l->uv, &l->async, async_cb) == 0);
     ASSERT(uv_prepare_init(&l->uv, &l->prepare) == 0);
     ASSERT(uv_prepare_start(&l->prepare, prepare_cb) == 0);
+    ASSERT(uv_check_init(&l->uv, &l->check) == 0);
+    ASSERT(uv_check_start(&l->check, check_cb) == 0);
     ASSERT(uv_timer_init(&l->uv, &l->timer) == 0);
     timer_wheel_init(&l->wheel, uv_now(&l->uv));
     return l;

@@ -23,6 +23,7 @@ struct loop_handle {
 struct loop {
     uv_loop_t uv;
     uv_prepare_t prepare;
+    uv_check_t check;
     uv_timer_t timer;
     uint64_t timer_deadline_ms; /* what `timer` is set to; UINT64_MAX: stopped */
     struct timer_wheel wheel;

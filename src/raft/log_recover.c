@@ -15,8 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A segment is larger than its usual size when one entry is. */
-#define SEGMENT_FILE_SIZE_MAX (RAFT_ENTRY_SIZE_MAX + RAFT_SEGMENT_SIZE)
+#define SEGMENT_FILE_SIZE_MAX (RAFT_SEGMENT_SIZE * 8u)
 
 struct scan {
     struct raft_log *log;
@@ -116,7 +115,11 @@ static int segment_scan(struct raft_log *log, struct segment *s, const char *byt
         at += record.size;
     }
     s->end = at;
-    if (at == n || (bytes[at] == '\0' && memcmp(bytes + at, bytes + at + 1, n - at - 1) == 0)) {
+    size_t first = at;
+    while (first < n && bytes[first] == '\0') {
+        first++;
+    }
+    if (first == n) {
         return 0; /* only the zeros it was made of */
     }
     size_t later_at;

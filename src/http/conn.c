@@ -1,0 +1,535 @@
+/* One connection: finds requests in its input, one after the other, and sends their answers.
+ *
+ * The usual way: a read brings whole requests, each is answered while it is handled, and all
+ * answers leave with one write. What may go differently:
+ * - A request is incomplete: the rest of the input is kept, a timer runs.
+ * - A request has to wait: input is kept up to HTTP_INPUT_SIZE_MAX, then reading stops; when it is
+ *   answered, the kept input is used.
+ * - The client shuts its side down: a parked or endless request is canceled, others are answered
+ * first.
+ * - The input is malformed: Go's words, then the connection lingers so that they arrive, and
+ * closes.
+ * - The connection fails: the request is canceled, whatever it is.
+ * - A slow reader: what it does not take is kept by the stream; nothing more is read from it until
+ * then. */
+#include "http/front.h"
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "server/worker.h"
+
+static void conn_timeout(struct loop_timer *t);
+
+/* --- flights ------------------------------------------------------------------------------- */
+
+struct http_flight *http_flight_new(struct http_conn *c)
+{
+    struct http_server *s = c->server;
+    struct http_flight *f = s->free_flights;
+    if (f != NULL) {
+        s->free_flights = f->next_free;
+        s->free_flights_count--;
+    } else {
+        f = xcalloc_aligned(ARENA_ALIGN, sizeof(*f));
+        f->arena.p = f->block;
+        f->arena.end = f->block + sizeof(f->block);
+    }
+    f->req.worker = s->worker;
+    f->req.server = s->front->options.server;
+    f->req.agent = s->front->options.agent;
+    f->req.http = s;
+    f->req.conn = c;
+    f->req.arena = &f->arena;
+    f->req.out = &f->out;
+    f->req.reply_headers = &f->reply_headers;
+    f->req.remote_ip = str_make(c->ip, c->ip_size);
+    c->flight = f;
+    return f;
+}
+
+static void recycle_buf(struct buf *b)
+{
+    if (b->cap > HTTP_OUT_KEEP_SIZE_MAX) {
+        buf_deinit(b);
+    } else {
+        buf_clear(b);
+    }
+}
+
+static struct http_flight *flight_deinit(struct http_flight *f)
+{
+    arena_deinit(&f->arena);
+    buf_deinit(&f->out);
+    buf_deinit(&f->reply_headers);
+    buf_deinit(&f->body);
+    return mem_free(f);
+}
+
+void http_flight_free(struct http_server *s, struct http_flight *f)
+{
+    if (f->cancel != NULL && f->call != NULL) {
+        f->cancel(f); /* a call that was never started, or whose asker is gone */
+    }
+    if (s->free_flights_count >= HTTP_FLIGHTS_KEPT_MAX) {
+        (void)flight_deinit(f);
+        return;
+    }
+    arena_deinit(&f->arena);
+    recycle_buf(&f->out);
+    recycle_buf(&f->reply_headers);
+    recycle_buf(&f->body);
+    /* Everything but the storage of buffers and the inner block starts at zero again. */
+    struct buf out = f->out, reply_headers = f->reply_headers, body = f->body;
+    memset(f, 0, offsetof(struct http_flight, block));
+    f->out = out;
+    f->reply_headers = reply_headers;
+    f->body = body;
+    f->arena.p = f->block;
+    f->arena.end = f->block + sizeof(f->block);
+    f->next_free = s->free_flights;
+    s->free_flights = f;
+    s->free_flights_count++;
+}
+
+void http_flights_drain(struct http_server *s)
+{
+    while (s->free_flights != NULL) {
+        struct http_flight *f = s->free_flights;
+        s->free_flights = f->next_free;
+        (void)flight_deinit(f);
+    }
+    s->free_flights_count = 0;
+}
+
+/* --- closing ------------------------------------------------------------------------------- */
+
+/* The request's asker is gone. */
+static void flight_abandon(struct http_conn *c)
+{
+    struct http_flight *f = c->flight;
+    if (f == NULL) {
+        return;
+    }
+    c->flight = NULL;
+    if (f->req.on_close != NULL) {
+        f->req.on_close(&f->req);
+    }
+    http_flight_free(c->server, f);
+}
+
+void http_conn_close(struct http_conn *c)
+{
+    if (c->closed) {
+        return;
+    }
+    c->closed = true;
+    flight_abandon(c);
+    loop_timer_stop(c->server->loop, &c->timer);
+    tcp_close(&c->stream);
+}
+
+/* Nothing more is to be said. Close as soon as all is written; with input left unread a plain close
+ * would reset the connection and could take the answer with it, so then wait for the client. */
+static void conn_end(struct http_conn *c)
+{
+    if (c->closed || tcp_pending(&c->stream) > 0) {
+        return; /* conn_drained() comes back */
+    }
+    if (!c->lingering || c->eof) {
+        http_conn_close(c);
+        return;
+    }
+    tcp_shutdown_write(&c->stream);
+    tcp_read_start(&c->stream);
+    loop_timer_start(c->server->loop, &c->timer, HTTP_LINGER_MS, conn_timeout);
+}
+
+static void conn_timeout(struct loop_timer *t)
+{
+    http_conn_close(container_of(t, struct http_conn, timer));
+}
+
+/* --- answers ------------------------------------------------------------------------------- */
+
+static void conn_write(struct http_conn *c, struct buf *b)
+{
+    if (b->n > 0 && !c->closed && tcp_write_buf(&c->stream, b) < 0) {
+        c->last = true;
+        c->lingering = false;
+    }
+}
+
+static void conn_resume_run(struct loop_msg *msg);
+
+/* Go on with the input that came meanwhile, but from the top of the stack. */
+static void conn_resume_soon(struct http_conn *c)
+{
+    if (!c->resuming) {
+        c->resuming = true;
+        c->resume.run = conn_resume_run;
+        loop_defer(c->server->loop, &c->resume);
+    }
+}
+
+static void send_answer(struct http_conn *c, struct buf *head, struct buf *body)
+{
+    if (body->n <= HTTP_INLINE_BODY_MAX) {
+        buf_str(head, buf_view(body));
+        if (c->wire == NULL) {
+            conn_write(c, head);
+        }
+        return;
+    }
+    conn_write(c, head);
+    conn_write(c, body);
+}
+
+void http_conn_answered(struct http_conn *c, struct buf *head, struct buf *body, bool close)
+{
+    struct http_flight *f = c->flight;
+    send_answer(c, head, body);
+    c->flight = NULL;
+    http_flight_free(c->server, f); /* body was part of it */
+    c->last |= close;
+    if (c->wire != NULL) {
+        *c->wire = *head; /* the batch goes on */
+        return;
+    }
+    buf_deinit(head);
+    if (c->last) {
+        conn_end(c);
+    } else if (c->in.n > 0 || !c->stream.reading) {
+        conn_resume_soon(c);
+    }
+}
+
+/* Not even a request: what Go's server says, and the end. */
+static void refuse(struct http_conn *c, const char *text)
+{
+    buf_printf(c->wire,
+               "HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+               "Connection: close\r\n\r\n%s",
+               text, text);
+    c->last = c->lingering = true;
+}
+
+/* --- requests ------------------------------------------------------------------------------ */
+
+static enum http_method method_of(struct str s)
+{
+    static const struct {
+        struct str text;
+        enum http_method method;
+    } methods[] = {
+        {STR_INIT("GET"), HTTP_GET},   {STR_INIT("PUT"), HTTP_PUT},
+        {STR_INIT("POST"), HTTP_POST}, {STR_INIT("DELETE"), HTTP_DELETE},
+        {STR_INIT("HEAD"), HTTP_HEAD}, {STR_INIT("OPTIONS"), HTTP_OPTIONS},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+        if (str_eq(s, methods[i].text)) {
+            return methods[i].method;
+        }
+    }
+    return HTTP_OTHER;
+}
+
+/* A head is whole: make its request. False when it was refused. */
+static bool flight_begin(struct http_conn *c, struct str bytes)
+{
+    struct http_flight *f = http_flight_new(c);
+    struct http1_head head;
+    struct http1_error error = {400, "400 Bad Request"};
+    struct http_req *req = &f->req;
+    bytes = arena_str(&f->arena, bytes);
+    if (http1_parse_head(bytes, &f->arena, &c->server->front->limits, &head, &error) < 0 ||
+        http1_parse_target(head.target, &f->arena, &req->path, &req->query) < 0) {
+        refuse(c, error.text);
+        flight_abandon(c);
+        return false;
+    }
+    f->minor = head.minor;
+    f->keep_alive = head.keep_alive;
+    f->target = head.target;
+    f->started_ns = clock_mono_ns();
+    f->chunked = head.chunked;
+    f->body_left = head.content_length;
+    req->method_text = head.method;
+    req->method = method_of(head.method);
+    f->no_body = req->method == HTTP_HEAD;
+    req->headers = head.headers;
+    req->headers_count = head.headers_count;
+    if (head.expect_unknown) {
+        refuse(c, "417 Expectation Failed");
+        flight_abandon(c);
+        return false;
+    }
+    if (head.content_length > c->server->front->body_size_max) {
+        c->lingering = true;
+        f->keep_alive = false;
+        f->phase = HTTP_HANDLING;
+        http_error(req, 413, "Request body(%llu bytes) too large, max size: %zu bytes.",
+                   (unsigned long long)head.content_length, c->server->front->body_size_max);
+        return false;
+    }
+    f->body.max = c->server->front->body_size_max;
+    if (head.expect_continue && (f->chunked || f->body_left > 0)) {
+        buf_lit(c->wire, "HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    return true;
+}
+
+/* Take what there is of the body. How many bytes were used; *ret_whole tells whether it is
+ * complete. */
+static size_t take_body(struct http_conn *c, struct str in, bool *ret_whole)
+{
+    struct http_flight *f = c->flight;
+    struct http_req *req = &f->req;
+    *ret_whole = false;
+    if (f->chunked) {
+        ptrdiff_t n = http1_chunked_decode(&f->chunks, in, &f->body);
+        if (n < 0 || f->body.failed) {
+            refuse(c, n < 0 ? "400 Bad Request" : "413 Request Entity Too Large");
+            flight_abandon(c);
+            return in.n;
+        }
+        *ret_whole = f->chunks.done;
+        req->body = buf_view(&f->body);
+        return (size_t)n;
+    }
+    size_t n = (size_t)MIN((uint64_t)in.n, f->body_left);
+    if (f->body.n == 0 && n == f->body_left && n <= HTTP_INLINE_BODY_MAX) {
+        req->body = n > 0 ? arena_str(&f->arena, str_first(in, n)) : STR("");
+        *ret_whole = true;
+    } else {
+        buf_put(&f->body, in.p, n);
+        f->body_left -= n;
+        *ret_whole = f->body_left == 0;
+        req->body = buf_view(&f->body);
+    }
+    return n;
+}
+
+/* Use what can be used of the input; how many bytes that was. */
+static size_t consume(struct http_conn *c, struct str in)
+{
+    size_t used = 0;
+    while (!c->closed && !c->last && used < in.n) {
+        struct str rest = str_from(in, used);
+        if (c->flight == NULL) {
+            if (c->scan.pos == 0 && (rest.p[0] == '\r' || rest.p[0] == '\n')) {
+                used++; /* line ends between requests, from old clients (RFC 7230, 3.5) */
+                continue;
+            }
+            ptrdiff_t size = http1_head_size(&c->scan, rest, &c->server->front->limits);
+            if (size == 0) {
+                break;
+            }
+            if (size < 0) {
+                refuse(c, "431 Request Header Fields Too Large");
+                break;
+            }
+            c->scan = (struct http1_scan){0};
+            used += (size_t)size;
+            if (!flight_begin(c, str_first(rest, (size_t)size))) {
+                break;
+            }
+            rest = str_from(in, used);
+        }
+        if (c->flight->phase != HTTP_BODY) {
+            break; /* being handled */
+        }
+        bool whole;
+        used += take_body(c, rest, &whole);
+        if (whole) {
+            c->flight->phase = HTTP_HANDLING;
+            http_dispatch(c->flight);
+        }
+    }
+    return used;
+}
+
+/* Keep what was not used: `in` is either c->in itself or lies elsewhere. */
+static void keep_rest(struct http_conn *c, struct str in, size_t used)
+{
+    if (in.p == c->in.p && c->in.n > 0) {
+        buf_consume(&c->in, used);
+    } else if (used < in.n) {
+        buf_str(&c->in, str_from(in, used));
+    }
+    if (c->in.n == 0 && c->in.cap > 0) {
+        buf_deinit(&c->in);
+    }
+}
+
+/* After each run through the input: what to wait for now. */
+static void settle(struct http_conn *c)
+{
+    if (c->closed) {
+        return;
+    }
+    if (c->last) {
+        conn_end(c);
+        return;
+    }
+    struct http_flight *f = c->flight;
+    bool waiting = f != NULL && f->phase != HTTP_BODY;
+    if (c->eof && !waiting) {
+        c->last = true;
+        conn_end(c);
+        return;
+    }
+    /* Half a request has a time limit; a whole one takes its time, an idle connection too. */
+    if (!waiting && (f != NULL || c->in.n > 0)) {
+        loop_timer_start(c->server->loop, &c->timer, HTTP_READ_TIMEOUT_MS, conn_timeout);
+    } else if (loop_timer_is_active(&c->timer)) {
+        loop_timer_stop(c->server->loop, &c->timer);
+    }
+    if (waiting && f->out.n == 0 && f->out.cap > 0) {
+        buf_deinit(&f->out); /* it may wait long */
+    }
+    bool reading = !(waiting && c->in.n >= HTTP_INPUT_SIZE_MAX) && tcp_pending(&c->stream) == 0;
+    if (reading && !c->stream.reading) {
+        tcp_read_start(&c->stream);
+    } else if (!reading && c->stream.reading) {
+        tcp_read_stop(&c->stream);
+    }
+}
+
+/* Run through the input with one buffer for all answers. */
+static void run_batch(struct http_conn *c, struct str in)
+{
+    struct http_server *s = c->server;
+    struct buf wire = s->wire;
+    s->wire = (struct buf){0};
+    c->wire = &wire;
+    size_t used = consume(c, in);
+    c->wire = NULL;
+    if (!c->closed) {
+        keep_rest(c, in, used);
+        conn_write(c, &wire);
+    }
+    if (s->wire.cap == 0 && wire.cap <= HTTP_OUT_KEEP_SIZE_MAX) {
+        buf_clear(&wire);
+        s->wire = wire;
+    } else {
+        buf_deinit(&wire);
+    }
+    settle(c);
+}
+
+static void conn_resume_run(struct loop_msg *msg)
+{
+    struct http_conn *c = container_of(msg, struct http_conn, resume);
+    c->resuming = false;
+    if (!c->closed && c->wire == NULL) {
+        run_batch(c, buf_view(&c->in));
+    }
+}
+
+/* --- the stream's callbacks ---------------------------------------------------------------- */
+
+static void conn_read(struct tcp_stream *stream, const char *p, size_t n)
+{
+    struct http_conn *c = container_of(stream, struct http_conn, stream);
+    if (c->closed || c->last) {
+        return; /* lingering */
+    }
+    if (c->flight != NULL && c->flight->phase != HTTP_BODY) {
+        buf_put(&c->in, p, n); /* pipelined behind one that waits */
+        settle(c);
+        return;
+    }
+    struct str in = str_make(p, n);
+    if (c->in.n > 0) {
+        buf_str(&c->in, in);
+        in = buf_view(&c->in);
+    }
+    run_batch(c, in);
+}
+
+static void conn_eof(struct tcp_stream *stream)
+{
+    struct http_conn *c = container_of(stream, struct http_conn, stream);
+    struct http_flight *f = c->flight;
+    c->eof = true;
+    if (c->lingering ||
+        (f != NULL && (f->phase == HTTP_STREAMING || (f->is_parked != NULL && f->is_parked(f))))) {
+        http_conn_close(c);
+    } else {
+        settle(c);
+    }
+}
+
+static void conn_fail(struct tcp_stream *stream, int code)
+{
+    (void)code;
+    http_conn_close(container_of(stream, struct http_conn, stream));
+}
+
+static void conn_drained(struct tcp_stream *stream)
+{
+    struct http_conn *c = container_of(stream, struct http_conn, stream);
+    if (c->last) {
+        conn_end(c);
+    } else if (c->wire == NULL) {
+        conn_resume_soon(c);
+    }
+}
+
+static void conn_closed(struct tcp_stream *stream)
+{
+    struct http_conn *c = container_of(stream, struct http_conn, stream);
+    struct http_server *s = c->server;
+    list_remove(&c->node);
+    s->conns_count--;
+    if (c->counted) {
+        http_clients_remove(s->front->clients, str_make(c->ip, c->ip_size));
+    }
+    buf_deinit(&c->in);
+    mem_free(c);
+}
+
+static const struct tcp_ops conn_ops = {.read = conn_read,
+                                        .eof = conn_eof,
+                                        .fail = conn_fail,
+                                        .drained = conn_drained,
+                                        .closed = conn_closed};
+
+static void refuse_client(struct http_conn *c)
+{
+    static const char text[] = "Your IP is issuing too many concurrent connections, please rate "
+                               "limit your calls\n";
+    struct buf b = {0};
+    buf_printf(&b,
+               "HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\n"
+               "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+               sizeof(text) - 1, text);
+    c->last = c->lingering = true;
+    conn_write(c, &b);
+    buf_deinit(&b);
+    conn_end(c);
+}
+
+void http_accept(struct http_server *s, int fd, const struct address *peer)
+{
+    struct http_conn *c = xcalloc(1, sizeof(*c));
+    char text[ADDRESS_IP_SIZE_MAX];
+    struct str ip = address_ip(peer, text);
+    c->server = s;
+    c->in.max = HTTP1_HEAD_SIZE_MAX_DEFAULT + s->front->limits.head_size_max + HTTP_BODY_SIZE_MAX;
+    c->ip_size = (uint8_t)MIN(ip.n, sizeof(c->ip));
+    memcpy(c->ip, ip.p, c->ip_size);
+    list_push_back(&s->conns, &c->node);
+    s->conns_count++;
+    tcp_start(&c->stream, s->loop, fd, &conn_ops);
+    uint32_t max = atomic_load_explicit(&s->front->max_conns_per_client, memory_order_relaxed);
+    c->counted = address_is_unix(peer) ||
+                 http_clients_add(s->front->clients, str_make(c->ip, c->ip_size), max);
+    if (!c->counted) {
+        refuse_client(c);
+    } else if (address_is_unix(peer)) {
+        c->counted = false; /* everybody there is "@" */
+    }
+}

@@ -1,0 +1,164 @@
+/* The endpoints of Consul 1.10 that have no handler of their own yet: their methods are right
+ * (OPTIONS, 405), and whoever calls one is told so. An area that gets its own file takes its
+ * patterns from here, since files listed before this one win. */
+#include "http/http.h"
+
+static void later_unsupported(struct http_req *req)
+{
+    http_error(req, 501, "%s is not supported by this version", req->route->pattern);
+}
+
+/* Until ACLs come they are off, and this is what Consul says then. */
+static void later_acl(struct http_req *req)
+{
+    http_error(req, 401, "ACL support disabled");
+}
+
+/* The one endpoint that looks to methods itself. */
+static void later_query(struct http_req *req)
+{
+    if (req->method == HTTP_OPTIONS) {
+        http_set_header(req, STR("Allow"), STR("OPTIONS,GET,PUT,DELETE"));
+        struct json_writer w = http_json_begin(req);
+        json_object_begin(&w);
+        json_object_end(&w);
+        http_finish(req, 200);
+        return;
+    }
+    if ((req->method & (HTTP_GET | HTTP_PUT | HTTP_DELETE)) == 0) {
+        http_set_header(req, STR("Allow"), STR("OPTIONS,GET,PUT,DELETE"));
+        http_error(req, 405, "method %.*s not allowed", STRF(req->method_text));
+        return;
+    }
+    later_unsupported(req);
+}
+
+static void later_config(struct http_req *req)
+{
+    static const struct str kinds[] = {
+        STR_INIT("service-defaults"),
+        STR_INIT("proxy-defaults"),
+        STR_INIT("service-router"),
+        STR_INIT("service-splitter"),
+        STR_INIT("service-resolver"),
+        STR_INIT("ingress-gateway"),
+        STR_INIT("terminating-gateway"),
+        STR_INIT("service-intentions"),
+        STR_INIT("mesh"),
+    };
+    struct str kind, name;
+    (void)str_cut(req->tail, '/', &kind, &name);
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        if (kind.n == 0 || str_eq(kind, kinds[i])) {
+            later_unsupported(req);
+            return;
+        }
+    }
+    http_error(req, 500, "invalid config entry kind: %.*s", STRF(kind));
+}
+
+#define G HTTP_GET
+#define U HTTP_PUT
+#define P HTTP_POST
+#define D HTTP_DELETE
+#define PREFIX HTTP_ROUTE_PREFIX
+/* clang-format off */
+const struct http_route http_later_routes[] = {
+    {"/v1/acl/auth-method", U, "PUT", 0, later_acl},
+    {"/v1/acl/auth-method/", G | U | D, "GET,PUT,DELETE", PREFIX, later_acl},
+    {"/v1/acl/auth-methods", G, "GET", 0, later_acl},
+    {"/v1/acl/binding-rule", U, "PUT", 0, later_acl},
+    {"/v1/acl/binding-rule/", G | U | D, "GET,PUT,DELETE", PREFIX, later_acl},
+    {"/v1/acl/binding-rules", G, "GET", 0, later_acl},
+    {"/v1/acl/bootstrap", U, "PUT", 0, later_acl},
+    {"/v1/acl/clone/", U, "PUT", PREFIX, later_acl},
+    {"/v1/acl/create", U, "PUT", 0, later_acl},
+    {"/v1/acl/destroy/", U, "PUT", PREFIX, later_acl},
+    {"/v1/acl/info/", G, "GET", PREFIX, later_acl},
+    {"/v1/acl/list", G, "GET", 0, later_acl},
+    {"/v1/acl/login", P, "POST", 0, later_acl},
+    {"/v1/acl/logout", P, "POST", 0, later_acl},
+    {"/v1/acl/policies", G, "GET", 0, later_acl},
+    {"/v1/acl/policy", U, "PUT", 0, later_acl},
+    {"/v1/acl/policy/", G | U | D, "GET,PUT,DELETE", PREFIX, later_acl},
+    {"/v1/acl/policy/name/", G, "GET", PREFIX, later_acl},
+    {"/v1/acl/replication", G, "GET", 0, later_acl},
+    {"/v1/acl/role", U, "PUT", 0, later_acl},
+    {"/v1/acl/role/", G | U | D, "GET,PUT,DELETE", PREFIX, later_acl},
+    {"/v1/acl/role/name/", G, "GET", PREFIX, later_acl},
+    {"/v1/acl/roles", G, "GET", 0, later_acl},
+    {"/v1/acl/rules/translate", P, "POST", 0, later_acl},
+    {"/v1/acl/rules/translate/", G, "GET", PREFIX, later_acl},
+    {"/v1/acl/token", U, "PUT", 0, later_acl},
+    {"/v1/acl/token/", G | U | D, "GET,PUT,DELETE", PREFIX, later_acl},
+    {"/v1/acl/token/self", G, "GET", 0, later_acl},
+    {"/v1/acl/tokens", G, "GET", 0, later_acl},
+    {"/v1/acl/update", U, "PUT", 0, later_acl},
+    {"/v1/agent/check/deregister/", U, "PUT", PREFIX, later_unsupported},
+    {"/v1/agent/check/fail/", U, "PUT", PREFIX, later_unsupported},
+    {"/v1/agent/check/pass/", U, "PUT", PREFIX, later_unsupported},
+    {"/v1/agent/check/register", U, "PUT", 0, later_unsupported},
+    {"/v1/agent/check/update/", U, "PUT", PREFIX, later_unsupported},
+    {"/v1/agent/check/warn/", U, "PUT", PREFIX, later_unsupported},
+    {"/v1/agent/checks", G, "GET", 0, later_unsupported},
+    {"/v1/agent/connect/authorize", P, "POST", 0, later_unsupported},
+    {"/v1/agent/connect/ca/leaf/", G, "GET", PREFIX, later_unsupported},
+    {"/v1/agent/connect/ca/roots", G, "GET", 0, later_unsupported},
+    {"/v1/agent/force-leave/", U, "PUT", PREFIX, later_unsupported},
+    {"/v1/agent/health/service/id/", G, "GET", PREFIX, later_unsupported},
+    {"/v1/agent/health/service/name/", G, "GET", PREFIX, later_unsupported},
+    {"/v1/agent/host", G, "GET", 0, later_unsupported},
+    {"/v1/agent/join/", U, "PUT", PREFIX, later_unsupported},
+    {"/v1/agent/leave", U, "PUT", 0, later_unsupported},
+    {"/v1/agent/maintenance", U, "PUT", 0, later_unsupported},
+    {"/v1/agent/members", G, "GET", 0, later_unsupported},
+    {"/v1/agent/metrics", G, "GET", 0, later_unsupported},
+    {"/v1/agent/monitor", G, "GET", 0, later_unsupported},
+    {"/v1/agent/reload", U, "PUT", 0, later_unsupported},
+    {"/v1/agent/self", G, "GET", 0, later_unsupported},
+    {"/v1/agent/service/", G, "GET", PREFIX, later_unsupported},
+    {"/v1/agent/service/deregister/", U, "PUT", PREFIX, later_unsupported},
+    {"/v1/agent/service/maintenance/", U, "PUT", PREFIX, later_unsupported},
+    {"/v1/agent/service/register", U, "PUT", 0, later_unsupported},
+    {"/v1/agent/services", G, "GET", 0, later_unsupported},
+    {"/v1/agent/token/", U, "PUT", PREFIX, later_unsupported},
+    {"/v1/catalog/connect/", G, "GET", PREFIX, later_unsupported},
+    {"/v1/catalog/gateway-services/", G, "GET", PREFIX, later_unsupported},
+    {"/v1/config", U, "PUT", 0, later_unsupported},
+    {"/v1/config/", G | D, "GET,DELETE", PREFIX, later_config},
+    {"/v1/connect/ca/configuration", G | U, "GET,PUT", 0, later_unsupported},
+    {"/v1/connect/ca/roots", G, "GET", 0, later_unsupported},
+    {"/v1/connect/intentions", G | P, "GET,POST", 0, later_unsupported},
+    {"/v1/connect/intentions/", G | U | D, "GET,PUT,DELETE", PREFIX, later_unsupported},
+    {"/v1/connect/intentions/check", G, "GET", 0, later_unsupported},
+    {"/v1/connect/intentions/exact", G | U | D, "GET,PUT,DELETE", 0, later_unsupported},
+    {"/v1/connect/intentions/match", G, "GET", 0, later_unsupported},
+    {"/v1/discovery-chain/", G | P, "GET,POST", PREFIX, later_unsupported},
+    {"/v1/event/fire/", U, "PUT", PREFIX, later_unsupported},
+    {"/v1/event/list", G, "GET", 0, later_unsupported},
+    {"/v1/health/connect/", G, "GET", PREFIX, later_unsupported},
+    {"/v1/health/ingress/", G, "GET", PREFIX, later_unsupported},
+    {"/v1/internal/acl/authorize", P, "POST", 0, later_acl},
+    {"/v1/internal/federation-state/", G, "GET", PREFIX, later_unsupported},
+    {"/v1/internal/federation-states", G, "GET", 0, later_unsupported},
+    {"/v1/internal/federation-states/mesh-gateways", G, "GET", 0, later_unsupported},
+    {"/v1/internal/ui/gateway-intentions/", G, "GET", PREFIX, later_unsupported},
+    {"/v1/internal/ui/gateway-services-nodes/", G, "GET", PREFIX, later_unsupported},
+    {"/v1/internal/ui/metrics-proxy/", G, "GET", PREFIX, later_unsupported},
+    {"/v1/internal/ui/node/", G, "GET", PREFIX, later_unsupported},
+    {"/v1/internal/ui/nodes", G, "GET", 0, later_unsupported},
+    {"/v1/internal/ui/service-topology/", G, "GET", PREFIX, later_unsupported},
+    {"/v1/internal/ui/services", G, "GET", 0, later_unsupported},
+    {"/v1/operator/autopilot/configuration", G | U, "GET,PUT", 0, later_unsupported},
+    {"/v1/operator/autopilot/health", G, "GET", 0, later_unsupported},
+    {"/v1/operator/autopilot/state", G, "GET", 0, later_unsupported},
+    {"/v1/operator/keyring", G | P | U | D, "GET,POST,PUT,DELETE", 0, later_unsupported},
+    {"/v1/operator/raft/configuration", G, "GET", 0, later_unsupported},
+    {"/v1/operator/raft/peer", D, "DELETE", 0, later_unsupported},
+    {"/v1/query", G | P, "GET,POST", 0, later_unsupported},
+    {"/v1/query/", 0, "", PREFIX, later_query},
+    {"/v1/snapshot", G | U, "GET,PUT", 0, later_unsupported},
+    {"/v1/txn", U, "PUT", 0, later_unsupported},
+};
+/* clang-format on */
+const size_t http_later_routes_count = ARRAY_SIZE(http_later_routes);

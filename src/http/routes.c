@@ -1,0 +1,267 @@
+/* From a path to its handler, by the rules of Go's ServeMux and of Consul's wrapper around each
+ * endpoint: unprintable characters, cleaning, the longest pattern, blocked endpoints, OPTIONS,
+ * methods, who may write. */
+#include <arpa/inet.h>
+
+#include "base/err.h"
+#include "base/gofmt.h"
+#include "http/front.h"
+
+static bool is_printable_path(struct str path)
+{
+    for (size_t i = 0; i < path.n; i++) {
+        uint8_t c = (uint8_t)path.p[i];
+        if (c >= 0x20 && c < 0x7f) {
+            continue;
+        }
+        uint32_t rune;
+        size_t size = c < 0x80 ? 1 : str_utf8_next(str_from(path, i), &rune);
+        if (c < 0x80 || (size > 0 && !go_is_printable(rune))) {
+            return false;
+        }
+        i += size > 0 ? size - 1 : 0; /* not UTF-8: Go sees U+FFFD there, which is printable */
+    }
+    return true;
+}
+
+/* Whether path.Clean would change anything: an empty, "." or ".." element. */
+static bool is_clean(struct str path)
+{
+    if (path.n == 0 || path.p[0] != '/') {
+        return false;
+    }
+    const char *p = path.p, *end = path.p + path.n;
+    while ((p = memchr(p, '/', (size_t)(end - p))) != NULL) {
+        p++;
+        size_t left = (size_t)(end - p);
+        if (left == 0) {
+            break;
+        }
+        if (p[0] == '/' || (p[0] == '.' && (left == 1 || p[1] == '/' ||
+                                            (p[1] == '.' && (left == 2 || p[2] == '/'))))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool http_clean_path(struct arena *a, struct str path, struct str *ret_path)
+{
+    if (is_clean(path)) {
+        return false;
+    }
+    char *to = arena_alloc(a, path.n + 2);
+    size_t n = 0;
+    struct str rest = path, piece;
+    while (str_split_next(&rest, '/', &piece)) {
+        if (piece.n == 0 || str_eq_lit(piece, ".")) {
+            continue;
+        }
+        if (str_eq_lit(piece, "..")) {
+            while (n > 0 && to[--n] != '/') {
+            }
+            continue;
+        }
+        to[n++] = '/';
+        memcpy(to + n, piece.p, piece.n);
+        n += piece.n;
+    }
+    if (n == 0 || (path.n > 0 && path.p[path.n - 1] == '/')) {
+        to[n++] = '/';
+    }
+    *ret_path = str_make(to, n);
+    return true;
+}
+
+const struct http_entry *http_route_find(const struct http_front *f, struct str path)
+{
+    const struct http_entry *e = map_get(&f->by_pattern, path);
+    while (e == NULL && path.n > 1) {
+        /* The next shorter prefix that ends in a slash. */
+        ptrdiff_t slash = str_rfind_byte(str_first(path, path.n - 1), '/');
+        if (slash < 0) {
+            break;
+        }
+        path = str_first(path, (size_t)slash + 1);
+        e = map_get(&f->by_pattern, path);
+    }
+    return e;
+}
+
+static void put_html_escaped(struct buf *to, struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        switch (s.p[i]) {
+        case '&':
+            buf_lit(to, "&amp;");
+            break;
+        case '<':
+            buf_lit(to, "&lt;");
+            break;
+        case '>':
+            buf_lit(to, "&gt;");
+            break;
+        case '"':
+            buf_lit(to, "&#34;");
+            break;
+        case '\'':
+            buf_lit(to, "&#39;");
+            break;
+        default:
+            buf_byte(to, (uint8_t)s.p[i]);
+        }
+    }
+}
+
+/* As http.Redirect: a little HTML for GET, nothing for the rest. */
+static void redirect(struct http_req *req, struct str path, bool with_query)
+{
+    struct buf url = {0};
+    http1_escape_path(&url, path);
+    if (with_query && req->query.n > 0) {
+        buf_byte(&url, '?');
+        buf_str(&url, req->query);
+    }
+    http_set_header(req, STR("Location"), buf_view(&url));
+    if (req->method == HTTP_GET || req->method == HTTP_HEAD) {
+        req->content_type = STR("text/html; charset=utf-8");
+    }
+    if (req->method == HTTP_GET) {
+        buf_lit(req->out, "<a href=\"");
+        put_html_escaped(req->out, buf_view(&url));
+        buf_lit(req->out, "\">Moved Permanently</a>.\n\n");
+    }
+    buf_deinit(&url);
+    http_finish(req, 301);
+}
+
+/* What no pattern has. */
+static void index_page(struct http_req *req)
+{
+    const struct http_options *options = &req->http->front->options;
+    if (!str_eq_lit(req->path, "/")) {
+        http_finish(req, 404);
+    } else if (options->ui_content_path.n > 0) {
+        redirect(req, options->ui_content_path, false);
+    } else {
+        buf_lit(req->out, "Consul Agent");
+        http_finish(req, 200);
+    }
+}
+
+static bool is_blocked(const struct http_options *options, struct str path)
+{
+    for (size_t i = 0; i < options->block_endpoints.n; i++) {
+        if (str_has_prefix(path, options->block_endpoints.v[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool in_network(const struct config_cidr *network, const uint8_t *ip, uint8_t ip_size)
+{
+    uint32_t whole = network->bits / 8, rest = network->bits % 8;
+    return network->ip_size == ip_size && memcmp(network->ip, ip, whole) == 0 &&
+           (rest == 0 || ((network->ip[whole] ^ ip[whole]) >> (8 - rest)) == 0);
+}
+
+static bool in_networks(struct config_cidrlist networks, struct str text)
+{
+    uint8_t ip[sizeof(struct in6_addr)];
+    char z[INET6_ADDRSTRLEN];
+    struct str s = str_first(text, sizeof(z) - 1);
+    memcpy(z, s.p, s.n);
+    z[s.n] = '\0';
+    uint8_t size = inet_pton(AF_INET, z, ip) == 1 ? 4 : inet_pton(AF_INET6, z, ip) == 1 ? 16 : 0;
+    for (size_t i = 0; size > 0 && i < networks.n; i++) {
+        if (in_network(&networks.v[i], ip, size)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool may_write(const struct http_req *req)
+{
+    const struct http_options *options = &req->http->front->options;
+    return req->method == HTTP_GET || req->method == HTTP_HEAD || req->method == HTTP_OPTIONS ||
+           options->allow_write_from.n == 0 ||
+           in_networks(options->allow_write_from, req->remote_ip);
+}
+
+static void call_endpoint(struct http_flight *f, const struct http_entry *e)
+{
+    struct http_req *req = &f->req;
+    const struct http_options *options = &req->http->front->options;
+    f->is_api = true;
+    req->route = e->route;
+    req->tail = str_from(req->path, e->pattern.n);
+    if (http_parse_params(req) < 0) {
+        http_finish(req, 500); /* without a word, as Consul */
+        return;
+    }
+    req->pretty = options->is_dev || http_has_param(req, STR("pretty"));
+    http_parse_token(req);
+    if (is_blocked(options, req->path)) {
+        http_error(req, 403, "Endpoint is blocked by agent configuration");
+    } else if (e->allow.n > 0 && req->method == HTTP_OPTIONS) {
+        http_set_header(req, STR("Allow"), e->allow);
+        http_finish(req, 200);
+    } else if (e->allow.n > 0 && (e->route->methods & req->method) == 0) {
+        http_set_header(req, STR("Allow"), e->allow);
+        http_error(req, 405, "method %.*s not allowed", STRF(req->method_text));
+    } else if (!may_write(req)) {
+        http_error(req, 403, "Access is restricted");
+    } else {
+        e->route->handler(req);
+    }
+}
+
+/* Where a path is to go instead: cleaned, or with the slash that only its pattern has. */
+static bool find_redirect(struct http_req *req, struct str *ret_path)
+{
+    const struct http_front *front = req->http->front;
+    struct str path = req->path;
+    bool changed = http_clean_path(req->arena, path, &path);
+    struct str ui = front->options.ui_content_path;
+    if (path.p[path.n - 1] != '/' && map_get(&front->by_pattern, path) == NULL) {
+        struct str with_slash = arena_concat(req->arena, path, STR("/"));
+        if (str_eq(with_slash, ui) || map_get(&front->by_pattern, with_slash) != NULL) {
+            path = with_slash;
+            changed = true;
+        }
+    }
+    *ret_path = path;
+    return changed;
+}
+
+void http_dispatch(struct http_flight *f)
+{
+    struct http_req *req = &f->req;
+    const struct http_front *front = req->http->front;
+    struct str path;
+    if (str_eq_lit(f->target, "*")) {
+        f->is_bare = true;
+        http_finish(req, req->method == HTTP_OPTIONS ? 200 : 400);
+        return;
+    }
+    if (!front->options.allow_unprintable_paths && !is_printable_path(req->path)) {
+        f->is_bare = true;
+        http_finish(req, 400);
+        return;
+    }
+    const struct http_entry *e =
+        is_clean(req->path) ? map_get(&front->by_pattern, req->path) : NULL;
+    if (e == NULL && !str_eq_lit(req->method_text, "CONNECT") && find_redirect(req, &path)) {
+        f->is_bare = true;
+        redirect(req, path, true);
+        return;
+    }
+    e = e != NULL ? e : http_route_find(front, req->path);
+    if (e != NULL) {
+        call_endpoint(f, e);
+    } else {
+        index_page(req);
+    }
+}

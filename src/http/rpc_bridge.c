@@ -1,0 +1,106 @@
+/* A request becomes an rpc_call, and its reply the answer. The call belongs to the flight until its
+ * reply has been rendered; one that was never started, or whose asker is gone, ends with the
+ * flight. */
+#include "base/err.h"
+#include "http/front.h"
+#include "server/rpc.h"
+#include "server/worker.h"
+
+static void bridge_cancel(struct http_flight *f)
+{
+    struct rpc_call *call = TAKE(f->call);
+    if (call != NULL && f->call_started) {
+        rpc_cancel(call);
+    } else {
+        rpc_call_free(call);
+    }
+}
+
+static bool bridge_is_parked(struct http_flight *f)
+{
+    return f->call != NULL && f->call_started && rpc_is_parked(f->call);
+}
+
+static void *member(void *object, int16_t offset)
+{
+    return (char *)object + offset;
+}
+
+static void set_token(const struct schema *schema, void *args, struct str token)
+{
+    size_t offset;
+    const struct field *field = schema_find(schema, STR("Token"), &offset);
+    if (field != NULL && field->kind == FIELD_STR) {
+        *(struct str *)((char *)args + offset) = token;
+    }
+}
+
+/* Data center and options into the arguments. Most schemas begin with "Datacenter". */
+static bool fill_args(struct http_req *req, const struct rpc_method *method, void *args)
+{
+    struct str datacenter;
+    struct query_options options;
+    if (!http_parse_query_options(req, &datacenter, &options)) {
+        return false;
+    }
+    size_t offset;
+    const struct field *field = schema_find(method->args, STR("Datacenter"), &offset);
+    if (field != NULL && field->kind == FIELD_STR) {
+        *(struct str *)((char *)args + offset) = datacenter;
+    }
+    if (method->options_offset >= 0) {
+        *(struct query_options *)member(args, method->options_offset) = options;
+    } else if (req->token.n > 0) {
+        set_token(method->args, args, req->token);
+    }
+    return true;
+}
+
+struct rpc_call *http_rpc(struct http_req *req, const struct rpc_method *method,
+                          http_reply_fn reply)
+{
+    struct http_flight *f = flight_of(req);
+    if (f->call != NULL && !f->call_started) {
+        bridge_cancel(f);
+    }
+    struct rpc_call *call = rpc_call_new(req->worker, method);
+    if (!fill_args(req, method, call->args)) {
+        rpc_call_free(call); /* answered: req is gone */
+        return NULL;
+    }
+    f->call = call;
+    f->call_started = false;
+    f->reply = reply;
+    f->cancel = bridge_cancel;
+    f->is_parked = bridge_is_parked;
+    return call;
+}
+
+static void bridge_done(struct rpc_call *call)
+{
+    struct http_req *req = call->data;
+    struct http_flight *f = flight_of(req);
+    const struct rpc_method *method = call->method;
+    unsigned flags = req->route != NULL ? req->route->flags : 0;
+    f->call = NULL; /* the reply may start another */
+    if (call->err.code != 0) {
+        if ((flags & HTTP_ROUTE_META_ON_ERROR) != 0) {
+            http_set_meta(req, &(struct query_meta){0});
+        }
+        http_error_from(req, &call->err);
+    } else {
+        if (method->meta_offset >= 0 && (flags & HTTP_ROUTE_NO_META) == 0) {
+            http_set_meta(req, member(call->reply, method->meta_offset));
+        }
+        f->reply(req, call);
+    }
+    rpc_call_free(call);
+}
+
+void http_rpc_start(struct http_req *req, struct rpc_call *call)
+{
+    flight_of(req)->call_started = true;
+    call->done = bridge_done;
+    call->data = req;
+    rpc_start(call);
+}

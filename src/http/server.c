@@ -1,0 +1,228 @@
+#include "http/server.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "http/front.h"
+#include "server/worker.h"
+
+/* --- the front ----------------------------------------------------------------------------- */
+
+static void add_route(struct http_front *f, const struct http_route *route)
+{
+    struct str pattern = str_from_cstr(route->pattern);
+    if (map_get(&f->by_pattern, pattern) != NULL) {
+        return; /* an earlier file has it */
+    }
+    struct http_entry *e = ARENA_NEW(&f->strings, struct http_entry);
+    *e = (struct http_entry){.route = route, .pattern = pattern};
+    if (route->methods != 0) {
+        e->allow = arena_printf(&f->strings, "OPTIONS,%s", route->methods_text);
+    }
+    (void)map_put(&f->by_pattern, pattern, e);
+}
+
+static void add_routes(struct http_front *f)
+{
+    for (const struct http_route_set *set = f->options.route_sets; set->routes != NULL; set++) {
+        for (size_t i = 0; i < *set->count; i++) {
+            add_route(f, &set->routes[i]);
+        }
+    }
+}
+
+static struct strlist copy_strlist(struct arena *a, struct strlist l)
+{
+    struct str *v = ARENA_ARRAY(a, struct str, l.n);
+    for (size_t i = 0; i < l.n; i++) {
+        v[i] = arena_str(a, l.v[i]);
+    }
+    return (struct strlist){v, l.n};
+}
+
+/* "x-test" is sent as "X-Test": http.CanonicalHeaderKey. */
+static struct str canonical_name(struct arena *a, struct str name)
+{
+    struct str s = arena_lower(a, name);
+    char *p = (char *)(uintptr_t)s.p; /* ours, just made */
+    bool upper = true;
+    for (size_t i = 0; i < s.n; i++) {
+        if (upper && p[i] >= 'a' && p[i] <= 'z') {
+            p[i] = (char)(p[i] - 'a' + 'A');
+        }
+        upper = p[i] == '-';
+    }
+    return s;
+}
+
+static struct strmap copy_headers(struct arena *a, struct strmap m)
+{
+    struct strpair *v = ARENA_ARRAY(a, struct strpair, m.n);
+    for (size_t i = 0; i < m.n; i++) {
+        v[i].key = canonical_name(a, m.v[i].key);
+        v[i].value = arena_str(a, m.v[i].value);
+    }
+    return (struct strmap){v, m.n};
+}
+
+static struct config_cidrlist copy_cidrs(struct arena *a, struct config_cidrlist l)
+{
+    struct config_cidr *v = ARENA_ARRAY(a, struct config_cidr, l.n);
+    for (size_t i = 0; i < l.n; i++) {
+        v[i] = l.v[i];
+        v[i].text = arena_str(a, l.v[i].text);
+    }
+    return (struct config_cidrlist){v, l.n};
+}
+
+static void copy_options(struct http_front *f, const struct http_options *options)
+{
+    struct arena *a = &f->strings;
+    struct http_options *o = &f->options;
+    *o = *options;
+    o->datacenter = arena_str(a, o->datacenter);
+    o->node_name = arena_str(a, o->node_name);
+    o->ui_content_path = arena_str(a, o->ui_content_path);
+    o->acl_default_policy = arena_str(a, o->acl_default_policy);
+    o->response_headers = copy_headers(a, o->response_headers);
+    o->block_endpoints = copy_strlist(a, o->block_endpoints);
+    o->allow_write_from = copy_cidrs(a, o->allow_write_from);
+}
+
+struct http_front *http_front_new(const struct http_options *options)
+{
+    struct http_front *f = xcalloc(1, sizeof(*f));
+    copy_options(f, options);
+    f->common_headers = STR("Vary: Accept-Encoding\r\n");
+    if (f->options.translate_wan_addrs) {
+        f->common_headers = arena_concat(&f->strings, f->common_headers,
+                                         STR("X-Consul-Translate-Addresses: true\r\n"));
+    }
+    if (f->options.acl_default_policy.n > 0) {
+        f->common_headers =
+            arena_printf(&f->strings, "%.*sX-Consul-Default-ACL-Policy: %.*s\r\n",
+                         STRF(f->common_headers), STRF(f->options.acl_default_policy));
+    }
+    f->limits = (struct http1_limits){
+        .head_size_max =
+            options->max_header_bytes > 0 ? options->max_header_bytes : HTTP1_HEAD_SIZE_MAX_DEFAULT,
+        .headers_max = HTTP1_HEADERS_MAX_DEFAULT,
+    };
+    uint64_t configured = MAX(options->kv_max_value_size, options->txn_max_req_len);
+    f->body_size_max = MAX(HTTP_BODY_SIZE_MAX, (size_t)configured);
+    atomic_init(&f->max_conns_per_client, options->max_conns_per_client);
+    f->clients = http_clients_new();
+    map_init(&f->by_pattern, MAP_KEYS_BORROWED);
+    add_routes(f);
+    return f;
+}
+
+struct http_front *http_front_free(struct http_front *f)
+{
+    if (f == NULL) {
+        return NULL;
+    }
+    f->clients = http_clients_free(f->clients);
+    map_deinit(&f->by_pattern);
+    arena_deinit(&f->strings);
+    return mem_free(f);
+}
+
+void http_front_set_max_conns(struct http_front *f, uint32_t max_conns_per_client)
+{
+    atomic_store_explicit(&f->max_conns_per_client, max_conns_per_client, memory_order_relaxed);
+}
+
+void http_options_from_config(struct http_options *o, const struct agent_config *config)
+{
+    const struct config_limits *limits = &config->limits;
+    o->datacenter = config->datacenter;
+    o->node_name = config->node_name;
+    o->is_dev = config->is_dev;
+    o->translate_wan_addrs = config->translate_wan_addrs;
+    o->use_cache = config->http.use_cache;
+    o->allow_unprintable_paths = config->disable_http_unprintable_char_filter;
+    o->ui_content_path =
+        config->ui.enabled || config->ui.dir.n > 0 ? config->ui.content_path : STR_NULL;
+    o->acl_default_policy = config->acl.default_policy;
+    o->discovery_max_stale = config->discovery_max_stale;
+    o->response_headers = config->http.response_headers;
+    o->block_endpoints = config->http.block_endpoints;
+    o->allow_write_from = config->http.allow_write_from;
+    o->max_header_bytes =
+        config->http.max_header_bytes > 0 ? (size_t)config->http.max_header_bytes : 0;
+    o->max_conns_per_client = limits->http_max_conns_per_client > 0
+                                  ? (uint32_t)MIN(limits->http_max_conns_per_client, INT32_MAX)
+                                  : 0;
+    o->kv_max_value_size = limits->kv_max_value_size;
+    o->txn_max_req_len = limits->txn_max_req_len;
+}
+
+/* --- a worker's server --------------------------------------------------------------------- */
+
+struct http_server *http_server_new(struct http_front *f, struct worker *w)
+{
+    struct http_server *s = xcalloc(1, sizeof(*s));
+    s->front = f;
+    s->worker = w;
+    s->loop = w->loop;
+    list_init(&s->conns);
+    return s;
+}
+
+static void listener_accept(struct tcp_listener *tcp, int fd, const struct address *peer)
+{
+    http_accept(container_of(tcp, struct http_listener, tcp)->server, fd, peer);
+}
+
+void http_server_listen_fd(struct http_server *s, int fd)
+{
+    struct http_listener *l = xcalloc(1, sizeof(*l));
+    l->server = s;
+    l->next = s->listeners;
+    s->listeners = l;
+    tcp_listener_start(&l->tcp, s->loop, fd, listener_accept);
+}
+
+int http_server_listen(struct http_server *s, const struct address *address,
+                       const struct listen_options *options, struct err *err)
+{
+    int fd = listen_socket(address, options, err);
+    if (fd < 0) {
+        return fd;
+    }
+    http_server_listen_fd(s, fd);
+    return 0;
+}
+
+void http_server_stop(struct http_server *s)
+{
+    s->stopping = true;
+    for (struct http_listener *l = s->listeners; l != NULL; l = l->next) {
+        tcp_listener_close(&l->tcp);
+    }
+    list_for_each (node, &s->conns) {
+        http_conn_close(list_entry(node, struct http_conn, node));
+    }
+}
+
+struct http_server *http_server_free(struct http_server *s)
+{
+    if (s == NULL) {
+        return NULL;
+    }
+    ASSERT(s->conns_count == 0);
+    while (s->listeners != NULL) {
+        struct http_listener *l = s->listeners;
+        s->listeners = l->next;
+        mem_free(l);
+    }
+    http_flights_drain(s);
+    s->gzip = http_gzip_free(s->gzip);
+    buf_deinit(&s->wire);
+    return mem_free(s);
+}
+
+uint32_t http_server_connections(const struct http_server *s)
+{
+    return s->conns_count;
+}
