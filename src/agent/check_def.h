@@ -46,12 +46,12 @@ struct check_def {
     struct str proxy_grpc;
 };
 
-/* A check on its own (Consul's CheckDefinition: "ID", "ServiceID", "Token") and one within a service
- * (CheckType: "CheckID"); the latter is also how checks are kept in the data directory. */
+/* A check on its own (Consul's CheckDefinition: "ID", "ServiceID", "Token") and one within a
+ * service (CheckType: "CheckID"); the latter is also how checks are kept in the data directory. */
 extern const struct schema check_def_schema, check_type_schema;
 
-/* A check on its own, from a JSON or HCL map; keys in either style, and the old names. err is what the
- * API answers. */
+/* A check on its own, from a JSON or HCL map; keys in either style, and the old names. err is what
+ * the API answers. */
 NODISCARD int check_def_decode(const struct value *value, struct check_def *ret_def,
                                struct arena *a, struct err *err);
 /* The combination of fields makes one kind of check (Consul's CheckType.Validate). */

@@ -1,7 +1,7 @@
 /* config.h - the agent's effective configuration: what defaults, -dev, files, -hcl fragments and
  * flags amount to, checked and resolved.
  *
- *     struct config_sources sources = {.flags = &flags, .paths = paths, .is_dev = dev};
+ *     struct config_sources sources = config_sources_from_flags(&flags);
  *     struct agent_config *config = NULL;
  *     struct strlist warnings;
  *     if (config_load(&sources, &arena, &config, &warnings, &err) < 0) …
@@ -294,6 +294,9 @@ struct config_sources {
     bool addresses_given; /* the two lists above are the answer, even when empty */
 };
 
+/* The sources that a command line names. Borrows from the flags. */
+struct config_sources config_sources_from_flags(const struct config_flags *flags);
+
 /* Read, merge, resolve and check. Warnings are allocated in `a`; *ret_warnings is set on failure
  * too (whatever was collected by then). */
 NODISCARD int config_load(const struct config_sources *sources, struct arena *a,
@@ -319,7 +322,8 @@ NODISCARD int config_setup_node_id(const struct agent_config *config,
 /* --- what others ask of it ------------------------------------------------------------------- */
 
 /* The configuration as /v1/agent/self shows it in DebugConfig: Consul's names, secrets "hidden". */
-void config_write_debug(struct json_writer *w, const struct agent_config *config);
+void config_write_debug(struct json_writer *w, const struct agent_config *config,
+                        struct str node_id);
 /* The address of this agent's own HTTP API, for watches and `consul.*` children: "127.0.0.1:8500",
  * "unix:///path"; empty when HTTP is off. Allocated in `a`. */
 struct str config_http_addr(struct arena *a, const struct agent_config *config);

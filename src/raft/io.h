@@ -61,4 +61,4 @@ NODISCARD int raft_io_path(char to[RAFT_PATH_SIZE_MAX], const char *dir, const c
 struct buf;
 NODISCARD int raft_io_read_file(struct raft_io *io, const char *path, size_t max, struct buf *to);
 /* Remove a directory of files (one level, as snapshots have) and itself. */
-NODISCARD int raft_io_remove_dir(struct raft_io *io, const char *path);
+int raft_io_remove_dir(struct raft_io *io, const char *path);

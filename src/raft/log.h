@@ -24,9 +24,9 @@ struct raft_log;
 struct raft_log_batch;
 
 #define RAFT_EXTENSIONS_SIZE_MAX 65535u
-#define RAFT_SEGMENT_SIZE (16u * 1024u * 1024u)
+#define RAFT_SEGMENT_SIZE (4u * 1024u * 1024u)
 /* A batch closes at this size (or after one entry that is larger by itself). */
-#define RAFT_BATCH_SIZE_MAX (4u * 1024u * 1024u)
+#define RAFT_BATCH_SIZE_MAX (1024u * 1024u)
 #define RAFT_BATCH_COUNT_MAX 8192u
 #define RAFT_LOG_CACHE_SIZE_MAX (2u * 1024u * 1024u)
 

@@ -15,7 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SEGMENT_FILE_SIZE_MAX (RAFT_SEGMENT_SIZE * 8u)
+/* A segment is larger than its usual size when one entry is. */
+#define SEGMENT_FILE_SIZE_MAX (RAFT_ENTRY_SIZE_MAX + RAFT_SEGMENT_SIZE)
 
 struct scan {
     struct raft_log *log;
@@ -115,11 +116,7 @@ static int segment_scan(struct raft_log *log, struct segment *s, const char *byt
         at += record.size;
     }
     s->end = at;
-    size_t first = at;
-    while (first < n && bytes[first] == '\0') {
-        first++;
-    }
-    if (first == n) {
+    if (at == n || (bytes[at] == '\0' && memcmp(bytes + at, bytes + at + 1, n - at - 1) == 0)) {
         return 0; /* only the zeros it was made of */
     }
     size_t later_at;

@@ -19,59 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "raft/configuration.h"
-#include "raft/disk.h"
-#include "raft/log.h"
-#include "raft/stable.h"
-#include "raft/wake.h"
-
-#include <pthread.h>
-
-#define APPLY_BATCH_MAX 256u
-#define APPLY_READ_SIZE_MAX (1024u * 1024u)
-#define RETRY_MS 1000u
-#define MEMORY_SEGMENT_SIZE (1024u * 1024u)
-#define LOG_MODULE "agent.server.raft"
-
-#define STATUS_WORDS ((sizeof(struct raft_status) + 7) / 8)
-
-struct raft {
-    /* Any thread. */
-    _Atomic(struct raft_proposal *) inbound; /* newest first; INBOUND_CLOSED at the end */
-    struct wake wake;
-    _Atomic bool is_leader, stopping;
-    _Atomic uint32_t status_sequence; /* odd while being written */
-    _Atomic uint64_t status_words[STATUS_WORDS];
-
-    /* Set at start. */
-    struct raft_io *io;
-    const struct raft_fsm_ops *ops;
-    void *fsm;
-    void (*leadership)(void *data, bool is_leader);
-    void *leadership_data;
-    bool in_memory;
-    char id[RAFT_NAME_SIZE_MAX + 1], address[RAFT_NAME_SIZE_MAX + 1];
-    uint64_t snapshot_threshold, snapshot_interval_ms, trailing_logs;
-    pthread_t thread;
-    bool running;
-
-    /* The raft thread's. */
-    struct raft_log *log;
-    struct raft_stable *stable;
-    struct disk disk;
-    bool writing; /* a batch is with the disk thread */
-    enum raft_state state;
-    uint64_t term, commit_index, applied_index;
-    uint64_t noop_index; /* of this term; leadership is announced when it is applied */
-    uint64_t snapshot_index, snapshot_term;
-    struct raft_configuration configuration; /* the latest in the log or snapshot */
-    uint64_t configuration_index;
-    struct list pending; /* proposals in the log, not applied yet, by index */
-    uint64_t pending_count, pending_size;
-    uint64_t retry_ms; /* when to try to lead again after a failure; 0: not waiting */
-    bool failed;       /* not to be mended by trying again */
-    struct raft_entry entries[APPLY_BATCH_MAX];
-};
+#include "raft/node.h"
 
 static struct raft_proposal inbound_closed;
 #define INBOUND_CLOSED (&inbound_closed)
@@ -127,7 +75,7 @@ void raft_status(const struct raft *r, struct raft_status *ret_status)
 
 /* --- the raft thread --- */
 
-static void status_publish(struct raft *r)
+void node_publish_status(struct raft *r)
 {
     struct raft_status s;
     memset(&s, 0, sizeof(s));
@@ -193,7 +141,7 @@ static void node_step_down(struct raft *r, const struct err *err, bool may_retry
     r->retry_ms = may_retry ? clock_mono_ms() + RETRY_MS : 0;
     bool was_leader = atomic_exchange(&r->is_leader, false);
     r->state = RAFT_FOLLOWER;
-    status_publish(r);
+    node_publish_status(r);
     pending_fail(r, r->commit_index, -ERR_LEADERSHIP_LOST);
     if (was_leader && r->leadership != NULL) {
         r->leadership(r->leadership_data, false);
@@ -236,7 +184,7 @@ static void node_elect(struct raft *r)
     r->noop_index = noop.index;
     log_write(LOG_INFO, LOG_MODULE, "election won", LOG_UINT("term", r->term),
               LOG_UINT("tally", 1));
-    status_publish(r);
+    node_publish_status(r);
 }
 
 /* Decides: what a majority has made durable in this term is committed. */
@@ -246,13 +194,6 @@ static void node_advance_commit(struct raft *r)
     if (r->state == RAFT_LEADER && durable > r->commit_index && durable >= r->noop_index) {
         r->commit_index = durable;
     }
-}
-
-static void node_configuration_set(struct raft *r, uint64_t index,
-                                   const struct raft_configuration *c)
-{
-    r->configuration = *c;
-    r->configuration_index = index;
 }
 
 static void node_accept(struct raft *r, struct raft_proposal *p)
@@ -407,7 +348,7 @@ static bool node_apply(struct raft *r)
     if (r->ops->batch_end != NULL) {
         r->ops->batch_end(r->fsm);
     }
-    status_publish(r);
+    node_publish_status(r);
     if (r->state == RAFT_LEADER && !atomic_load_explicit(&r->is_leader, memory_order_relaxed) &&
         r->applied_index >= r->noop_index) {
         atomic_store(&r->is_leader, true);
@@ -425,6 +366,9 @@ static bool node_apply(struct raft *r)
 static uint64_t node_timeout_ms(const struct raft *r)
 {
     uint64_t at = r->retry_ms != 0 ? r->retry_ms : WAKE_FOREVER;
+    if (r->snapshots != NULL && !atomic_load_explicit(&r->stopping, memory_order_relaxed)) {
+        at = MIN(at, r->snapshot_at_ms);
+    }
     if (at == WAKE_FOREVER) {
         return WAKE_FOREVER;
     }
@@ -447,9 +391,10 @@ static bool node_is_idle(const struct raft *r)
 
 static void node_close(struct raft *r)
 {
+    node_snapshot_stop(r, -ERR_CLOSED);
     bool was_leader = atomic_exchange(&r->is_leader, false);
     r->state = RAFT_SHUTDOWN;
-    status_publish(r);
+    node_publish_status(r);
     pending_fail(r, 0, -ERR_CLOSED);
     struct raft_proposal *p = atomic_exchange(&r->inbound, INBOUND_CLOSED);
     while (p != NULL) {
@@ -473,6 +418,7 @@ static void node_close(struct raft *r)
 static void *raft_run(void *data)
 {
     struct raft *r = data;
+    node_snapshot_schedule(r);
     if (node_may_elect(r)) {
         node_elect(r);
     }
@@ -480,6 +426,7 @@ static void *raft_run(void *data)
         bool progress = node_take_inbound(r);
         progress |= node_write(r);
         progress |= node_apply(r);
+        progress |= node_snapshot(r);
         if (progress) {
             continue;
         }
@@ -494,98 +441,6 @@ static void *raft_run(void *data)
 }
 
 /* --- start and stop, on the caller's thread --- */
-
-/* The configuration is the last such entry of the log (or the snapshot's, which is set before). */
-static int node_find_configuration(struct raft *r, struct err *err)
-{
-    uint64_t index = raft_log_first_index(r->log), last = raft_log_last_index(r->log);
-    while (index <= last) {
-        int n = raft_log_read(r->log, index, APPLY_BATCH_MAX, APPLY_READ_SIZE_MAX, r->entries, err);
-        if (n < 0) {
-            return n;
-        }
-        for (int i = 0; i < n; i++) {
-            const struct raft_entry *e = &r->entries[i];
-            struct raft_configuration c;
-            if (e->type != RAFT_ENTRY_CONFIGURATION) {
-                continue;
-            }
-            int k = raft_configuration_decode(e->data, &c, err);
-            if (k < 0) {
-                return err_wrap(err, "entry %llu", (unsigned long long)e->index);
-            }
-            node_configuration_set(r, e->index, &c);
-        }
-        index += (uint64_t)n;
-    }
-    return 0;
-}
-
-static int node_bootstrap(struct raft *r, struct err *err)
-{
-    struct raft_configuration c = {0};
-    int k = raft_configuration_add(&c, RAFT_VOTER, str_from_cstr(r->id), str_from_cstr(r->address),
-                                   err);
-    k = k < 0 ? k : raft_configuration_check(&c, err);
-    if (k < 0) {
-        return k;
-    }
-    struct buf bytes = {0};
-    raft_configuration_encode(&c, &bytes);
-    struct raft_entry e = {.index = 1,
-                           .term = 1,
-                           .type = RAFT_ENTRY_CONFIGURATION,
-                           .appended_ns = clock_wall_ns(),
-                           .data = buf_view(&bytes)};
-    k = raft_log_append_sync(r->log, &e, err);
-    buf_deinit(&bytes);
-    if (k == 0) {
-        r->term = 1;
-        node_configuration_set(r, 1, &c);
-    }
-    return k;
-}
-
-static int node_open(struct raft *r, const struct raft_options *o, struct err *err)
-{
-    const char *data_dir = o->in_memory ? "memory" : o->data_dir;
-    char log_dir[RAFT_PATH_SIZE_MAX];
-    int k = raft_io_path(log_dir, data_dir, "log");
-    if (k < 0) {
-        return err_from_errno(err, k, data_dir);
-    }
-    struct raft_log_options log_options = {.io = r->io, .dir = log_dir};
-    if (o->in_memory) {
-        log_options.segment_size = MEMORY_SEGMENT_SIZE;
-        log_options.cache_size_max = 1; /* the files are memory already */
-    }
-    k = raft_log_open(&log_options, &r->log, err); /* makes data_dir, too */
-    k = k < 0 ? k : raft_stable_open(r->io, data_dir, &r->stable, err);
-    if (k < 0) {
-        return k;
-    }
-    const struct raft_stable_state *state = raft_stable_get(r->stable);
-    uint64_t last = raft_log_last_index(r->log);
-    if (MAX(last, r->snapshot_index) < state->commit_index) {
-        return err_set(err, ERR_CORRUPT,
-                       "raft: entry %llu was committed, but log and snapshot in %s end at %llu: "
-                       "files are missing or were cut. If this server has peers, remove its data "
-                       "directory and let it join them again; else restore a backup, or remove "
-                       "the file \"state\" there to go on without the missing entries",
-                       (unsigned long long)state->commit_index, data_dir,
-                       (unsigned long long)MAX(last, r->snapshot_index));
-    }
-    r->term = MAX(state->term, raft_log_term(r->log, last));
-    k = node_find_configuration(r, err);
-    if (k == 0 && o->bootstrap && r->configuration.count == 0 && last == 0) {
-        k = node_bootstrap(r, err);
-    }
-    if (k == 0 && raft_configuration_voters(&r->configuration) > 1) {
-        k = err_set(err, ERR_UNSUPPORTED, "raft: the log in %s is of a cluster of %u servers",
-                    data_dir, raft_configuration_voters(&r->configuration));
-    }
-    return k;
-}
 
 static int name_copy(char to[RAFT_NAME_SIZE_MAX + 1], struct str name, const char *what,
                      struct err *err)
@@ -607,9 +462,13 @@ int raft_start(const struct raft_options *o, struct raft **ret_raft, struct err 
     r->leadership = o->leadership;
     r->leadership_data = o->leadership_data;
     r->in_memory = o->in_memory;
-    r->snapshot_threshold = o->snapshot_threshold;
-    r->snapshot_interval_ms = o->snapshot_interval_ms;
+    r->snapshot_threshold =
+        o->snapshot_threshold != 0 ? o->snapshot_threshold : SNAPSHOT_THRESHOLD_DEFAULT;
+    r->snapshot_interval_ms =
+        o->snapshot_interval_ms != 0 ? o->snapshot_interval_ms : SNAPSHOT_INTERVAL_MS_DEFAULT;
     r->trailing_logs = o->trailing_logs;
+    rng_seed_system(&r->rng);
+    pthread_mutex_init(&r->requests_lock, NULL);
     r->state = RAFT_FOLLOWER;
     list_init(&r->pending);
     int k = name_copy(r->id, o->local_id, "the local id", err);
@@ -622,7 +481,7 @@ int raft_start(const struct raft_options *o, struct raft **ret_raft, struct err 
         }
     }
     if (k == 0) {
-        status_publish(r);
+        node_publish_status(r);
         k = -pthread_create(&r->thread, NULL, raft_run, r);
         if (k < 0) {
             err_from_errno(err, k, "raft: cannot start the raft thread");
@@ -657,6 +516,8 @@ struct raft *raft_free(struct raft *r)
     raft_stop(r);
     raft_log_free(r->log);
     raft_stable_free(r->stable);
+    raft_snapshots_free(r->snapshots);
+    pthread_mutex_destroy(&r->requests_lock);
     raft_io_free(r->io);
     return mem_free(r);
 }

@@ -3,8 +3,8 @@
  *
  * One thread owns the node (the raft thread): it takes proposals, appends them to the log, applies
  * committed entries through raft_fsm_ops, and publishes its status. One disk thread writes and
- * syncs the log and writes snapshots. Proposals that arrive while a sync is under way share the
- * next one (group commit).
+ * syncs the log; a snapshot has a thread of its own while it is written. Proposals that arrive
+ * while a sync is under way share the next one (group commit).
  *
  * With one voter the node elects itself at start. Servers that vote together come behind this same
  * header: nothing above it changes.

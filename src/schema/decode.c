@@ -642,8 +642,8 @@ static int member_decode(struct decoder *d, const struct field *f, const struct 
         return object_decode(d, f->sub, v, at);
     case FIELD_PTR:
         return struct_new(d, f->sub, v, at);
-    case FIELD_SPLICE_PTR:
-        return 0; /* output only */
+    case FIELD_SPLICE_PTR: /* the plan lists its members instead */
+        return 0;
     case FIELD_VALUE: {
         if ((d->flags & DECODE_FLOATS) == 0) {
             *(const struct value **)at = v;
@@ -732,8 +732,8 @@ static int object_decode(struct decoder *d, const struct schema *schema, const s
             if ((d->flags & DECODE_STRICT) != 0) {
                 return fail_unknown(d);
             }
-        } else if (s->hop_count == 0) { /* not through a pointer that is for output only */
-            int r = member_decode(d, s->field, &pair->value, (void *)(uintptr_t)plan_at(s, object));
+        } else {
+            int r = member_decode(d, s->field, &pair->value, plan_make_at(s, object, d->a));
             if (r < 0) {
                 return r;
             }

@@ -126,7 +126,8 @@ enum field_kind {
     FIELD_OBJMAP,     /* struct objmap */
     FIELD_VALUE,      /* const struct value *: anything; NULL is nil */
     FIELD_SPLICE,     /* embedded struct whose fields appear as this one's own (Go embedding) */
-    FIELD_SPLICE_PTR, /* the same through a pointer that is not NULL; output only */
+    FIELD_SPLICE_PTR, /* the same through a pointer; decoding makes the object when it is
+                         NULL, and writes through the pointer when it is not */
 };
 
 enum field_flag {

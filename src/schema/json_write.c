@@ -566,17 +566,9 @@ static void members_put(struct json_writer *w, const struct schema *schema, cons
         }
         if (w->indent < 0) {
             size_t skip = w->comma ? 0 : 1;
-            size_t n = s->key_size - skip;
-            char *to = buf_reserve(w->to, n + PLAN_KEY_SLACK);
-            if (UNLIKELY(to == NULL)) {
+            if (!plan_key_put(w->to, s->key + skip, s->key_size - skip)) {
                 return;
             }
-            if (LIKELY(n <= PLAN_KEY_SLACK)) {
-                memcpy(to, s->key + skip, PLAN_KEY_SLACK);
-            } else {
-                memcpy(to, s->key + skip, n);
-            }
-            w->to->n += n;
         } else {
             separate(w);
             buf_put(w->to, s->key + 1, s->key_size - 1);

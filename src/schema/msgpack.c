@@ -365,17 +365,21 @@ static bool is_omitted(const struct plan_step *s, const void *object)
 
 void msgpack_object(struct buf *to, const struct schema *schema, const void *object)
 {
-    const struct plan_list *list = &plan_of(schema)->msgpack;
-    size_t count = 0;
-    for (size_t i = 0; i < list->n; i++) {
-        count += !is_omitted(&list->v[i], object);
+    const struct schema_plan *plan = plan_of(schema);
+    const struct plan_list *list = &plan->msgpack;
+    size_t count = list->n;
+    for (size_t i = 0; plan->may_omit && i < list->n; i++) {
+        count -= is_omitted(&list->v[i], object);
     }
     msgpack_map(to, count);
     for (size_t i = 0; i < list->n; i++) {
         const struct plan_step *s = &list->v[i];
-        if (!is_omitted(s, object)) {
-            msgpack_raw(to, s->name);
-            member_put(to, s->field, plan_at(s, object));
+        if (plan->may_omit && is_omitted(s, object)) {
+            continue;
         }
+        if (!plan_key_put(to, s->key, s->key_size)) {
+            return;
+        }
+        member_put(to, s->field, plan_at(s, object));
     }
 }

@@ -667,8 +667,7 @@ static void member_read(struct decoder *d, const struct field *f, void *at)
     case FIELD_PTR:
         *(void **)at = struct_read(d, f->sub);
         return;
-    case FIELD_SPLICE_PTR:
-        skip(c, d->depth);
+    case FIELD_SPLICE_PTR: /* the plan lists its members instead */
         return;
     }
 }
@@ -714,12 +713,11 @@ static void object_read(struct decoder *d, const struct schema *schema, void *ob
     for (size_t n = msgpack_read_map(c); n > 0 && !c->failed; n--) {
         struct str name = msgpack_read_raw(c);
         const struct plan_step *s = step_find(list, name, &next);
-        void *at = s != NULL ? (void *)(uintptr_t)plan_at(s, object) : NULL;
-        if (at == NULL) {
+        if (s == NULL) {
             skip(c, d->depth);
             continue;
         }
-        member_read(d, s->field, at);
+        member_read(d, s->field, plan_make_at(s, object, d->a));
         if (c->failed && d->field == NULL) {
             d->schema = schema;
             d->field = s->field;

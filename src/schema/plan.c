@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "schema/json.h"
+#include "schema/msgpack.h"
 
 #include <stdlib.h>
 
@@ -29,6 +30,7 @@ static void collect(struct collector *c, const struct schema *schema, const stru
         if (f->kind == FIELD_SPLICE_PTR) {
             ASSERT(s.hop_count < PLAN_HOPS_MAX);
             s.depth++;
+            s.hop_subs[s.hop_count] = f->sub;
             s.hops[s.hop_count++] = s.offset;
             s.offset = 0;
             collect(c, f->sub, &s);
@@ -93,6 +95,18 @@ static void key_make(struct plan_step *s)
     buf_deinit(&b);
 }
 
+/* The name as msgpack writes it, with the same slack. */
+static void msgpack_key_make(struct plan_step *s)
+{
+    struct buf b = {0};
+    msgpack_raw(&b, s->name);
+    s->key_size = (uint32_t)b.n;
+    char *key = xcalloc(1, b.n + PLAN_KEY_SLACK);
+    memcpy(key, b.p, b.n);
+    s->key = key;
+    buf_deinit(&b);
+}
+
 static int step_cmp_name(const void *a, const void *b)
 {
     return str_cmp(((const struct plan_step *)a)->name, ((const struct plan_step *)b)->name);
@@ -102,6 +116,9 @@ static void plan_free(struct schema_plan *p)
 {
     for (size_t i = 0; i < p->json.n; i++) {
         mem_free((void *)(uintptr_t)p->json.v[i].key);
+    }
+    for (size_t i = 0; i < p->msgpack.n; i++) {
+        mem_free((void *)(uintptr_t)p->msgpack.v[i].key);
     }
     mem_free(p->json.v);
     mem_free(p->msgpack.v);
@@ -131,6 +148,8 @@ const struct schema_plan *plan_build_(const struct schema *schema)
         }
         s.name = str_from_cstr(s.field->name);
         if ((s.flags & (F_NO_MSGPACK | F_ALIAS)) == 0 && !is_repeated(&p->msgpack, s.name)) {
+            msgpack_key_make(&s);
+            p->may_omit = p->may_omit || (s.flags & F_MSGPACK_OMITEMPTY) != 0;
             list_push(&p->msgpack, c.steps.n, &s);
         }
         if ((s.flags & (F_NO_FILTER | F_ALIAS)) == 0 && !is_repeated(&p->filter, s.name)) {
@@ -149,6 +168,20 @@ const struct schema_plan *plan_build_(const struct schema *schema)
         return expected;
     }
     return p;
+}
+
+void *plan_make_at(const struct plan_step *step, void *object, struct arena *a)
+{
+    char *at = object;
+    for (unsigned i = 0; i < step->hop_count; i++) {
+        void **pointer = (void **)(void *)(at + step->hops[i]);
+        if (*pointer == NULL) {
+            *pointer = arena_alloc(a, step->hop_subs[i]->size);
+            schema_zero(step->hop_subs[i], *pointer);
+        }
+        at = *pointer;
+    }
+    return at + step->offset;
 }
 
 bool field_is_empty(const struct field *field, const void *at)

@@ -8,6 +8,7 @@
  * Where an outer and an embedded struct have a field of the same name, Go's encoding/json takes the
  * shallower one, go-msgpack the first one met depth-first; each list follows its own rule. */
 #pragma once
+#include "base/buf.h"
 #include "schema/field.h"
 
 #define PLAN_HOPS_MAX 3u
@@ -25,6 +26,7 @@ struct plan_step {
     uint16_t hop_count; /* pointers to follow first (FIELD_SPLICE_PTR) */
     uint16_t depth;     /* of embedding */
     uint32_t hops[PLAN_HOPS_MAX];
+    const struct schema *hop_subs[PLAN_HOPS_MAX]; /* what they point to */
 };
 
 struct plan_list {
@@ -37,6 +39,7 @@ struct schema_plan {
     struct plan_list msgpack; /* sorted by name: no aliases, nothing that is F_NO_MSGPACK */
     struct plan_list input;   /* as json, and the aliases */
     struct plan_list filter;  /* in table order: no aliases, nothing that is F_NO_FILTER */
+    bool may_omit;            /* some field is F_MSGPACK_OMITEMPTY */
     bool has_time;            /* schema_zero() has more to do than memset() */
 };
 
@@ -46,6 +49,22 @@ static inline const struct schema_plan *plan_of(const struct schema *schema)
 {
     const struct schema_plan *p = __atomic_load_n(schema->plan, __ATOMIC_ACQUIRE);
     return LIKELY(p != NULL) ? p : plan_build_(schema);
+}
+
+/* The first `n` bytes of a key from `from` on. False when the buffer is full. */
+static inline bool plan_key_put(struct buf *to, const char *from, size_t n)
+{
+    char *p = buf_reserve(to, n + PLAN_KEY_SLACK);
+    if (UNLIKELY(p == NULL)) {
+        return false;
+    }
+    if (LIKELY(n <= PLAN_KEY_SLACK)) {
+        memcpy(p, from, PLAN_KEY_SLACK);
+    } else {
+        memcpy(p, from, n);
+    }
+    to->n += n;
+    return true;
 }
 
 /* Where a step's member is, or NULL when a pointer on the way is. */
@@ -59,6 +78,9 @@ static inline const void *plan_at(const struct plan_step *step, const void *obje
     }
     return (const char *)object + step->offset;
 }
+
+/* The same for decoding: a pointer on the way that is NULL gets a zero object in the arena. */
+void *plan_make_at(const struct plan_step *step, void *object, struct arena *a);
 
 static inline const void *field_at(const struct field *field, const void *object)
 {

@@ -41,8 +41,12 @@ uint64_t catalog_service_checks(const struct store_view *v, struct watch_set *ws
                                 struct ptrlist *ret_checks)
 {
     struct buf key = {0};
-    catalog_watch_service(ws, service);
-    *ret_checks = list_checks(v, INDEX_CHECKS_SERVICE, catalog_key1(&key, service), filters, a);
+    struct str prefix = catalog_key1(&key, service);
+    watch_prefix(ws, STORE_WATCH_INDEX(INDEX_CHECKS_SERVICE), prefix);
+    if (filters.n > 0) {
+        store_index_watch(ws, STR("nodes"));
+    }
+    *ret_checks = list_checks(v, INDEX_CHECKS_SERVICE, prefix, filters, a);
     buf_deinit(&key);
     return filters.n > 0 ? catalog_answer_index(v, service, true, true)
                          : store_index(v, STR("checks"));
@@ -53,14 +57,16 @@ uint64_t catalog_checks_in_state(const struct store_view *v, struct watch_set *w
                                  struct ptrlist *ret_checks)
 {
     struct buf key = {0};
-    store_index_watch(ws, STR("checks"));
     if (filters.n > 0) {
         store_index_watch(ws, STR("nodes"));
     }
     if (str_eq(state, HEALTH_ANY)) {
+        watch_prefix(ws, TABLE_CHECKS, STR_NULL);
         *ret_checks = list_checks(v, INDEX_CHECKS_ID, STR_NULL, filters, a);
     } else {
-        *ret_checks = list_checks(v, INDEX_CHECKS_STATUS, catalog_key1(&key, state), filters, a);
+        struct str prefix = catalog_key1(&key, state);
+        watch_prefix(ws, STORE_WATCH_INDEX(INDEX_CHECKS_STATUS), prefix);
+        *ret_checks = list_checks(v, INDEX_CHECKS_STATUS, prefix, filters, a);
     }
     buf_deinit(&key);
     return store_index(v, STR("checks"));
@@ -140,10 +146,11 @@ uint64_t catalog_health_connect_nodes(const struct store_view *v, struct watch_s
     struct buf key = {0};
     struct str last = STR_NULL;
     uint64_t index = 0;
-    /* The service may have native instances, and proxies under names not met yet. */
-    catalog_watch_service(ws, service);
-    catalog_watch_kind(ws, SERVICE_KIND_CONNECT_PROXY);
-    store_iter(&it, v, INDEX_SERVICES_CONNECT, catalog_key1(&key, service));
+    struct str prefix = catalog_key1(&key, service);
+    /* Proxies under names not met yet show here; what is known of the others in the entries of
+     * their names. */
+    watch_prefix(ws, STORE_WATCH_INDEX(INDEX_SERVICES_CONNECT), prefix);
+    store_iter(&it, v, INDEX_SERVICES_CONNECT, prefix);
     while ((row = tree_next(&it, NULL)) != NULL) {
         if (last.p == NULL || !str_eq(last, row->service.service)) {
             last = row->service.service;

@@ -164,6 +164,10 @@ uint64_t catalog_service_names(const struct store_view *v, struct watch_set *ws,
     return index;
 }
 
+/* Beyond so many nodes an answer watches all of them: being woken in vain now and then is cheaper
+ * than points to watch by the thousand. */
+#define NODES_WATCHED_MAX 16u
+
 /* --- instances ------------------------------------------------------------------------------- */
 
 typedef bool (*service_wanted_fn)(const struct node_service *service, const void *data);
@@ -196,6 +200,25 @@ static bool has_tags(const struct node_service *service, const void *tags)
     return catalog_has_tags(service, tags);
 }
 
+/* The instances and their nodes, not their checks: the index of the service moves with those too,
+ * but they do not show here, so nobody is to wake for them. */
+static void watch_instances(struct watch_set *ws, bool connect, struct str service,
+                            const struct objlist *list)
+{
+    const struct service_node *nodes = list->v;
+    struct buf key = {0};
+    watch_prefix(ws, STORE_WATCH_INDEX(connect ? INDEX_SERVICES_CONNECT : INDEX_SERVICES_SERVICE),
+                 catalog_key1(&key, service));
+    buf_deinit(&key);
+    if (list->n > NODES_WATCHED_MAX) {
+        store_index_watch(ws, STR("nodes"));
+        return;
+    }
+    for (size_t i = 0; i < list->n; i++) {
+        catalog_watch_node(ws, nodes[i].node->node);
+    }
+}
+
 uint64_t catalog_service_nodes(const struct store_view *v, struct watch_set *ws, struct arena *a,
                                struct str service, const struct strlist *tags, bool connect,
                                struct objlist *ret_nodes)
@@ -207,16 +230,8 @@ uint64_t catalog_service_nodes(const struct store_view *v, struct watch_set *ws,
                                 tags != NULL && !connect ? has_tags : NULL, tags, &seen);
     buf_deinit(&key);
 
-    /* The service's own entry moves with its instances and their nodes. Its proxies have
-     * entries under their names; one under a name we have not met shows in the entry of the
-     * kind. */
-    catalog_watch_service(ws, service);
-    if (connect) {
-        const struct service_node *nodes = ret_nodes->v;
-        catalog_watch_kind(ws, SERVICE_KIND_CONNECT_PROXY);
-        for (size_t i = 0; ws != NULL && i < ret_nodes->n; i++) {
-            catalog_watch_service(ws, nodes[i].service->service);
-        }
+    if (ws != NULL) {
+        watch_instances(ws, connect, service, ret_nodes);
     }
     return catalog_answer_index(v, service, seen > 0, false);
 }

@@ -111,8 +111,8 @@ enum store_index {
 #define STORE_INDEX_MAX 64u
 
 /* For watch_prefix(): the rows behind keys of a secondary index, where looking at the whole table would
- * wake too many. Only indexes that tables.c marks as watched tell their changes: now
- * INDEX_SESSIONS_NODE. */
+ * wake too many. Only indexes that tables.c marks as watched tell their changes:
+ * INDEX_SESSIONS_NODE, INDEX_SERVICES_SERVICE and _CONNECT, INDEX_CHECKS_STATUS and _SERVICE. */
 #define STORE_WATCH_INDEX(index) ((unsigned)TABLE_COUNT + (unsigned)(index))
 #define STORE_WATCH_TABLES_MAX ((unsigned)TABLE_COUNT + STORE_INDEX_MAX)
 

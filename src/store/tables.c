@@ -223,13 +223,13 @@ const struct table_def table_defs[TABLE_COUNT] = {
         {INDEX_NODES_UUID, key_node_uuid}}},
     [TABLE_SERVICES] = {true, 4, {
         {INDEX_SERVICES_ID, key_service},
-        {INDEX_SERVICES_SERVICE, key_service_name},
-        {INDEX_SERVICES_CONNECT, key_service_connect},
+        {INDEX_SERVICES_SERVICE, key_service_name, true},
+        {INDEX_SERVICES_CONNECT, key_service_connect, true},
         {INDEX_SERVICES_KIND, key_service_kind}}},
     [TABLE_CHECKS] = {true, 4, {
         {INDEX_CHECKS_ID, key_check},
-        {INDEX_CHECKS_STATUS, key_check_status},
-        {INDEX_CHECKS_SERVICE, key_check_service},
+        {INDEX_CHECKS_STATUS, key_check_status, true},
+        {INDEX_CHECKS_SERVICE, key_check_service, true},
         {INDEX_CHECKS_NODE_SERVICE, key_check_node_service}}},
     [TABLE_KVS] = {false, 2, {
         {INDEX_KVS_ID, key_kv},

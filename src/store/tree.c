@@ -420,6 +420,12 @@ static struct tree_node *node_resize(struct tree_txn *txn, struct tree_node **sl
     return to;
 }
 
+/* An empty key may be a NULL pointer, to which not even zero may be added. */
+static inline struct str key_fix(struct str key)
+{
+    return key.p != NULL ? key : STR("");
+}
+
 /* The length of the common start of two strings. */
 static inline size_t common_size(const char *a, const char *b, size_t max)
 {
@@ -435,6 +441,7 @@ static inline size_t common_size(const char *a, const char *b, size_t max)
 void *tree_insert(struct tree_txn *txn, struct tree *t, struct str key, void *value)
 {
     ASSERT(value != NULL && key.n <= TREE_KEY_SIZE_MAX);
+    key = key_fix(key);
     struct leaf *leaf = leaf_new(txn, key, value);
     struct tree_node **slot = &t->root;
     size_t depth = 0;
@@ -559,6 +566,7 @@ void *tree_delete(struct tree_txn *txn, struct tree *t, struct str key)
     if (tree_get(t, key) == NULL) {
         return NULL;
     }
+    key = key_fix(key);
     t->count--;
     struct tree_node **slot = &t->root;
     size_t depth = 0;
@@ -640,6 +648,7 @@ void tree_clear(struct tree_txn *txn, struct tree *t)
 
 void *tree_get(const struct tree *t, struct str key)
 {
+    key = key_fix(key);
     const struct tree_node *n = t->root;
     const char *p = key.p;
     const char *end = key.p + key.n;
@@ -731,6 +740,7 @@ static const struct tree_node *find_subtree(const struct tree *t, struct str pre
 {
     const struct tree_node *n = t->root;
     size_t depth = 0;
+    prefix = key_fix(prefix);
     while (n != NULL) {
         size_t left = prefix.n - depth;
         *ret_depth = depth;
@@ -797,6 +807,7 @@ void tree_iter_from(struct tree_iter *it, const struct tree *t, struct str prefi
 {
     size_t depth = 0;
     iter_init(it);
+    from = key_fix(from);
     const struct tree_node *n = find_subtree(t, prefix, &depth);
     if (n == NULL) {
         return;

@@ -6,11 +6,22 @@
 #include <stdio.h>
 
 #define SECTOR 512u
+#define ALLOCATE_MAX 65536u
 
 static struct sim_io *sim_of(struct raft_io *io)
 {
     return container_of(io, struct sim_io, io);
 }
+
+static void sim_unlock(struct sim_io **s)
+{
+    pthread_mutex_unlock(&(*s)->lock);
+}
+
+/* The simulator behind a table, locked until the end of the block. */
+#define SIM_LOCKED(name, from)                                               \
+    __attribute__((cleanup(sim_unlock))) struct sim_io *name = sim_of(from); \
+    pthread_mutex_lock(&name->lock)
 
 /* Count a change; whether it is the one to fail. */
 static bool sim_fails(struct sim_io *s)
@@ -54,7 +65,7 @@ static char *path_dup(const char *path)
 static void sim_name(struct sim_io *s, const char *path, int file)
 {
     names_set(&s->names, path, file);
-    vec_push(&s->name_ops, ((struct sim_name_op){path_dup(path), file}));
+    vec_push(&s->name_ops, ((struct sim_name_op){path_dup(path), file, false}));
 }
 
 static void name_ops_apply(struct sim_io *s, size_t count)
@@ -79,7 +90,7 @@ static void resize(char **bytes, uint64_t *size, uint64_t to)
 
 static int sim_open(struct raft_io *io, const char *path, enum raft_io_open how)
 {
-    struct sim_io *s = sim_of(io);
+    SIM_LOCKED(s, io);
     int at = names_find(s->names.v, s->names.n, path);
     int file = at >= 0 ? s->names.v[at].file : -1;
     if (how == RAFT_IO_CREATE) {
@@ -105,20 +116,22 @@ static struct sim_file *handle_file(struct sim_io *s, int handle)
 
 static void sim_close(struct raft_io *io, int file)
 {
-    struct sim_io *s = sim_of(io);
+    SIM_LOCKED(s, io);
     (void)handle_file(s, file);
     s->handles.v[file] = -1;
 }
 
 static int sim_size(struct raft_io *io, int file, uint64_t *ret_size)
 {
-    *ret_size = handle_file(sim_of(io), file)->size;
+    SIM_LOCKED(s, io);
+    *ret_size = handle_file(s, file)->size;
     return 0;
 }
 
 static ptrdiff_t sim_pread(struct raft_io *io, int file, void *to, size_t n, uint64_t offset)
 {
-    struct sim_file *f = handle_file(sim_of(io), file);
+    SIM_LOCKED(s, io);
+    struct sim_file *f = handle_file(s, file);
     size_t some = offset < f->size ? (size_t)MIN((uint64_t)n, f->size - offset) : 0;
     if (some > 0) {
         memcpy(to, f->bytes + offset, some);
@@ -140,7 +153,7 @@ static void file_write(struct sim_file *f, const void *p, size_t n, uint64_t off
 
 static int sim_pwritev(struct raft_io *io, int file, struct iovec *iov, int count, uint64_t offset)
 {
-    struct sim_io *s = sim_of(io);
+    SIM_LOCKED(s, io);
     struct sim_file *f = handle_file(s, file);
     bool fails = sim_fails(s);
     s->writes++;
@@ -157,7 +170,7 @@ static int sim_pwritev(struct raft_io *io, int file, struct iovec *iov, int coun
 
 static int sim_set_size(struct raft_io *io, int file, uint64_t size, bool may_cut)
 {
-    struct sim_io *s = sim_of(io);
+    SIM_LOCKED(s, io);
     struct sim_file *f = handle_file(s, file);
     if (sim_fails(s)) {
         return -s->fail_error;
@@ -171,7 +184,8 @@ static int sim_set_size(struct raft_io *io, int file, uint64_t size, bool may_cu
 
 static int sim_allocate(struct raft_io *io, int file, uint64_t size)
 {
-    return sim_set_size(io, file, size, false);
+    /* Real files are large and mostly zeros; a few of them do. */
+    return sim_set_size(io, file, MIN(size, (uint64_t)ALLOCATE_MAX), false);
 }
 
 static int sim_truncate(struct raft_io *io, int file, uint64_t size)
@@ -200,7 +214,10 @@ static void file_settle(struct sim_file *f)
 
 static int sim_sync(struct raft_io *io, int file)
 {
-    struct sim_io *s = sim_of(io);
+    if (sim_of(io)->sync_hook != NULL) {
+        sim_of(io)->sync_hook(sim_of(io)->hook_data);
+    }
+    SIM_LOCKED(s, io);
     struct sim_file *f = handle_file(s, file);
     s->syncs++;
     if (sim_fails(s)) {
@@ -212,12 +229,13 @@ static int sim_sync(struct raft_io *io, int file)
 
 static int sim_rename(struct raft_io *io, const char *from, const char *to)
 {
-    struct sim_io *s = sim_of(io);
+    SIM_LOCKED(s, io);
     if (sim_fails(s)) {
         return -s->fail_error;
     }
     size_t n = strlen(from);
     bool found = false;
+    size_t first_op = s->name_ops.n;
     for (size_t i = 0; i < s->names.n; i++) {
         const char *path = s->names.v[i].path;
         if (strncmp(path, from, n) != 0 || (path[n] != '\0' && path[n] != '/')) {
@@ -233,12 +251,15 @@ static int sim_rename(struct raft_io *io, const char *from, const char *to)
         found = true;
         i = SIZE_MAX; /* the table has moved */
     }
+    for (size_t i = first_op; i + 1 < s->name_ops.n; i++) {
+        s->name_ops.v[i].more = true; /* a directory moves with all that is in it */
+    }
     return found ? 0 : -ENOENT;
 }
 
 static int sim_remove(struct raft_io *io, const char *path)
 {
-    struct sim_io *s = sim_of(io);
+    SIM_LOCKED(s, io);
     if (sim_fails(s)) {
         return -s->fail_error;
     }
@@ -251,14 +272,14 @@ static int sim_remove(struct raft_io *io, const char *path)
 static int sim_dir_make(struct raft_io *io, const char *path)
 {
     (void)path;
-    struct sim_io *s = sim_of(io);
+    SIM_LOCKED(s, io);
     return sim_fails(s) ? -s->fail_error : 0;
 }
 
 static int sim_dir_sync(struct raft_io *io, const char *path)
 {
     (void)path;
-    struct sim_io *s = sim_of(io);
+    SIM_LOCKED(s, io);
     s->syncs++;
     if (sim_fails(s)) {
         return -s->fail_error;
@@ -274,6 +295,7 @@ static int sim_dir_list(struct raft_io *io, const char *path,
     size_t n = strlen(path);
     VEC(char *) seen = {0};
     int r = 0;
+    pthread_mutex_lock(&s->lock);
     for (size_t i = 0; i < s->names.n; i++) {
         const char *p = s->names.v[i].path;
         if (strncmp(p, path, n) != 0 || p[n] != '/') {
@@ -296,6 +318,7 @@ static int sim_dir_list(struct raft_io *io, const char *path,
         }
         mem_free(name);
     }
+    pthread_mutex_unlock(&s->lock); /* fn may remove what it is told of */
     for (size_t k = 0; k < seen.n; k++) {
         r = r != 0 ? r : fn(data, seen.v[k] + 1, seen.v[k][0] == 'd');
         mem_free(seen.v[k]);
@@ -332,6 +355,7 @@ struct sim_io *sim_io_new(uint64_t seed)
     struct sim_io *s = xcalloc(1, sizeof(*s));
     s->io.ops = &sim_ops;
     s->fail_error = EIO;
+    pthread_mutex_init(&s->lock, NULL);
     rng_seed(&s->rng, seed);
     return s;
 }
@@ -364,6 +388,7 @@ struct sim_io *sim_io_free(struct sim_io *s)
     vec_deinit(&s->durable_names);
     vec_deinit(&s->name_ops);
     vec_deinit(&s->handles);
+    pthread_mutex_destroy(&s->lock);
     return mem_free(s);
 }
 
@@ -402,7 +427,11 @@ static void file_crash(struct sim_io *s, struct sim_file *f)
 
 void sim_io_crash(struct sim_io *s)
 {
-    name_ops_apply(s, rng_below(&s->rng, s->name_ops.n + 1));
+    size_t kept = rng_below(&s->rng, s->name_ops.n + 1);
+    while (kept > 0 && s->name_ops.v[kept - 1].more) {
+        kept++;
+    }
+    name_ops_apply(s, kept);
     names_free(s->names.v, s->names.n);
     s->names.n = 0;
     for (size_t i = 0; i < s->durable_names.n; i++) {

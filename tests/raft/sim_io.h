@@ -3,11 +3,13 @@
  * Bytes are durable after sync of their file, names after dir_sync. sim_io_crash() keeps what was
  * durable, and of the rest what its generator likes: any of the 512-byte sectors of a write, a
  * prefix of the changes of names and sizes. Calls that change something are counted; the nth may
- * fail, once or for good. One thread. */
+ * fail, once or for good. The table's calls lock; the functions here want every user stopped. */
 #pragma once
 #include "base/rand.h"
 #include "base/vec.h"
 #include "raft/io.h"
+
+#include <pthread.h>
 
 struct sim_write { /* not synced yet */
     uint64_t offset;
@@ -30,20 +32,24 @@ struct sim_name {
 struct sim_name_op { /* path now is file, or nothing (-1) */
     char *path;
     int file;
+    bool more; /* one change with the next */
 };
 
 struct sim_io {
     struct raft_io io;
+    pthread_mutex_t lock;
     struct rng rng;
     VEC(struct sim_file *) files;
     VEC(struct sim_name) names, durable_names;
     VEC(struct sim_name_op) name_ops;
     VEC(int) handles; /* file, or -1 when closed */
     uint64_t ops, syncs, writes;
-    uint64_t fail_at; /* the op of this number fails; 0: none */
-    int fail_error;   /* errno, positive */
-    bool fail_stays;  /* so do all after it: the machine has died */
-    bool failed;      /* it happened */
+    uint64_t fail_at;              /* the op of this number fails; 0: none */
+    int fail_error;                /* errno, positive */
+    bool fail_stays;               /* so do all after it: the machine has died */
+    bool failed;                   /* it happened */
+    void (*sync_hook)(void *data); /* called before each sync of a file, unlocked */
+    void *hook_data;
 };
 
 struct sim_io *sim_io_new(uint64_t seed);

@@ -258,6 +258,55 @@ static void fields_are_found_by_name(void **state)
     assert_null(schema_find(&every_schema, STR("modifyindex"), &offset));
 }
 
+struct by_pointer {
+    const struct inner *inner;
+    struct str last;
+};
+
+static const struct field by_pointer_fields[] = {
+    F_SPLICE_PTR(struct by_pointer, inner, const struct inner, &inner_schema),
+    F_STR(struct by_pointer, last, "Last", 0),
+    FIELDS_END,
+};
+static const struct schema by_pointer_schema =
+    SCHEMA("ByPointer", struct by_pointer, by_pointer_fields);
+
+static void splices_through_pointers(void **state)
+{
+    struct fixture *f = *state;
+    static const struct inner inner = {STR_INIT("n"), 5};
+    struct by_pointer p = {&inner, STR("z")};
+    struct json_writer w = json_writer_make(&f->out, false);
+    json_object(&w, &by_pointer_schema, &p);
+    assert_str_lit(buf_view(&f->out), "{\"Name\":\"n\",\"Count\":5,\"Last\":\"z\"}");
+    struct value *v;
+    struct by_pointer back = {0};
+    assert_ok(json_parse(&f->a, buf_view(&f->out), &v, &f->err));
+    assert_ok(schema_decode(&by_pointer_schema, v, &back, &f->a, DECODE_STRICT, &f->err));
+    assert_true(schema_equal(&by_pointer_schema, &p, &back));
+
+    buf_clear(&f->out);
+    msgpack_object(&f->out, &by_pointer_schema, &p);
+    assert_str_lit(buf_view(&f->out), "\x83\xa5"
+                                      "Count\x05\xa4"
+                                      "Last\xa1z\xa4"
+                                      "Name\xa1n");
+    struct cur c = cur_make(buf_view(&f->out));
+    back = (struct by_pointer){0};
+    assert_ok(msgpack_decode(&c, &by_pointer_schema, &back, &f->a, &f->err));
+    assert_true(schema_equal(&by_pointer_schema, &p, &back));
+
+    buf_clear(&f->out);
+    p.inner = NULL;
+    w = json_writer_make(&f->out, false);
+    json_object(&w, &by_pointer_schema, &p);
+    assert_str_lit(buf_view(&f->out), "{\"Last\":\"z\"}");
+    struct by_pointer *copy = schema_clone(&by_pointer_schema, &back, NULL);
+    assert_true(schema_equal(&by_pointer_schema, &back, copy));
+    assert_ptr_not_equal(copy->inner, back.inner);
+    mem_free(copy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +319,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(wrong_types_are_named, setup, teardown),
         cmocka_unit_test_setup_teardown(weak_decoding, setup, teardown),
         cmocka_unit_test_setup_teardown(free_form_numbers_become_floats, setup, teardown),
+        cmocka_unit_test_setup_teardown(splices_through_pointers, setup, teardown),
         cmocka_unit_test(maps_are_built_sorted),
         cmocka_unit_test(fields_are_found_by_name),
     };

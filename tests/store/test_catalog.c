@@ -458,6 +458,65 @@ static void test_distances(void **state)
     assert_false(coordinate_is_valid(&a));
 }
 
+static bool wakes(struct fixture *f, const struct watch_set *ws)
+{
+    struct watch_registry *registry = watch_registry_new();
+    struct watch watch = {0};
+    struct list fired;
+    list_init(&fired);
+    watch_register(registry, &watch, ws);
+    if (f->changes != NULL) {
+        watch_fire(registry, f->changes, &fired);
+    }
+    bool has_fired = !list_is_empty(&fired);
+    watch_unregister(registry, &watch);
+    watch_registry_free(registry);
+    return has_fired;
+}
+
+/* Who waits is woken by what it was shown, and by nothing else. */
+static void test_who_wakes(void **state)
+{
+    struct fixture *f = *state;
+    struct watch_set critical = {.arena = &f->arena}, instances = {.arena = &f->arena},
+                     proxies = {.arena = &f->arena}, checks = {.arena = &f->arena};
+    struct ptrlist pointers;
+    struct objlist objects;
+    add_service(f, "n", (struct node_service){.id = STR("w"), .service = STR("web")});
+    add_check(f, "n", "c", "w", "passing");
+    const struct store_view *v = store_view(f->store);
+    catalog_checks_in_state(v, &critical, &f->arena, HEALTH_CRITICAL, (struct strmap){0},
+                            &pointers);
+    catalog_service_nodes(v, &instances, &f->arena, STR("web"), NULL, false, &objects);
+    catalog_health_connect_nodes(v, &proxies, &f->arena, STR("web"), &objects);
+    catalog_service_checks(v, &checks, &f->arena, STR("web"), (struct strmap){0}, &pointers);
+
+    add_check(f, "n", "c", "w", "warning");
+    assert_false(wakes(f, &critical));
+    assert_false(wakes(f, &instances)); /* although its index has moved */
+    assert_false(wakes(f, &proxies));
+    assert_true(wakes(f, &checks));
+    add_check(f, "n", "c", "w", "critical");
+    assert_true(wakes(f, &critical));
+
+    add_service(f, "n", (struct node_service){.id = STR("d"), .service = STR("db")});
+    assert_false(wakes(f, &instances));
+    add_service(f, "m", (struct node_service){.id = STR("w"), .service = STR("web")});
+    assert_true(wakes(f, &instances));
+    assert_false(wakes(f, &checks));
+    add_service(f, "m",
+                (struct node_service){.kind = SERVICE_KIND_CONNECT_PROXY,
+                                      .id = STR("p"),
+                                      .service = STR("p"),
+                                      .proxy = {.destination_service_name = STR("WEB")}});
+    assert_true(wakes(f, &proxies));
+    assert_false(wakes(f, &instances));
+    struct register_request req = node_request("n");
+    req.address = STR("10.0.0.2");
+    do_register(f, &req);
+    assert_true(wakes(f, &instances));
+}
+
 /* --- against plain lists --------------------------------------------------------------------- */
 
 #define MODEL_NODES 4u
@@ -606,22 +665,6 @@ static void answer(struct fixture *f, size_t name, struct buf *to, uint64_t *ret
     json_array_end(&w);
 }
 
-static bool wakes(struct fixture *f, const struct watch_set *ws)
-{
-    struct watch_registry *registry = watch_registry_new();
-    struct watch watch = {0};
-    struct list fired;
-    list_init(&fired);
-    watch_register(registry, &watch, ws);
-    if (f->changes != NULL) {
-        watch_fire(registry, f->changes, &fired);
-    }
-    bool has_fired = !list_is_empty(&fired);
-    watch_unregister(registry, &watch);
-    watch_registry_free(registry);
-    return has_fired;
-}
-
 /* Left out above, because nothing tells the readers of what is left behind in 1.10.3 either: an
  * instance that changes its service's name, a check that changes what it is about. */
 
@@ -683,6 +726,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_services_and_tags, setup, teardown),
         cmocka_unit_test_setup_teardown(test_connect, setup, teardown),
         cmocka_unit_test(test_distances),
+        cmocka_unit_test_setup_teardown(test_who_wakes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_model, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,64 @@
+/* snapshot.h - the snapshot store: directories as HashiCorp Raft's FileSnapshotStore has them.
+ *
+ *     <dir>/snapshots/<term>-<index>-<ms>/meta.json    what it is of, size and CRC-64
+ *                                         state.bin    what the state machine wrote
+ *
+ *     raft_snapshots_open(io, dir, &store, &err);
+ *     raft_snapshot_create(store, &meta, wall_ms, &sink, &err);
+ *     ops->snapshot_write(handle, sink, &err);          raft_snapshot_sink_write() ...
+ *     raft_snapshot_close(sink, &err);  or  raft_snapshot_cancel(sink);
+ *
+ * A snapshot is written as <name>.tmp, synced, and renamed: one that can be seen is whole. The
+ * newest RAFT_SNAPSHOTS_KEPT stay. Reading one checks its CRC; a damaged one is passed over for the
+ * one before. A sink is one thread's at a time, the store's list is read by one thread. */
+#pragma once
+#include "raft/configuration.h"
+#include "raft/io.h"
+
+struct raft_snapshots;
+struct raft_snapshot_sink;
+
+#define RAFT_SNAPSHOTS_KEPT 2u
+#define RAFT_SNAPSHOT_NAME_SIZE_MAX 80u
+#define RAFT_SNAPSHOT_META_SIZE_MAX (256u * 1024u)
+
+struct raft_snapshot_meta {
+    char id[RAFT_SNAPSHOT_NAME_SIZE_MAX]; /* <term>-<index>-<ms>; set by create */
+    uint64_t index, term;                 /* of the last entry it covers */
+    struct raft_configuration configuration;
+    uint64_t configuration_index;
+    uint64_t size; /* of state.bin */
+    uint64_t crc;  /* CRC-64 (ECMA) of state.bin */
+};
+
+NODISCARD int raft_snapshots_open(struct raft_io *io, const char *dir,
+                                  struct raft_snapshots **ret_store, struct err *err);
+struct raft_snapshots *raft_snapshots_free(struct raft_snapshots *s);
+
+NODISCARD int raft_snapshot_create(struct raft_snapshots *s, const struct raft_snapshot_meta *meta,
+                                   uint64_t wall_ms, struct raft_snapshot_sink **ret_sink,
+                                   struct err *err);
+NODISCARD int raft_snapshot_sink_write(struct raft_snapshot_sink *sink, struct str bytes,
+                                       struct err *err);
+/* Sync, put in place, remove those no longer kept. Both free the sink, whatever the result. */
+NODISCARD int raft_snapshot_close(struct raft_snapshot_sink *sink, struct err *err);
+void raft_snapshot_cancel(struct raft_snapshot_sink *sink);
+
+/* The snapshots there are, newest first, at most `max`; returns how many. Those whose metadata
+ * cannot be read are left out. */
+NODISCARD int raft_snapshots_list(struct raft_snapshots *s, struct raft_snapshot_meta *ret_metas,
+                                  size_t max, struct err *err);
+/* The whole of state.bin, checked against size and CRC; mem_free(ret_bytes->p) when done. */
+NODISCARD int raft_snapshot_read(struct raft_snapshots *s, const struct raft_snapshot_meta *meta,
+                                 struct str *ret_bytes, struct err *err);
+
+/* A sink over memory, for `snapshot save` and tests: bytes go to `to`. */
+struct buf;
+struct raft_snapshot_sink *raft_snapshot_sink_to_buf(struct buf *to);
+struct raft_snapshot_sink *raft_snapshot_sink_free(struct raft_snapshot_sink *sink);
+
+/* meta.json. */
+void raft_snapshot_meta_encode(const struct raft_snapshot_meta *m, struct buf *to);
+NODISCARD int raft_snapshot_meta_decode(struct str json, struct raft_snapshot_meta *ret,
+                                        struct err *err);
+uint64_t raft_crc64(uint64_t crc, const void *p, size_t n); /* start with 0 */
