@@ -358,8 +358,8 @@ static int strlist_decode(struct decoder *d, const struct field *f, const struct
         *ret = (struct strlist){0};
         return 0;
     }
-    const struct value *items;
-    size_t count;
+    const struct value *items = NULL;
+    size_t count = 0;
     int r = items_of(d, f, v, weak, &items, &count);
     if (r < 0) {
         return r;
@@ -380,8 +380,8 @@ static int strlist_decode(struct decoder *d, const struct field *f, const struct
 static int numbers_decode(struct decoder *d, const struct field *f, const struct value *v,
                           bool weak, void *at)
 {
-    const struct value *items;
-    size_t count;
+    const struct value *items = NULL;
+    size_t count = 0;
     int r = items_of(d, f, v, weak, &items, &count);
     if (r < 0) {
         return r;
@@ -450,8 +450,8 @@ static int struct_new(struct decoder *d, const struct schema *sub, const struct 
 static int map_decode(struct decoder *d, const struct field *f, const struct value *v, bool weak,
                       void *at)
 {
-    const struct value_pair *pairs;
-    size_t count;
+    const struct value_pair *pairs = NULL;
+    size_t count = 0;
     int r = pairs_of(d, f, v, weak, &pairs, &count);
     if (r < 0) {
         return r;
@@ -491,8 +491,8 @@ static int map_decode(struct decoder *d, const struct field *f, const struct val
 static int objects_decode(struct decoder *d, const struct field *f, const struct value *v,
                           bool weak, void *at)
 {
-    const struct value *items;
-    size_t count;
+    const struct value *items = NULL;
+    size_t count = 0;
     int r = items_of(d, f, v, weak, &items, &count);
     if (r < 0) {
         return r;

@@ -416,7 +416,7 @@ static int regexp_make(struct compiler *c, const struct filter_node *node, struc
 static int match_compile(struct compiler *c, struct filter_node *node)
 {
     struct filter_match *m = ARENA_NEW(c->a, struct filter_match);
-    struct type type;
+    struct type type = {0};
     int r = selector_resolve(c, node, m, &type);
     if (r < 0) {
         return r;

@@ -10,6 +10,10 @@
 #define TIME_UNIX_TO_GO 62135596800ll
 #define TIME_BINARY_SIZE_MIN 15u
 #define TIME_BINARY_VERSION_MAX 2u
+/* Elements of a list may be one byte each on the wire and hundreds in memory: above this size the
+ * memory is bounded by the bytes that are left, too. */
+#define LIST_SIZE_FREE ((size_t)16 << 20)
+#define LIST_GROWTH_MAX 32u
 
 enum msgpack_kind msgpack_peek(const struct cur *c)
 {
@@ -452,6 +456,11 @@ static void lists_read(struct decoder *d, const struct field *f, void *at)
 {
     struct cur *c = d->c;
     size_t n = msgpack_read_array(c);
+    if (f->sub != NULL && n > LIST_SIZE_FREE / f->sub->size &&
+        n > cur_left(c) / f->sub->size * LIST_GROWTH_MAX) {
+        c->failed = true; /* an honest sender spends bytes on every field of every element */
+        return;
+    }
     switch ((enum field_kind)f->kind) {
     case FIELD_INTLIST: {
         int64_t *v = n > 0 ? ARENA_ARRAY(d->a, int64_t, n) : SCHEMA_EMPTY;
