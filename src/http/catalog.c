@@ -17,6 +17,9 @@ static void written(struct http_req *req, struct rpc_call *call UNUSED)
 
 static void catalog_register(struct http_req *req)
 {
+    if (!http_check_namespace(req)) {
+        return;
+    }
     struct rpc_call *call = http_rpc(req, &rpc_catalog_register, written);
     if (call == NULL) {
         return;
@@ -24,11 +27,10 @@ static void catalog_register(struct http_req *req)
     struct register_request *args = call->args;
     args->datacenter = STR_NULL; /* the body's, not the query's */
     if (!http_decode_body(req, &register_request_schema, args, DECODE_STRICT)) {
-        rpc_call_free(call);
         return;
     }
     if (args->datacenter.n == 0) {
-        args->datacenter = req->server->options.datacenter;
+        args->datacenter = http_datacenter(req);
     }
     args->write.token = req->token;
     http_rpc_start(req, call);
@@ -36,6 +38,9 @@ static void catalog_register(struct http_req *req)
 
 static void catalog_deregister(struct http_req *req)
 {
+    if (!http_check_namespace(req)) {
+        return;
+    }
     struct rpc_call *call = http_rpc(req, &rpc_catalog_deregister, written);
     if (call == NULL) {
         return;
@@ -43,11 +48,10 @@ static void catalog_deregister(struct http_req *req)
     struct deregister_request *args = call->args;
     args->datacenter = STR_NULL;
     if (!http_decode_body(req, &deregister_request_schema, args, DECODE_STRICT)) {
-        rpc_call_free(call);
         return;
     }
     if (args->datacenter.n == 0) {
-        args->datacenter = req->server->options.datacenter;
+        args->datacenter = http_datacenter(req);
     }
     args->write.token = req->token;
     http_rpc_start(req, call);
@@ -93,7 +97,6 @@ static void nodes(struct http_req *req)
     struct dc_request *args = call->args;
     http_parse_source(req, &args->source);
     if (!http_parse_node_meta(req, &args->node_meta_filters)) {
-        rpc_call_free(call);
         return;
     }
     http_rpc_start(req, call);
@@ -115,13 +118,15 @@ static void services_reply(struct http_req *req, struct rpc_call *call)
 
 static void services(struct http_req *req)
 {
+    if (!http_check_namespace(req)) {
+        return;
+    }
     struct rpc_call *call = http_rpc(req, &rpc_catalog_list_services, services_reply);
     if (call == NULL) {
         return;
     }
     struct dc_request *args = call->args;
     if (!http_parse_node_meta(req, &args->node_meta_filters)) {
-        rpc_call_free(call);
         return;
     }
     http_rpc_start(req, call);
@@ -145,6 +150,9 @@ static void service_nodes_reply(struct http_req *req, struct rpc_call *call)
 
 static void service_nodes(struct http_req *req, bool connect)
 {
+    if (!http_check_namespace(req)) {
+        return;
+    }
     struct rpc_call *call = http_rpc(req, &rpc_catalog_service_nodes, service_nodes_reply);
     if (call == NULL) {
         return;
@@ -156,11 +164,9 @@ static void service_nodes(struct http_req *req, bool connect)
     args->service_tags = catalog_tags(req);
     args->tag_filter = args->service_tags.n > 0;
     if (!http_parse_node_meta(req, &args->node_meta_filters)) {
-        rpc_call_free(call);
         return;
     }
     if (req->tail.n == 0) {
-        rpc_call_free(call);
         http_error(req, 400, "Missing service name");
         return;
     }
@@ -231,6 +237,9 @@ static void node_services_reply(struct http_req *req, struct rpc_call *call)
 
 static void about_node(struct http_req *req, const struct rpc_method *method, http_reply_fn reply)
 {
+    if (!http_check_namespace(req)) {
+        return;
+    }
     struct rpc_call *call = http_rpc(req, method, reply);
     if (call == NULL) {
         return;
@@ -238,7 +247,6 @@ static void about_node(struct http_req *req, const struct rpc_method *method, ht
     struct node_request *args = call->args;
     args->node = req->tail;
     if (req->tail.n == 0) {
-        rpc_call_free(call);
         http_error(req, 400, "Missing node name");
         return;
     }

@@ -134,7 +134,6 @@ static void update(struct http_req *req)
     struct coordinate_update_request *args = call->args;
     struct str datacenter = args->datacenter;
     if (!http_decode_body(req, &coordinate_update_request_schema, args, DECODE_STRICT)) {
-        rpc_call_free(call);
         return;
     }
     /* The query says where, the body only if it does not. */

@@ -16,6 +16,9 @@ static void checks_reply(struct http_req *req, struct rpc_call *call)
 
 static void node(struct http_req *req)
 {
+    if (!http_check_namespace(req)) {
+        return;
+    }
     struct rpc_call *call = http_rpc(req, &rpc_health_node_checks, checks_reply);
     if (call == NULL) {
         return;
@@ -23,7 +26,6 @@ static void node(struct http_req *req)
     struct node_request *args = call->args;
     args->node = req->tail;
     if (req->tail.n == 0) {
-        rpc_call_free(call);
         http_error(req, 400, "Missing node name");
         return;
     }
@@ -32,6 +34,9 @@ static void node(struct http_req *req)
 
 static void checks(struct http_req *req)
 {
+    if (!http_check_namespace(req)) {
+        return;
+    }
     struct rpc_call *call = http_rpc(req, &rpc_health_service_checks, checks_reply);
     if (call == NULL) {
         return;
@@ -40,11 +45,9 @@ static void checks(struct http_req *req)
     args->service_name = req->tail;
     http_parse_source(req, &args->source);
     if (!http_parse_node_meta(req, &args->node_meta_filters)) {
-        rpc_call_free(call);
         return;
     }
     if (req->tail.n == 0) {
-        rpc_call_free(call);
         http_error(req, 400, "Missing service name");
         return;
     }
@@ -53,6 +56,9 @@ static void checks(struct http_req *req)
 
 static void state(struct http_req *req)
 {
+    if (!http_check_namespace(req)) {
+        return;
+    }
     struct rpc_call *call = http_rpc(req, &rpc_health_checks_in_state, checks_reply);
     if (call == NULL) {
         return;
@@ -61,11 +67,9 @@ static void state(struct http_req *req)
     args->state = req->tail;
     http_parse_source(req, &args->source);
     if (!http_parse_node_meta(req, &args->node_meta_filters)) {
-        rpc_call_free(call);
         return;
     }
     if (req->tail.n == 0) {
-        rpc_call_free(call);
         http_error(req, 400, "Missing check state");
         return;
     }
@@ -134,6 +138,9 @@ enum instances_kind { INSTANCES_TYPICAL, INSTANCES_CONNECT, INSTANCES_INGRESS };
 
 static void instances(struct http_req *req, enum instances_kind kind)
 {
+    if (!http_check_namespace(req)) {
+        return;
+    }
     struct rpc_call *call = http_rpc(req, &rpc_health_service_nodes, instances_reply);
     if (call == NULL) {
         return;
@@ -146,11 +153,9 @@ static void instances(struct http_req *req, enum instances_kind kind)
     args->service_tags = catalog_tags(req);
     args->tag_filter = args->service_tags.n > 0;
     if (!http_parse_node_meta(req, &args->node_meta_filters)) {
-        rpc_call_free(call);
         return;
     }
     if (req->tail.n == 0) {
-        rpc_call_free(call);
         http_error(req, 400, "Missing service name");
         return;
     }

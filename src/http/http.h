@@ -113,6 +113,7 @@ struct http_route {
     X(catalog) \
     X(coordinate) \
     X(health) \
+    X(internal) \
     X(kv) \
     X(session) \
     X(status) \

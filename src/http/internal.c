@@ -36,6 +36,9 @@ static void nodes_reply(struct http_req *req, struct rpc_call *call)
 
 static void nodes(struct http_req *req)
 {
+    if (!http_check_namespace(req)) {
+        return;
+    }
     struct rpc_call *call = http_rpc(req, &rpc_internal_node_dump, nodes_reply);
     if (call != NULL) {
         http_rpc_start(req, call);
@@ -56,6 +59,9 @@ static void node_reply(struct http_req *req, struct rpc_call *call)
 
 static void node(struct http_req *req)
 {
+    if (!http_check_namespace(req)) {
+        return;
+    }
     struct rpc_call *call = http_rpc(req, &rpc_internal_node_info, node_reply);
     if (call == NULL) {
         return;
@@ -63,7 +69,6 @@ static void node(struct http_req *req)
     struct node_request *args = call->args;
     args->node = req->tail;
     if (req->tail.n == 0) {
-        rpc_call_free(call);
         http_error(req, 400, "Missing node name");
         return;
     }
@@ -250,6 +255,9 @@ static void services_reply(struct http_req *req, struct rpc_call *call)
 
 static void services(struct http_req *req)
 {
+    if (!http_check_namespace(req)) {
+        return;
+    }
     struct rpc_call *call = http_rpc(req, &rpc_internal_service_dump, services_reply);
     if (call != NULL) {
         http_rpc_start(req, call);
