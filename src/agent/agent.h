@@ -28,8 +28,7 @@ struct agent_ops {
     /* A reload has taken this configuration: what is not the agent's (log level, limits of the
      * HTTP and DNS front ends) follows it. The pointer stays valid until the next call. */
     void (*config_changed)(void *data, const struct agent_config *config);
-    /* PUT /v1/agent/leave: leave the cluster and end the program. Called once the request was
-     * answered. */
+    /* The cluster was left: end the program. */
     void (*leave)(void *data);
 };
 
@@ -47,7 +46,11 @@ NODISCARD int agent_new(const struct agent_options *options, struct agent **ret_
 /* Load metadata, services and checks from the configuration and the data directory, start their
  * checks, and keep the catalog in step from now on. */
 NODISCARD int agent_start(struct agent *a, struct err *err);
-/* Checks end, sync ends, waiting calls are answered. On the main loop; it may run on. */
+/* SIGINT, or PUT /v1/agent/leave: leave the cluster; ops->leave is called when that is done. On the
+ * main loop. */
+void agent_leave(struct agent *a);
+/* Checks end, sync ends, waiting calls are answered. On the main loop's thread once the loop has
+ * been stopped, while the workers' loops still run. */
 void agent_stop(struct agent *a);
 struct agent *agent_free(struct agent *a); /* after all loops have ended */
 
@@ -77,8 +80,10 @@ struct agent_call {
     struct err err;
     /* the agent's own */
     struct loop *home;
-    struct loop_msg msg;
+    struct loop_msg msg, abort_msg;
     struct list node;
+    struct loop_timer timer;
+    bool abort_is_out, done_is_due; /* the caller's thread */
 };
 
 /* Send it from the thread of loop `home`. */
@@ -88,3 +93,8 @@ void agent_call_finish(struct agent_call *call);
 /* In run(): answer when the catalog has it too, or was found unable to take it. At once when
  * nothing is out of step. */
 void agent_call_finish_synced(struct agent_call *call);
+/* In run(): answer when somebody finishes what waits in this list, or after wait_ms. */
+void agent_call_wait(struct agent_call *call, struct list *waiters, uint64_t wait_ms);
+/* From the caller's thread, at most once, before done() has run: the answer is not wanted any more.
+ * done() still runs, soon, and only after that may the call go. */
+void agent_call_abort(struct agent_call *call);

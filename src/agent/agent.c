@@ -1,0 +1,418 @@
+#include "agent/agent.h"
+
+#include "agent/load.h"
+#include "agent/persist.h"
+#include "agent/service.h"
+#include "agent/state.h"
+#include "agent/sync.h"
+#include "agent/user_event.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/vec.h"
+
+/* --- publishing and reading ------------------------------------------------------------------ */
+
+static void publish_now(struct loop_msg *msg)
+{
+    struct agent *a = container_of(msg, struct agent, publish_msg);
+    a->publish_is_due = false;
+    local_publish(a->local);
+    struct list *node;
+    while ((node = list_pop_front(&a->woken)) != NULL) {
+        agent_call_finish(list_entry(node, struct agent_call, node));
+    }
+}
+
+void agent_publish_soon(struct agent *a)
+{
+    if (!a->publish_is_due) {
+        a->publish_is_due = true;
+        a->publish_msg.run = publish_now;
+        loop_defer(a->loop, &a->publish_msg);
+    }
+}
+
+const struct local_root *agent_read_begin(struct agent *a, const struct worker *w)
+{
+    ASSERT(w->id < AGENT_READERS_MAX);
+    epoch_enter(a->epoch, a->slots[w->id]);
+    return local_root(a->local);
+}
+
+void agent_read_end(struct agent *a, const struct worker *w)
+{
+    epoch_leave(a->epoch, a->slots[w->id]);
+}
+
+const struct agent_config *agent_config(const struct agent *a)
+{
+    return conf(a);
+}
+
+struct str agent_node_id(const struct agent *a)
+{
+    return a->node_id;
+}
+
+struct loop *agent_loop(const struct agent *a)
+{
+    return a->loop;
+}
+
+size_t agent_cluster_size(const struct agent *a)
+{
+    (void)a;
+    return 1; /* until there is a gossip pool to ask */
+}
+
+/* --- calls ----------------------------------------------------------------------------------- */
+
+static void call_run(struct loop_msg *msg)
+{
+    struct agent_call *call = container_of(msg, struct agent_call, msg);
+    if (call->agent->is_stopped) {
+        /* The loop is being freed, after the caller's: nobody is there to post to. */
+        (void)err_set(&call->err, ERR_CLOSED, "the agent is shutting down");
+        call->abort_is_out = false;
+        call->done(call);
+        return;
+    }
+    call->run(call);
+}
+
+static void call_done(struct loop_msg *msg)
+{
+    struct agent_call *call = container_of(msg, struct agent_call, msg);
+    if (call->abort_is_out) {
+        call->done_is_due = true; /* abort_returned() goes on */
+        return;
+    }
+    call->done(call);
+}
+
+void agent_call(struct agent *a, struct loop *home, struct agent_call *call)
+{
+    call->agent = a;
+    call->home = home;
+    call->msg.run = call_run;
+    loop_post(a->loop, &call->msg);
+}
+
+void agent_call_finish(struct agent_call *call)
+{
+    loop_timer_stop(call->agent->loop, &call->timer);
+    local_publish(call->agent->local);
+    call->msg.run = call_done;
+    loop_post(call->home, &call->msg);
+}
+
+void agent_call_finish_synced(struct agent_call *call)
+{
+    const struct local *l = call->agent->local;
+    if (list_is_empty(&l->dirty_services) && list_is_empty(&l->dirty_checks) && l->node_in_sync) {
+        agent_call_finish(call);
+        return;
+    }
+    sync_wait(call->agent->sync, call);
+}
+
+static void wait_over(struct loop_timer *t)
+{
+    struct agent_call *call = container_of(t, struct agent_call, timer);
+    list_remove(&call->node);
+    agent_call_finish(call);
+}
+
+void agent_call_wait(struct agent_call *call, struct list *waiters, uint64_t wait_ms)
+{
+    list_push_back(waiters, &call->node);
+    loop_timer_start(call->agent->loop, &call->timer, wait_ms, wait_over);
+}
+
+static void abort_returned(struct loop_msg *msg)
+{
+    struct agent_call *call = container_of(msg, struct agent_call, abort_msg);
+    call->abort_is_out = false;
+    if (call->done_is_due) {
+        call->done(call);
+    }
+}
+
+static void abort_run(struct loop_msg *msg)
+{
+    struct agent_call *call = container_of(msg, struct agent_call, abort_msg);
+    struct agent *a = call->agent;
+    if (a->is_stopped) {
+        call->abort_is_out = false;
+        if (list_is_linked(&call->node) || call->done_is_due) {
+            list_remove(&call->node);
+            call->done(call);
+        }
+        return;
+    }
+    if (list_is_linked(&call->node)) {
+        list_remove(&call->node);
+        agent_call_finish(call);
+    }
+    call->abort_msg.run = abort_returned;
+    loop_post(call->home, &call->abort_msg);
+}
+
+void agent_call_abort(struct agent_call *call)
+{
+    call->abort_is_out = true;
+    call->abort_msg.run = abort_run;
+    loop_post(call->agent->loop, &call->abort_msg);
+}
+
+/* --- what the local state tells -------------------------------------------------------------- */
+
+static void local_out_of_step(void *data)
+{
+    struct agent *a = data;
+    if (a->sync != NULL) {
+        sync_changes_soon(a->sync);
+    }
+}
+
+static void local_changed(void *data, struct str service_id)
+{
+    struct agent *a = data;
+    checks_service_changed(&a->checks, service_id);
+}
+
+/* They are answered at the end of the turn: a reload, which takes everything down and up again, is
+ * then just a change. */
+static void local_wake(void *data, struct list *waiters)
+{
+    struct agent *a = data;
+    list_splice_back(&a->woken, waiters);
+    agent_publish_soon(a);
+}
+
+/* --- timers ---------------------------------------------------------------------------------- */
+
+/* Services whose check has been critical for too long go. */
+static void reap_due(struct loop_timer *t)
+{
+    struct agent *a = container_of(t, struct agent, reap_timer);
+    uint64_t now_ms = loop_now_ms(a->loop);
+    struct arena arena = {0};
+    VEC(struct check_entry *) overdue = {0};
+    list_for_each (node, &a->checks.all) {
+        const struct check *c = list_entry(node, struct check, node);
+        struct check_entry *e = c->entry;
+        if (c->reap_after_ms > 0 && e->critical_since_ms > 0 && e->row->service_id.n > 0 &&
+            now_ms - e->critical_since_ms > c->reap_after_ms) {
+            avec_push(&arena, &overdue, e);
+        }
+    }
+    for (size_t i = 0; i < overdue.n; i++) {
+        struct check_entry *e = overdue.v[i];
+        if (e->row == NULL) {
+            continue; /* went with a service reaped before */
+        }
+        struct str service_id = arena_str(&arena, e->row->service_id);
+        service_drop(a, service_id, true);
+        log_write(LOG_INFO, "agent",
+                  "Check for service has been critical for too long; deregistered service",
+                  LOG_STR("service", service_id), LOG_STR("check", e->id));
+    }
+    arena_deinit(&arena);
+    uint64_t interval_ms = (uint64_t)conf(a)->checks_config.reap_interval / NS_PER_MS;
+    loop_timer_start(a->loop, t, MAX(interval_ms, (uint64_t)100), reap_due);
+}
+
+static void sync_soon_now(struct loop_msg *msg)
+{
+    struct agent *a = container_of(msg, struct agent, sync_soon_msg);
+    atomic_store(&a->sync_soon_is_due, false);
+    if (!a->is_stopped) {
+        sync_full_soon(a->sync);
+    }
+}
+
+void agent_sync_soon(struct agent *a)
+{
+    if (!atomic_exchange(&a->sync_soon_is_due, true)) {
+        a->sync_soon_msg.run = sync_soon_now;
+        loop_post(a->loop, &a->sync_soon_msg);
+    }
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+int agent_new(const struct agent_options *options, struct agent **ret_agent, struct err *err)
+{
+    const struct agent_config *config = options->config;
+    if (config->node_name.n == 0) {
+        return err_set(err, ERR_INVALID, "the agent needs a node name");
+    }
+    struct agent *a = xcalloc(1, sizeof(*a));
+    a->options = *options;
+    a->options.node_id = STR_NULL;
+    atomic_init(&a->config, options->config);
+    a->node_id = str_make(str_to_cstr(options->node_id), options->node_id.n);
+    a->worker = options->main;
+    a->loop = options->main->loop;
+    a->epoch = epoch_new();
+    for (size_t i = 0; i < AGENT_READERS_MAX; i++) {
+        a->slots[i] = epoch_register(a->epoch);
+    }
+    list_init(&a->woken);
+    checks_init(&a->checks, a);
+    const struct local_options local = {
+        .loop = a->loop,
+        .epoch = a->epoch,
+        .rng = &a->worker->rng,
+        .node_name = config->node_name,
+        .check_update_interval_ms = (uint64_t)config->checks_config.update_interval / NS_PER_MS,
+        .discard_output = config->checks_config.discard_output,
+        .out_of_step = local_out_of_step,
+        .changed = local_changed,
+        .wake = local_wake,
+        .data = a,
+    };
+    a->local = local_new(&local);
+    a->sync = sync_new(a);
+    a->events = user_events_new();
+    *ret_agent = a;
+    return 0;
+}
+
+int agent_start(struct agent *a, struct err *err)
+{
+    const struct agent_config *config = conf(a);
+    tokens_load(&a->tokens, config);
+    load_metadata(a, config);
+    int rc = load_services(a, config, NULL, err);
+    rc = rc < 0 ? rc : load_checks(a, config, NULL, err);
+    if (rc < 0) {
+        return rc;
+    }
+    local_publish(a->local);
+    a->is_started = true;
+    reap_due(&a->reap_timer);
+    sync_start(a->sync);
+    return 0;
+}
+
+void agent_stop(struct agent *a)
+{
+    if (a->is_stopped) {
+        return;
+    }
+    a->is_stopped = true;
+    loop_timer_stop(a->loop, &a->reap_timer);
+    list_for_each (node, &a->checks.all) {
+        check_remove(list_entry(node, struct check, node));
+    }
+    if (a->is_started) {
+        sync_stop(a->sync);
+    }
+    size_t at = 0;
+    void *value;
+    while (map_next(&a->local->services, &at, NULL, &value)) {
+        list_splice_back(&a->woken, &((struct service_entry *)value)->waiters);
+    }
+    user_events_wake(a->events, &a->woken);
+    publish_now(&a->publish_msg);
+    local_stop(a->local);
+    checks_deinit(&a->checks);
+}
+
+void agent_leave(struct agent *a)
+{
+    /* There is no pool to leave yet. */
+    log_write(LOG_INFO, "agent", "server starting leave");
+    a->options.ops->leave(a->options.ops_data);
+}
+
+static void config_retired(void *config)
+{
+    config_unref(config);
+}
+
+struct agent *agent_free(struct agent *a)
+{
+    if (a == NULL) {
+        return NULL;
+    }
+    a->sync = sync_free(a->sync);
+    a->local = local_free(a->local);
+    a->events = user_events_free(a->events);
+    tokens_deinit(&a->tokens);
+    for (size_t i = 0; i < AGENT_READERS_MAX; i++) {
+        epoch_unregister(a->epoch, a->slots[i]);
+    }
+    epoch_free(a->epoch);
+    config_unref(atomic_load(&a->config));
+    mem_free((void *)(uintptr_t)a->node_id.p);
+    return mem_free(a);
+}
+
+/* --- reload ---------------------------------------------------------------------------------- */
+
+/* The checks' states before everything is taken down, in the arena. */
+static void take_snapshot(struct agent *a, struct map *snapshot, struct arena *arena)
+{
+    local_publish(a->local);
+    const struct local_root *root = local_root(a->local);
+    struct tree_iter it;
+    const struct health_check *check;
+    tree_iter_prefix(&it, &root->checks, STR_NULL);
+    while ((check = tree_next(&it, NULL)) != NULL) {
+        struct health_check *copy = schema_copy(arena, &health_check_schema, check);
+        (void)map_put(snapshot, copy->check_id, copy);
+    }
+}
+
+/* Within one turn, so that readers never see the state half loaded. When it fails, what had been
+ * loaded by then stays and the rest is gone, as in Consul (agent_token_reload pins it). */
+static int reload(struct agent *a, const struct agent_config *config, struct err *err)
+{
+    struct arena arena = {0};
+    struct map snapshot = {.flags = MAP_KEYS_BORROWED};
+    take_snapshot(a, &snapshot, &arena);
+    unload_all(a);
+    tokens_load(&a->tokens, config);
+    a->local->options.discard_output = config->checks_config.discard_output;
+    int rc = load_services(a, config, &snapshot, err);
+    if (rc < 0) {
+        rc = err_wrap(err, "Failed reloading services");
+    } else {
+        rc = load_checks(a, config, &snapshot, err);
+        if (rc < 0) {
+            rc = err_wrap(err, "Failed reloading checks");
+        }
+    }
+    if (rc >= 0) {
+        load_metadata(a, config);
+    }
+    map_deinit(&snapshot);
+    arena_deinit(&arena);
+    local_publish(a->local);
+    return rc;
+}
+
+int agent_reload(struct agent *a, struct err *err)
+{
+    struct agent_config *config = NULL;
+    int rc = a->options.ops->load_config(a->options.ops_data, &config, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = reload(a, config, err);
+    if (rc < 0) {
+        config_unref(config);
+        return rc;
+    }
+    struct agent_config *old = atomic_exchange(&a->config, config);
+    epoch_retire(a->epoch, old, config_retired);
+    if (a->options.ops->config_changed != NULL) {
+        a->options.ops->config_changed(a->options.ops_data, config);
+    }
+    (void)epoch_collect(a->epoch);
+    return 0;
+}
