@@ -1,4 +1,5 @@
 /* /v1/catalog */
+#include "base/metrics.h"
 #include "http/cached.h"
 #include "http/catalog_json.h"
 #include "http/http.h"
@@ -6,10 +7,58 @@
 #include "server/rpc.h"
 #include "server/server.h"
 
+/* --- metrics: how often each endpoint was asked and has answered ------------------------------ */
+
+#define CATALOG_APIS(X)                             \
+    X(API_REGISTER, "catalog_register")             \
+    X(API_DEREGISTER, "catalog_deregister")         \
+    X(API_DATACENTERS, "catalog_datacenters")       \
+    X(API_NODES, "catalog_nodes")                   \
+    X(API_SERVICES, "catalog_services")             \
+    X(API_SERVICE, "catalog_service_nodes")         \
+    X(API_CONNECT, "catalog_connect_service_nodes") \
+    X(API_NODE, "catalog_node_services")            \
+    X(API_NODE_LIST, "catalog_node_service_list")
+
+enum api {
+#define X(id, name) id,
+    CATALOG_APIS(X)
+#undef X
+};
+
+struct counter {
+    const char *name;
+    _Atomic(struct metric *) metric; /* found at the first use */
+};
+
+static struct counter asked[] = {
+#define X(id, name) {"client.api." name, NULL},
+    CATALOG_APIS(X)
+#undef X
+};
+static struct counter succeeded[] = {
+#define X(id, name) {"client.api.success." name, NULL},
+    CATALOG_APIS(X)
+#undef X
+};
+
+static void count(const struct http_req *req, struct counter *c)
+{
+    struct metric *m = atomic_load_explicit(&c->metric, memory_order_acquire);
+    if (m == NULL) {
+        struct str node = arena_str(req->arena, http_node_name(req));
+        struct metric_label label = {"node", node.p};
+        m = metric_labeled(METRIC_KIND_COUNTER, c->name, &label, 1);
+        atomic_store_explicit(&c->metric, m, memory_order_release);
+    }
+    metric_add(m, 1);
+}
+
 /* --- writes ---------------------------------------------------------------------------------- */
 
-static void written(struct http_req *req, struct rpc_call *call UNUSED)
+static void written(struct http_req *req, struct rpc_call *call)
 {
+    count(req, &succeeded[call->method == &rpc_catalog_register ? API_REGISTER : API_DEREGISTER]);
     struct json_writer w = http_json_begin(req);
     json_bool(&w, true);
     http_finish(req, 200);
@@ -17,6 +66,7 @@ static void written(struct http_req *req, struct rpc_call *call UNUSED)
 
 static void catalog_register(struct http_req *req)
 {
+    count(req, &asked[API_REGISTER]);
     if (!http_check_namespace(req)) {
         return;
     }
@@ -38,6 +88,7 @@ static void catalog_register(struct http_req *req)
 
 static void catalog_deregister(struct http_req *req)
 {
+    count(req, &asked[API_DEREGISTER]);
     if (!http_check_namespace(req)) {
         return;
     }
@@ -61,6 +112,7 @@ static void catalog_deregister(struct http_req *req)
 
 static void datacenters_reply(struct http_req *req, struct rpc_call *call)
 {
+    count(req, &succeeded[API_DATACENTERS]);
     const struct strlist_reply *reply = call->reply;
     http_cached(req, call, false);
     struct json_writer w = http_json_begin(req);
@@ -70,6 +122,7 @@ static void datacenters_reply(struct http_req *req, struct rpc_call *call)
 
 static void datacenters(struct http_req *req)
 {
+    count(req, &asked[API_DATACENTERS]);
     struct rpc_call *call = http_rpc(req, &rpc_catalog_list_datacenters, datacenters_reply);
     if (call != NULL) {
         http_rpc_start(req, call);
@@ -78,6 +131,7 @@ static void datacenters(struct http_req *req)
 
 static void nodes_reply(struct http_req *req, struct rpc_call *call)
 {
+    count(req, &succeeded[API_NODES]);
     const struct indexed_nodes *reply = call->reply;
     struct json_writer w = http_json_begin(req);
     json_array_begin(&w);
@@ -90,6 +144,7 @@ static void nodes_reply(struct http_req *req, struct rpc_call *call)
 
 static void nodes(struct http_req *req)
 {
+    count(req, &asked[API_NODES]);
     struct rpc_call *call = http_rpc(req, &rpc_catalog_list_nodes, nodes_reply);
     if (call == NULL) {
         return;
@@ -104,6 +159,7 @@ static void nodes(struct http_req *req)
 
 static void services_reply(struct http_req *req, struct rpc_call *call)
 {
+    count(req, &succeeded[API_SERVICES]);
     const struct indexed_services *reply = call->reply;
     http_cached(req, call, true);
     struct json_writer w = http_json_begin(req);
@@ -118,6 +174,7 @@ static void services_reply(struct http_req *req, struct rpc_call *call)
 
 static void services(struct http_req *req)
 {
+    count(req, &asked[API_SERVICES]);
     if (!http_check_namespace(req)) {
         return;
     }
@@ -138,6 +195,8 @@ static void service_nodes_reply(struct http_req *req, struct rpc_call *call)
 {
     const struct indexed_service_nodes *reply = call->reply;
     const struct service_node *list = reply->service_nodes.v;
+    const struct service_request *args = call->args;
+    count(req, &succeeded[args->connect ? API_CONNECT : API_SERVICE]);
     http_cached(req, call, true);
     struct json_writer w = http_json_begin(req);
     json_array_begin(&w);
@@ -150,6 +209,7 @@ static void service_nodes_reply(struct http_req *req, struct rpc_call *call)
 
 static void service_nodes(struct http_req *req, bool connect)
 {
+    count(req, &asked[connect ? API_CONNECT : API_SERVICE]);
     if (!http_check_namespace(req)) {
         return;
     }
@@ -187,6 +247,7 @@ static void connect_service(struct http_req *req)
 
 static void node_reply(struct http_req *req, struct rpc_call *call)
 {
+    count(req, &succeeded[API_NODE]);
     const struct indexed_node_services *reply = call->reply;
     const struct node_services *found = reply->node_services;
     struct json_writer w = http_json_begin(req);
@@ -211,6 +272,7 @@ static void node_reply(struct http_req *req, struct rpc_call *call)
 
 static void node_services_reply(struct http_req *req, struct rpc_call *call)
 {
+    count(req, &succeeded[API_NODE_LIST]);
     const struct indexed_node_service_list *reply = call->reply;
     const struct node_service_list *found = &reply->node_services;
     struct json_writer w = http_json_begin(req);
@@ -255,11 +317,13 @@ static void about_node(struct http_req *req, const struct rpc_method *method, ht
 
 static void node(struct http_req *req)
 {
+    count(req, &asked[API_NODE]);
     about_node(req, &rpc_catalog_node_services, node_reply);
 }
 
 static void node_services(struct http_req *req)
 {
+    count(req, &asked[API_NODE_LIST]);
     about_node(req, &rpc_catalog_node_service_list, node_services_reply);
 }
 
