@@ -23,11 +23,12 @@
 #include "loop/loop.h"
 #include "proto/http1.h"
 
-#define HTTP_BODY_SIZE_MAX ((size_t)64 << 20) /* or the configured limits of KV and transactions \
-                                               */
-#define HTTP_INPUT_SIZE_MAX (64u * 1024u)     /* kept while a request waits; then reading stops */
-#define HTTP_READ_TIMEOUT_MS 60000u           /* without a byte in the middle of a request */
-#define HTTP_LINGER_MS 500u /* after an error, for the client to read the answer */
+#define HTTP_BODY_SIZE_MAX                                                                   \
+    ((size_t)64 << 20)                    /* or the configured limits of KV and transactions \
+                                           */
+#define HTTP_INPUT_SIZE_MAX (64u * 1024u) /* kept while a request waits; then reading stops */
+#define HTTP_READ_TIMEOUT_MS 60000u       /* without a byte in the middle of a request */
+#define HTTP_LINGER_MS 500u               /* after an error, for the client to read the answer */
 #define HTTP_FLIGHT_ARENA_SIZE 1024u
 #define HTTP_OUT_KEEP_SIZE_MAX (64u * 1024u) /* of a recycled flight's buffers */
 #define HTTP_FLIGHTS_KEPT_MAX 64u
@@ -36,10 +37,17 @@
 
 struct config_cidrlist;
 struct http_gzip;
+struct metric;
+
+/* By the place of the method's bit. Methods that have none are not measured: their names are the
+ * clients'. */
+#define HTTP_METHODS_MEASURED 6u
 
 struct http_entry { /* a route as the front holds it */
     const struct http_route *route;
     struct str pattern;
+    /* Time spent, under the name of 1.9 and that of before; made with the first request. */
+    _Atomic(struct metric *) time[HTTP_METHODS_MEASURED], old_time[HTTP_METHODS_MEASURED];
     struct str allow; /* "OPTIONS,GET"; empty when the handler looks to methods itself */
 };
 
@@ -103,7 +111,8 @@ struct http_flight {
     bool chunked;
     struct http1_chunked chunks;
     uint64_t started_ns;
-    struct str target; /* as sent, for the log */
+    struct http_entry *entry; /* the route's, once it is known */
+    struct str target;        /* as sent, for the log */
     /* rpc_bridge.c's: the call that is under way. */
     struct rpc_call *call;
     http_reply_fn reply;
@@ -156,11 +165,15 @@ void http_flight_free(struct http_server *s, struct http_flight *f);
 void http_flights_drain(struct http_server *s);
 
 /* --- routes.c -------------------------------------------------------------------------------- */
-const struct http_entry *http_route_find(const struct http_front *f, struct str path);
+struct http_entry *http_route_find(const struct http_front *f, struct str path);
 /* The request is whole: find its handler and call it. */
 void http_dispatch(struct http_flight *f);
 /* Whether Go's mux would redirect; the cleaned path then. */
 bool http_clean_path(struct arena *a, struct str path, struct str *ret_path);
+
+/* --- measure.c ------------------------------------------------------------------------------- */
+/* The request is answered: how long it took. */
+void http_measure(struct http_flight *f);
 
 /* --- params.c -------------------------------------------------------------------------------- */
 NODISCARD int http_parse_params(struct http_req *req);

@@ -222,6 +222,7 @@ void http_finish(struct http_req *req, int status)
         req->content_type = STR("text/plain; charset=utf-8");
     }
     if (f->is_api) {
+        http_measure(f);
         if (UNLIKELY(log_is_on(LOG_DEBUG))) {
             log_finished(f);
         }

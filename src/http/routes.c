@@ -1,8 +1,6 @@
 /* From a path to its handler, by the rules of Go's ServeMux and of Consul's wrapper around each
  * endpoint: unprintable characters, cleaning, the longest pattern, blocked endpoints, OPTIONS,
  * methods, who may write. */
-#include <arpa/inet.h>
-
 #include "base/err.h"
 #include "base/gofmt.h"
 #include "http/front.h"
@@ -73,9 +71,9 @@ bool http_clean_path(struct arena *a, struct str path, struct str *ret_path)
     return true;
 }
 
-const struct http_entry *http_route_find(const struct http_front *f, struct str path)
+struct http_entry *http_route_find(const struct http_front *f, struct str path)
 {
-    const struct http_entry *e = map_get(&f->by_pattern, path);
+    struct http_entry *e = map_get(&f->by_pattern, path);
     while (e == NULL && path.n > 1) {
         /* The next shorter prefix that ends in a slash. */
         ptrdiff_t slash = str_rfind_byte(str_first(path, path.n - 1), '/');
@@ -159,42 +157,20 @@ static bool is_blocked(const struct http_options *options, struct str path)
     return false;
 }
 
-static bool in_network(const struct config_cidr *network, const uint8_t *ip, uint8_t ip_size)
-{
-    uint32_t whole = network->bits / 8, rest = network->bits % 8;
-    return network->ip_size == ip_size && memcmp(network->ip, ip, whole) == 0 &&
-           (rest == 0 || ((network->ip[whole] ^ ip[whole]) >> (8 - rest)) == 0);
-}
-
-static bool in_networks(struct config_cidrlist networks, struct str text)
-{
-    uint8_t ip[sizeof(struct in6_addr)];
-    char z[INET6_ADDRSTRLEN];
-    struct str s = str_first(text, sizeof(z) - 1);
-    memcpy(z, s.p, s.n);
-    z[s.n] = '\0';
-    uint8_t size = inet_pton(AF_INET, z, ip) == 1 ? 4 : inet_pton(AF_INET6, z, ip) == 1 ? 16 : 0;
-    for (size_t i = 0; size > 0 && i < networks.n; i++) {
-        if (in_network(&networks.v[i], ip, size)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool may_write(const struct http_req *req)
 {
     const struct http_options *options = &req->http->front->options;
     return req->method == HTTP_GET || req->method == HTTP_HEAD || req->method == HTTP_OPTIONS ||
            options->allow_write_from.n == 0 ||
-           in_networks(options->allow_write_from, req->remote_ip);
+           config_cidrs_contain(options->allow_write_from, req->remote_ip);
 }
 
-static void call_endpoint(struct http_flight *f, const struct http_entry *e)
+static void call_endpoint(struct http_flight *f, struct http_entry *e)
 {
     struct http_req *req = &f->req;
     const struct http_options *options = &req->http->front->options;
     f->is_api = true;
+    f->entry = e;
     req->route = e->route;
     req->tail = str_from(req->path, e->pattern.n);
     if (http_parse_params(req) < 0) {
@@ -251,8 +227,7 @@ void http_dispatch(struct http_flight *f)
         http_finish(req, 400);
         return;
     }
-    const struct http_entry *e =
-        is_clean(req->path) ? map_get(&front->by_pattern, req->path) : NULL;
+    struct http_entry *e = is_clean(req->path) ? map_get(&front->by_pattern, req->path) : NULL;
     if (e == NULL && !str_eq_lit(req->method_text, "CONNECT") && find_redirect(req, &path)) {
         f->is_bare = true;
         redirect(req, path, true);

@@ -155,6 +155,7 @@ void http_options_from_config(struct http_options *o, const struct agent_config 
                                   : 0;
     o->kv_max_value_size = limits->kv_max_value_size;
     o->txn_max_req_len = limits->txn_max_req_len;
+    o->disable_compat_1_9 = config->telemetry.disable_compat_one_nine;
 }
 
 /* --- a worker's server --------------------------------------------------------------------- */

@@ -42,6 +42,7 @@ struct http_options {
     size_t max_header_bytes;                 /* 0: Go's default */
     uint32_t max_conns_per_client;           /* 0: no limit */
     uint64_t kv_max_value_size, txn_max_req_len;
+    bool disable_compat_1_9; /* no metrics under the names of before 1.9 */
     const struct http_route_set *route_sets; /* ended by NULL; http_all_routes, or a test's own */
 };
 
