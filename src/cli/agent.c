@@ -1,0 +1,467 @@
+/* `consul agent`: everything is started here and ended here.
+ *
+ * Start: configuration, log, data directory, node id; then the loops (the main one and one worker a
+ * core, not running yet), the server on top of them, the agent, the front ends on every worker; then the workers'
+ * threads, consensus, the agent, and last the main loop on this thread, which ends with a signal or a leave.
+ * The end runs backwards. */
+#include "agent/agent.h"
+
+#include "agent/config.h"
+#include "agent/config_flags.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "cli/agent_log.h"
+#include "cli/agent_front.h"
+#include "cli/command.h"
+#include "server/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* A leave that takes longer is cut short. */
+#define LEAVE_TIMEOUT_MS 15000u
+#define AGENT_WORKERS_MAX 16u
+
+struct program {
+    struct config_flags flags;
+    struct config_sources sources;
+    struct agent_config *config; /* as started */
+    struct arena arena;
+    struct agent_log *log;
+    struct worker main;
+    struct worker *workers;
+    uint32_t workers_count;
+    struct server *server;
+    struct agent *agent;
+    struct agent_front *front;
+    struct loop_timer metrics_timer, leave_timer;
+    bool is_leaving;
+    int exit_code;
+    struct err err;
+};
+
+/* --- configuration ---------------------------------------------------------------------------------- */
+
+static int flag_apply(void *data, const struct cli_flag *flag, struct str text, struct err *err)
+{
+    return config_flag_apply(data, flag->name, text, err);
+}
+
+/* The configuration's flags as a table for the command line parser. */
+static struct cli_flag *program_flags(struct program *p)
+{
+    size_t count = 0;
+    while (config_flag_table[count].name != NULL) {
+        count++;
+    }
+    struct cli_flag *flags = ARENA_ARRAY(&p->arena, struct cli_flag, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        const struct config_flag *f = &config_flag_table[i];
+        flags[i] = (struct cli_flag){.name = f->name,
+                                     .kind = CLI_FUNC,
+                                     .target = &p->flags,
+                                     .usage = f->usage,
+                                     .fn = flag_apply,
+                                     .is_bool = f->kind == CONFIG_FLAG_BOOL};
+    }
+    return flags;
+}
+
+static int program_load_config(struct program *p, struct agent_config **ret_config, struct err *err)
+{
+    struct arena a = {0};
+    struct strlist warnings = {0};
+    int rc = config_load(&p->sources, &a, ret_config, &warnings, err);
+    for (size_t i = 0; i < warnings.n; i++) {
+        struct str text = arena_str(&a, warnings.v[i]);
+        log_write(LOG_WARN, "agent", text.p);
+    }
+    arena_deinit(&a);
+    return rc;
+}
+
+/* --- what the agent asks for ------------------------------------------------------------------------ */
+
+static int ops_load_config(void *data, struct agent_config **ret_config, struct err *err)
+{
+    return program_load_config(data, ret_config, err);
+}
+
+static void program_configure_metrics(struct program *p, const struct agent_config *config)
+{
+    const struct config_telemetry *t = &config->telemetry;
+    struct str prefix = arena_str(&p->arena, t->metrics_prefix);
+    struct str host = arena_str(&p->arena, config->node_name);
+    metrics_configure(&(struct metrics_options){
+        .prefix = prefix.p,
+        .hostname = t->disable_hostname ? NULL : host.p,
+        .filter_default = t->filter_default,
+        .allow = t->allowed_prefixes.v,
+        .allow_count = t->allowed_prefixes.n,
+        .deny = t->blocked_prefixes.v,
+        .deny_count = t->blocked_prefixes.n,
+    });
+}
+
+static void ops_config_changed(void *data, const struct agent_config *config)
+{
+    struct program *p = data;
+    enum log_level level;
+    if (log_level_parse(config->log.level, &level) == 0) {
+        agent_log_set_level(p->log, level);
+    }
+    program_configure_metrics(p, config);
+    agent_front_config_changed(p->front, config);
+}
+
+static void program_end(struct program *p, int exit_code)
+{
+    p->exit_code = exit_code;
+    loop_stop(p->main.loop);
+}
+
+static void ops_leave(void *data)
+{
+    struct program *p = data;
+    log_write(LOG_INFO, "agent", "Graceful exit completed");
+    program_end(p, 0);
+}
+
+static const struct agent_ops program_agent_ops = {
+    .load_config = ops_load_config,
+    .config_changed = ops_config_changed,
+    .leave = ops_leave,
+};
+
+/* --- signals ---------------------------------------------------------------------------------------- */
+
+static void leave_timed_out(struct loop_timer *t)
+{
+    log_write(LOG_INFO, "agent", "Timeout on graceful leave. Exiting");
+    program_end(container_of(t, struct program, leave_timer), 1);
+}
+
+static void program_signal(void *data, int signum)
+{
+    struct program *p = data;
+    const struct agent_config *config = agent_config(p->agent);
+    struct str name = signum == SIGHUP    ? STR("hangup")
+                      : signum == SIGINT  ? STR("interrupt")
+                      : signum == SIGTERM ? STR("terminated")
+                                          : STR("signal");
+    if (signum == SIGHUP) {
+        struct err err = {0};
+        log_write(LOG_INFO, "agent", "Caught", LOG_STR("signal", name));
+        if (agent_reload(p->agent, &err) < 0) {
+            log_write(LOG_ERROR, "agent", "Reload config failed", LOG_CSTR("error", err_text(&err)));
+        }
+        return;
+    }
+    if (p->is_leaving) {
+        log_write(LOG_INFO, "agent", "Caught second signal, Exiting", LOG_STR("signal", name));
+        program_end(p, 1);
+        return;
+    }
+    log_write(LOG_INFO, "agent", "Caught", LOG_STR("signal", name));
+    bool is_graceful = (signum == SIGINT && !config->skip_leave_on_interrupt) ||
+                       (signum == SIGTERM && config->leave_on_terminate);
+    if (!is_graceful) {
+        log_write(LOG_INFO, "agent", "Graceful shutdown disabled. Exiting");
+        program_end(p, 1);
+        return;
+    }
+    log_write(LOG_INFO, "agent", "Gracefully shutting down agent...");
+    p->is_leaving = true;
+    loop_timer_start(p->main.loop, &p->leave_timer, LEAVE_TIMEOUT_MS, leave_timed_out);
+    agent_leave(p->agent);
+}
+
+static int program_catch_signals(struct program *p)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+        int rc = loop_signal(p->main.loop, signals[i], program_signal, p);
+        if (rc < 0) {
+            return err_from_errno(&p->err, rc, "cannot catch signals");
+        }
+    }
+    return 0;
+}
+
+/* --- pieces ----------------------------------------------------------------------------------------- */
+
+static int program_write_pid(struct program *p)
+{
+    if (p->config->pid_file.n == 0) {
+        return 0;
+    }
+    struct str path = arena_str(&p->arena, p->config->pid_file);
+    int fd = open(path.p, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0 || dprintf(fd, "%ld", (long)getpid()) < 0) {
+        int saved = errno;
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        return err_set(&p->err, saved, "Could not open pid file: open %s: %s", path.p,
+                       strerror(saved));
+    }
+    (void)close(fd);
+    return 0;
+}
+
+static void program_banner(const struct program *p, const char *node_id)
+{
+    const struct agent_config *c = p->config;
+    const struct config_ports *ports = &c->ports;
+    if (c->log.json) {
+        return; /* nothing but JSON on standard output */
+    }
+    printf("==> Starting Consul agent...\n"
+           "           Version: '" CONSUL_VERSION "'\n"
+           "           Node ID: '%s'\n"
+           "         Node name: '%.*s'\n"
+           "        Datacenter: '%.*s' (Segment: '%s')\n"
+           "            Server: %s (Bootstrap: %s)\n",
+           node_id, STRF(c->node_name), STRF(c->datacenter), c->is_server ? "<all>" : "",
+           c->is_server ? "true" : "false", c->bootstrap ? "true" : "false");
+    printf("       Client Addr: [");
+    for (size_t i = 0; i < c->addresses.client.n; i++) {
+        printf("%s%.*s", i > 0 ? " " : "", STRF(c->addresses.client.v[i]));
+    }
+    printf("] (HTTP: %lld, HTTPS: %lld, gRPC: %lld, DNS: %lld)\n", (long long)ports->http,
+           (long long)ports->https, (long long)ports->grpc, (long long)ports->dns);
+    printf("      Cluster Addr: %.*s (LAN: %lld, WAN: %lld)\n", STRF(c->addresses.advertise),
+           (long long)ports->serf_lan, (long long)ports->serf_wan);
+    printf("           Encrypt: Gossip: %s, TLS-Outgoing: %s, TLS-Incoming: %s, "
+           "Auto-Encrypt-TLS: %s\n\n==> Log data will now stream in as it occurs:\n\n",
+           c->encrypt.n > 0 ? "true" : "false", c->tls.verify_outgoing ? "true" : "false",
+           c->tls.verify_incoming ? "true" : "false",
+           c->auto_encrypt.tls || c->auto_encrypt.allow_tls ? "true" : "false");
+    (void)fflush(stdout);
+}
+
+static struct str addr_text(struct arena *a, const struct config_addr *addr)
+{
+    bool is_v6 = str_find_byte(addr->host, ':') >= 0;
+    return arena_printf(a, "%s%.*s%s:%u", is_v6 ? "[" : "", STRF(addr->host), is_v6 ? "]" : "",
+                        addr->port);
+}
+
+static int program_make_server(struct program *p, struct str node_id)
+{
+    const struct agent_config *c = p->config;
+    const struct server_options options = {
+        .datacenter = c->datacenter,
+        .primary_datacenter = c->primary_datacenter,
+        .node_name = c->node_name,
+        .node_id = node_id,
+        .rpc_address = addr_text(&p->arena, &c->addresses.rpc_advertise),
+        .advertise_address = c->addresses.advertise,
+        .data_dir = c->data_dir,
+        .in_memory = c->is_dev,
+        .bootstrap = c->bootstrap || c->is_dev,
+        .max_query_time_ms = (uint64_t)c->max_query_time / NS_PER_MS,
+        .default_query_time_ms = (uint64_t)c->default_query_time / NS_PER_MS,
+        .rpc_hold_timeout_ms = (uint64_t)c->rpc_hold_timeout / NS_PER_MS,
+        .session_ttl_min_ns = c->session_ttl_min,
+        .kv_max_value_size = c->limits.kv_max_value_size,
+        .txn_max_req_len = c->limits.txn_max_req_len,
+        .snapshot_threshold = (uint64_t)c->raft.snapshot_threshold,
+        .snapshot_interval_ms = (uint64_t)c->raft.snapshot_interval / NS_PER_MS,
+        .trailing_logs = (uint64_t)c->raft.trailing_logs,
+        .tombstone_ttl_ms = 15u * 60u * 1000u,
+        .tombstone_granularity_ms = 30u * 1000u,
+        .coordinate_update_period_ms = (uint64_t)c->coordinates.update_period / NS_PER_MS,
+        .coordinate_update_batch_size = (uint32_t)c->coordinates.update_batch_size,
+        .coordinate_update_max_batches = (uint32_t)c->coordinates.update_max_batches,
+        .raft_multiplier = (uint32_t)c->raft.multiplier,
+    };
+    return server_new(&options, &p->main, &p->server, &p->err);
+}
+
+static void program_make_loops(struct program *p)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    p->workers_count = (uint32_t)MIN(MAX(cores, 1L), (long)AGENT_WORKERS_MAX);
+    worker_init(&p->main, loop_new("main"), 0);
+    p->workers = xcalloc(p->workers_count, sizeof(*p->workers));
+    for (uint32_t i = 0; i < p->workers_count; i++) {
+        worker_init(&p->workers[i], loop_new("worker"), i + 1);
+    }
+}
+
+static void metrics_due(struct loop_timer *t)
+{
+    struct program *p = container_of(t, struct program, metrics_timer);
+    metrics_tick(clock_wall_ns());
+    loop_timer_start(p->main.loop, t, METRIC_INTERVAL_MS, metrics_due);
+}
+
+/* --- life ------------------------------------------------------------------------------------------- */
+
+static int program_prepare(struct program *p)
+{
+    int rc = program_load_config(p, &p->config, &p->err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = agent_log_open(&p->config->log, &p->log, &p->err);
+    if (rc >= 0 && !p->config->is_server) {
+        rc = err_set(&p->err, ERR_UNSUPPORTED,
+                     "client agents are not available yet: start with -server or -dev");
+    }
+    if (rc >= 0) {
+        rc = config_setup_data_dir(p->config, &p->err);
+    }
+    return rc;
+}
+
+static int program_start(struct program *p)
+{
+    char node_id[CONFIG_NODE_ID_SIZE];
+    int rc = program_prepare(p);
+    if (rc >= 0) {
+        rc = config_setup_node_id(p->config, node_id, &p->err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    program_banner(p, node_id);
+    program_configure_metrics(p, p->config);
+    program_make_loops(p);
+    rc = program_make_server(p, str_from_cstr(node_id));
+    if (rc < 0) {
+        return rc;
+    }
+    for (uint32_t i = 0; i < p->workers_count; i++) {
+        server_add_worker(p->server, &p->workers[i]);
+    }
+    const struct agent_options agent = {
+        .config = config_ref(p->config),
+        .node_id = str_from_cstr(node_id),
+        .main = &p->main,
+        .server = p->server,
+        .ops = &program_agent_ops,
+        .ops_data = p,
+    };
+    rc = agent_new(&agent, &p->agent, &p->err);
+    if (rc >= 0) {
+        rc = agent_front_new(p->config, p->server, p->agent, p->workers, p->workers_count,
+                             &p->front, &p->err);
+    }
+    if (rc >= 0) {
+        rc = program_write_pid(p);
+    }
+    if (rc >= 0) {
+        rc = program_catch_signals(p);
+    }
+    if (rc >= 0) {
+        rc = server_start(p->server, &p->err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    for (uint32_t i = 0; i < p->workers_count; i++) {
+        loop_thread_start(p->workers[i].loop);
+    }
+    return agent_start(p->agent, &p->err);
+}
+
+static void program_stop(struct program *p)
+{
+    if (p->agent != NULL) {
+        agent_stop(p->agent);
+    }
+    agent_front_stop(p->front);
+    if (p->server != NULL) {
+        server_stop(p->server);
+    }
+    for (uint32_t i = 0; i < p->workers_count; i++) {
+        loop_stop(p->workers[i].loop);
+        loop_thread_join(p->workers[i].loop);
+    }
+    if (p->config != NULL && p->config->pid_file.n > 0 && p->agent != NULL) {
+        struct str path = arena_str(&p->arena, p->config->pid_file);
+        (void)unlink(path.p);
+    }
+}
+
+static void program_free(struct program *p)
+{
+    for (uint32_t i = 0; i < p->workers_count; i++) {
+        struct loop *loop = p->workers[i].loop;
+        worker_deinit(&p->workers[i]);
+        (void)loop_free(loop);
+    }
+    if (p->main.loop != NULL) {
+        struct loop *loop = p->main.loop;
+        worker_deinit(&p->main);
+        (void)loop_free(loop);
+    }
+    p->front = agent_front_free(p->front);
+    p->agent = agent_free(p->agent);
+    p->server = server_free(p->server);
+    p->log = agent_log_close(p->log);
+    config_unref(p->config);
+    config_flags_deinit(&p->flags);
+    mem_free(p->workers);
+    arena_deinit(&p->arena);
+}
+
+static int agent_run(int argc, char **argv)
+{
+    struct program *p = xcalloc(1, sizeof(*p));
+    const struct cli_flag_group groups[] = {{"Command Options", program_flags(p)}};
+    struct cli_args args;
+    int code;
+    if (!cli_parse("agent", argc, argv, groups, ARRAY_SIZE(groups), &args, &code)) {
+        program_free(p);
+        mem_free(p);
+        return code;
+    }
+    if (args.argc > 0) {
+        fprintf(stderr, "==> Unexpected extra arguments: [");
+        for (int i = 0; i < args.argc; i++) {
+            fprintf(stderr, "%s%s", i > 0 ? " " : "", args.argv[i]);
+        }
+        fprintf(stderr, "]\n");
+        program_free(p);
+        mem_free(p);
+        return 1;
+    }
+    p->sources = (struct config_sources){
+        .paths = p->flags.paths,
+        .format = p->flags.format,
+        .hcl = p->flags.hcl,
+        .flags = &p->flags,
+        .is_dev = p->flags.is_dev,
+    };
+    if (program_start(p) < 0) {
+        fprintf(stderr, "==> %s\n", err_text(&p->err));
+        p->exit_code = 1;
+    } else {
+        loop_timer_start(p->main.loop, &p->metrics_timer, METRIC_INTERVAL_MS, metrics_due);
+        log_write(LOG_INFO, "agent", "Consul agent running!");
+        loop_run(p->main.loop);
+    }
+    program_stop(p);
+    code = p->exit_code;
+    program_free(p);
+    mem_free(p);
+    return code;
+}
+
+const struct cli_command cli_agent_commands[] = {
+    {.name = "agent",
+     .synopsis = "Runs a Consul agent",
+     .run = agent_run,
+     .help = "  Starts the agent and runs it until it is told to stop by a signal or by leave. The "
+             "agent\n  keeps the services and checks of its node and serves the HTTP and DNS "
+             "interfaces."},
+};
+const size_t cli_agent_commands_count = ARRAY_SIZE(cli_agent_commands);
