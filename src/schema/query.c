@@ -39,9 +39,9 @@ static const struct field query_meta_fields[] = {
     F_UINT(struct query_meta, index, "Index", 0),
     F_DURATION(struct query_meta, last_contact, "LastContact", 0),
     F_BOOL(struct query_meta, known_leader, "KnownLeader", 0),
-    F_STR(struct query_meta, consistency_level, "ConsistencyLevel", F_NO_JSON),
-    F_BOOL(struct query_meta, not_modified, "NotModified", F_NO_JSON),
-    F_UINT(struct query_meta, backend, "Backend", F_NO_JSON),
+    F_STR(struct query_meta, consistency_level, "ConsistencyLevel", 0),
+    F_BOOL(struct query_meta, not_modified, "NotModified", 0),
+    F_UINT(struct query_meta, backend, "Backend", 0),
     FIELDS_END,
 };
 const struct schema query_meta_schema = SCHEMA("QueryMeta", struct query_meta, query_meta_fields);

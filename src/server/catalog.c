@@ -16,24 +16,6 @@
 
 /* --- writes ---------------------------------------------------------------------------------- */
 
-static int prepare_node(const struct register_request *args, struct err *err)
-{
-    if (args->node.n == 0) {
-        return err_set(err, ERR_FAILED, "Must provide node");
-    }
-    if (args->id.n > 0) {
-        struct err reason = {0};
-        uint8_t id[16];
-        if (catalog_parse_uuid(args->id, id, &reason) < 0) {
-            return err_set(err, ERR_FAILED, "Bad node ID: %s", err_text(&reason));
-        }
-    }
-    if (args->address.n == 0 && !args->skip_node_update) {
-        return err_set(err, ERR_FAILED, "Must provide address if SkipNodeUpdate is not set");
-    }
-    return 0;
-}
-
 /* The request's structs may belong to someone else (the agent's own state), so what is completed
  * is a copy. */
 static int prepare_service(struct rpc_ctx *ctx, struct register_request *args)
@@ -41,19 +23,7 @@ static int prepare_service(struct rpc_ctx *ctx, struct register_request *args)
     struct node_service *service = arena_alloc(ctx->arena, sizeof(*service));
     *service = *args->service;
     args->service = service;
-    int r = validate_service(service, ctx->err);
-    if (r < 0) {
-        return r;
-    }
-    if (service->id.n == 0) {
-        service->id = service->service;
-    } else if (service->service.n == 0) {
-        return err_set(ctx->err, ERR_FAILED, "Must provide service name with ID");
-    }
-    if (validate_address_is_any(service->address)) {
-        return err_set(ctx->err, ERR_FAILED, "Invalid service address");
-    }
-    return 0;
+    return validate_prepare_service(service, ctx->err);
 }
 
 /* The single check of old requests joins the others, which get what they can do without. */
@@ -72,9 +42,7 @@ static void prepare_checks(struct rpc_ctx *ctx, struct register_request *args)
         if (check->node.n == 0) {
             check->node = args->node;
         }
-        if (check->check_id.n == 0) {
-            check->check_id = check->name;
-        }
+        validate_prepare_check(check);
         if (check->type.n == 0) {
             check->type = validate_check_type(&check->definition);
         }
@@ -87,9 +55,13 @@ static void prepare_checks(struct rpc_ctx *ctx, struct register_request *args)
 static int register_prepare(struct rpc_ctx *ctx, void *data, void *reply UNUSED, struct buf *entry)
 {
     struct register_request *args = data;
-    int r = prepare_node(args, ctx->err);
+    int r = validate_node(args->node, args->id, ctx->err);
     if (r < 0) {
         return r;
+    }
+    if (args->address.n == 0 && !args->skip_node_update) {
+        return err_set(ctx->err, ERR_FAILED,
+                       "Must provide address if SkipNodeUpdate is not set");
     }
     if (args->service != NULL) {
         r = prepare_service(ctx, args);

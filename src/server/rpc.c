@@ -186,7 +186,7 @@ static void call_wake(struct call *c)
     call_run(c);
 }
 
-static void fill_meta(struct call *c, const struct query_options *options)
+static void fill_meta(struct call *c)
 {
     const struct rpc_method *method = c->pub.method;
     if (method->meta_offset < 0) {
@@ -205,11 +205,6 @@ static void fill_meta(struct call *c, const struct query_options *options)
     if ((method->flags & RPC_BLOCKING) != 0 && meta->index < 1) {
         /* Zero would make a client ask again at once, for ever. */
         meta->index = 1;
-    }
-    if (options != NULL) {
-        meta->consistency_level = options->require_consistent ? STR("consistent")
-                                  : options->allow_stale      ? STR("stale")
-                                                              : STR("leader");
     }
 }
 
@@ -238,7 +233,7 @@ static void call_run_read(struct call *c)
     }
     int rc = method->read(&ctx, call->args, call->reply);
     if (rc >= 0) {
-        fill_meta(c, options);
+        fill_meta(c);
         if (ctx.ws != NULL && method->meta_offset >= 0) {
             const struct query_meta *meta =
                 (const struct query_meta *)((char *)call->reply + method->meta_offset);

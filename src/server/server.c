@@ -10,6 +10,7 @@
 #include "fsm/fsm.h"
 #include "fsm/snapshot.h"
 #include "raft/raft.h"
+#include "raft/snapshot.h"
 #include "server/call.h"
 #include "server/coordinate_batch.h"
 #include "server/leader.h"
@@ -106,26 +107,55 @@ static void server_apply(void *data, uint64_t index, uint64_t term, struct str e
     }
 }
 
+/* A moment of the store, held while it is written on another thread. */
+struct server_snapshot {
+    struct server *server;
+    const struct store_view *view;
+    uint32_t pin;
+};
+
 static void *server_snapshot_begin(void *data, uint64_t last_index)
 {
     struct server *s = data;
-    return fsm_snapshot_new(s->store, s->epoch, last_index);
+    uint32_t pin;
+    (void)last_index; /* the view carries it */
+    if (epoch_pin(s->epoch, &pin) < 0) {
+        return NULL;
+    }
+    struct server_snapshot *snap = xmalloc(sizeof(*snap));
+    *snap = (struct server_snapshot){.server = s, .view = store_view(s->store), .pin = pin};
+    return snap;
+}
+
+struct snapshot_target {
+    struct raft_snapshot_sink *sink;
+    struct err *err;
+};
+
+static int server_snapshot_chunk(void *data, struct str chunk)
+{
+    const struct snapshot_target *t = data;
+    return raft_snapshot_sink_write(t->sink, chunk, t->err);
 }
 
 static int server_snapshot_write(void *handle, struct raft_snapshot_sink *sink, struct err *err)
 {
-    return fsm_snapshot_write(handle, (fsm_snapshot_sink_fn)raft_snapshot_sink_write, sink, err);
+    const struct server_snapshot *snap = handle;
+    struct snapshot_target target = {.sink = sink, .err = err};
+    return snapshot_write(snap->view, server_snapshot_chunk, &target, err);
 }
 
 static void server_snapshot_end(void *handle)
 {
-    fsm_snapshot_free(handle);
+    struct server_snapshot *snap = handle;
+    epoch_unpin(snap->server->epoch, snap->pin);
+    mem_free(snap);
 }
 
 static int server_restore(void *data, struct str bytes, struct err *err)
 {
     struct server *s = data;
-    return fsm_restore(s->fsm, bytes, err);
+    return snapshot_restore(s->store, bytes, err);
 }
 
 static const struct raft_fsm_ops server_fsm_ops = {

@@ -1,4 +1,5 @@
 #include "server/validate.h"
+#include "store/catalog.h"
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -283,4 +284,43 @@ struct str validate_check_type(const struct health_check_definition *d)
         return STR("h2ping");
     }
     return STR_NULL;
+}
+
+int validate_node(struct str name, struct str id, struct err *err)
+{
+    if (name.n == 0) {
+        return err_set(err, ERR_FAILED, "Must provide node");
+    }
+    if (id.n > 0) {
+        struct err reason = {0};
+        uint8_t bytes[16];
+        if (catalog_parse_uuid(id, bytes, &reason) < 0) {
+            return err_set(err, ERR_FAILED, "Bad node ID: %s", err_text(&reason));
+        }
+    }
+    return 0;
+}
+
+int validate_prepare_service(struct node_service *service, struct err *err)
+{
+    int rc = validate_service(service, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (service->id.n == 0) {
+        service->id = service->service;
+    } else if (service->service.n == 0) {
+        return err_set(err, ERR_FAILED, "Must provide service name with ID");
+    }
+    if (validate_address_is_any(service->address)) {
+        return err_set(err, ERR_FAILED, "Invalid service address");
+    }
+    return 0;
+}
+
+void validate_prepare_check(struct health_check *check)
+{
+    if (check->check_id.n == 0) {
+        check->check_id = check->name;
+    }
 }

@@ -11,3 +11,11 @@ NODISCARD int validate_service(const struct node_service *service, struct err *e
 bool validate_address_is_any(struct str address);
 /* "grpc", "http", "ttl", "tcp", "alias", "docker", "script", "h2ping", or "". */
 struct str validate_check_type(const struct health_check_definition *d);
+
+/* Before a registration may enter the log, by itself or in a transaction: */
+/* There is a name, and the id, if any, is a UUID. */
+NODISCARD int validate_node(struct str name, struct str id, struct err *err);
+/* validate_service() and: the id defaults to the name, which must be there; the address is one. */
+NODISCARD int validate_prepare_service(struct node_service *service, struct err *err);
+/* The id defaults to the name. */
+void validate_prepare_check(struct health_check *check);

@@ -1,0 +1,61 @@
+# All a newcomer types: make run, make test. CONTRIBUTING.md says more.
+
+BUILD     ?= build-release
+CHECKED   ?= build-checked
+JOBS      ?= $(shell nproc)
+PACKAGES  := gcc clang clang-format clang-tidy libclang-rt-14-dev make meson ninja-build pkg-config \
+             libuv1-dev libssl-dev libnghttp2-dev libcurl4-openssl-dev libpcre2-dev zlib1g-dev \
+             libcmocka-dev python3 python3-pytest python3-consul python3-dnspython \
+             curl bind9-dnsutils ca-certificates
+BENCH_PACKAGES := wrk dnsperf
+SUDO      := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: run build test deps bench bench-deps fuzz sim tsan format tidy clean install
+
+run: build
+	./build/consul agent -dev
+
+# The release binary: build/consul.
+build: deps
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) -Dbuildtype=release -Db_lto=true \
+	    -Dstrip=true -Dhardened=true -Dtests=false >/dev/null
+	ninja -C $(BUILD) -j $(JOBS)
+	@mkdir -p build && cp -f $(BUILD)/src/consul build/consul
+
+# Everything CI runs: the checked build (ASan + UBSan) with its tests, the release binary under real clients,
+# the threaded parts under TSan, a build with clang.
+test: deps
+	tests/run-all
+
+# Debian packages, when one is missing.
+deps:
+	@sh tests/install-packages $(PACKAGES)
+
+bench-deps:
+	@sh tests/install-packages $(BENCH_PACKAGES)
+
+# Figures of docs/performance.md; REFERENCE=/path/to/another/consul measures that one beside ours.
+bench: build bench-deps
+	python3 tests/bench/bench.py --binary build/consul $(if $(REFERENCE),--reference $(REFERENCE))
+
+# Every fuzz target for FUZZ_SECONDS each.
+FUZZ_SECONDS ?= 60
+fuzz: deps
+	tests/fuzz/run $(FUZZ_SECONDS)
+
+# Many seeds of the simulation.
+SEEDS ?= 10000
+sim: deps
+	tests/sim/run $(SEEDS)
+
+tsan: deps
+	tests/run-tsan
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+install: build
+	install -D -m 755 build/consul $(DESTDIR)/usr/local/bin/consul
+
+clean:
+	rm -rf build build-*
