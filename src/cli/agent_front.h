@@ -14,7 +14,7 @@ NODISCARD int agent_front_new(const struct agent_config *config, struct server *
                               struct agent_front **ret_front, struct err *err);
 /* A reload: limits, DNS settings. On the main loop; the configuration is valid until the next call. */
 void agent_front_config_changed(struct agent_front *f, const struct agent_config *config);
-/* Close listeners and connections; returns when every worker has done so. */
+/* Tell every worker to close its listeners and connections, before its loop is stopped. */
 void agent_front_stop(struct agent_front *f);
 /* After the loops were freed. */
 struct agent_front *agent_front_free(struct agent_front *f);
