@@ -42,7 +42,7 @@ class Server:
         config = {
             "server": True, "bootstrap": True, "node_name": "bench", "bind_addr": self.ip,
             "client_addr": self.ip, "data_dir": os.path.join(self.dir, "data"), "log_level": "err",
-            "limits": {"http_max_conns_per_client": 50000}, "disable_update_check": True,
+            "limits": {"http_max_conns_per_client": 19000}, "disable_update_check": True,
             "performance": {"raft_multiplier": 1},
             "dns_config": {"udp_answer_limit": 3},
         }
@@ -418,7 +418,7 @@ def growth(server, seconds):
         rate, cpu = dnsperf(server, "svc%d.service.consul SRV" % size, seconds)
         print("| DNS SRV, instances | %s | %.1f µs | %s/s |" % (format(size, ","), cpu, format(round(rate), ",")), flush=True)
     c = Context(server, seconds)
-    for size in (100, 1000, 5000, 20000):
+    for size in (100, 1000, 5000, 18000):
         median, last, memory, before = blocked(c, size)
         print("| blocked readers, one write | %s | median %.0f ms, last %.0f ms | %.0f MB (%.0f before) |" %
               (format(size, ","), median, last, memory, before), flush=True)
