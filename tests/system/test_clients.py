@@ -1,0 +1,91 @@
+"""Client libraries and access patterns of tools, unchanged."""
+
+import threading
+
+import pytest
+
+from conftest import wait_for
+
+consul = pytest.importorskip("consul", reason="python3-consul is not installed")
+
+
+@pytest.fixture
+def client(agent):
+    return consul.Consul(host=agent.ip, port=8500)
+
+
+def test_register_and_discover(client):
+    assert client.agent.service.register("api", service_id="api-1", address="10.1.2.3", port=9000, tags=["v1"],
+                                         check=consul.Check.ttl("30s"))
+    wait_for(lambda: client.catalog.service("api")[1], "the service in the catalog")
+    assert client.health.service("api", passing=True)[1] == []
+    assert client.agent.check.ttl_pass("service:api-1", "good")
+    wait_for(lambda: client.health.service("api", passing=True)[1], "the service to be healthy")
+    node = client.health.service("api", passing=True)[1][0]
+    assert node["Service"]["Address"] == "10.1.2.3" and node["Service"]["Port"] == 9000
+    assert "api" in client.agent.services()["api-1"]["Service"]
+    assert client.agent.service.deregister("api-1")
+    wait_for(lambda: client.catalog.service("api")[1] == [], "the service to be gone")
+
+
+def test_locks(client):
+    first = client.session.create(name="first", ttl=10, lock_delay=0, behavior="delete")
+    second = client.session.create(name="second", ttl=10, lock_delay=0)
+    assert client.kv.put("leader", "one", acquire=first)
+    assert not client.kv.put("leader", "two", acquire=second)
+    index, entry = client.kv.get("leader")
+    assert entry["Session"] == first and entry["LockIndex"] == 1
+    assert client.session.renew(first)["ID"] == first
+
+    released = []
+    waiter = threading.Thread(target=lambda: released.append(client.kv.get("leader", index=index, wait="60s")))
+    waiter.start()
+    client.session.destroy(first)
+    waiter.join(30)
+    assert released and released[0][1] is None, "behaviour delete removes the key and wakes its watcher"
+    assert client.kv.put("leader", "two", acquire=second)
+    assert client.kv.put("leader", "", release=second)
+
+
+def test_a_session_falls_with_its_check(client):
+    client.agent.check.register("lock-health", consul.Check.ttl("10m"))
+    client.agent.check.ttl_pass("lock-health")
+    node = client.agent.self()["Config"]["NodeName"]
+    wait_for(lambda: [c for c in client.health.node(node)[1] if c["CheckID"] == "lock-health" and c["Status"] == "passing"],
+             "the check to pass in the catalog")
+    session = client.session.create(checks=["lock-health", "serfHealth"], lock_delay=0)
+    assert client.kv.put("held", "x", acquire=session)
+    client.agent.check.ttl_fail("lock-health")
+    wait_for(lambda: client.session.info(session)[1] is None, "the session to end")
+    assert "Session" not in client.kv.get("held")[1]
+
+
+def test_template_pattern(client, agent):
+    """Many parallel blocking queries with ?stale, each woken by its own service only."""
+    count = 20
+    for i in range(count):
+        client.agent.service.register("svc-%d" % i, port=1000 + i)
+    wait_for(lambda: len([n for n in client.catalog.services()[1] if n.startswith("svc-")]) == count, "all services")
+    indexes = {}
+    for i in range(count):
+        answer = agent.get("/v1/health/service/svc-%d?passing&stale" % i)
+        assert len(answer.json) == 1
+        indexes[i] = int(answer.headers["X-Consul-Index"])
+    answers = {}
+
+    def watch(i):
+        answers[i] = agent.get("/v1/health/service/svc-%d?passing&stale&index=%d&wait=60s" % (i, indexes[i]), timeout=90)
+
+    threads = [threading.Thread(target=watch, args=(i,)) for i in range(count)]
+    for t in threads:
+        t.start()
+    client.agent.service.register("svc-7", port=4242)
+    threads[7].join(30)
+    assert answers[7].json[0]["Service"]["Port"] == 4242
+    assert list(answers) == [7], "only the watcher of the changed service wakes"
+    for i in range(count):
+        if i != 7:
+            client.agent.service.register("svc-%d" % i, port=5000 + i)
+    for t in threads:
+        t.join(30)
+    assert all(answers[i].json[0]["Service"]["Port"] == 5000 + i for i in range(count) if i != 7)
