@@ -1,18 +1,16 @@
 /* `consul agent`: everything is started here and ended here.
  *
  * Start: configuration, log, data directory, node id; then the loops (the main one and one worker a
- * core, not running yet), the server on top of them, the agent, the front ends on every worker; then the workers'
- * threads, consensus, the agent, and last the main loop on this thread, which ends with a signal or a leave.
- * The end runs backwards. */
-#include "agent/agent.h"
-
+ * core, not running yet), the server on top of them, the agent, the front ends on every worker;
+ * then the workers' threads, consensus, the agent, and last the main loop on this thread, which
+ * ends with a signal or a leave. The end runs backwards. */
 #include "agent/config.h"
 #include "agent/config_flags.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "cli/agent_log.h"
 #include "cli/agent_front.h"
+#include "cli/agent_log.h"
 #include "cli/command.h"
 #include "server/server.h"
 
@@ -36,7 +34,6 @@ struct program {
     struct worker *workers;
     uint32_t workers_count;
     struct server *server;
-    struct agent *agent;
     struct agent_front *front;
     struct loop_timer metrics_timer, leave_timer;
     bool is_leaving;
@@ -44,7 +41,8 @@ struct program {
     struct err err;
 };
 
-/* --- configuration ---------------------------------------------------------------------------------- */
+/* --- configuration
+ * ---------------------------------------------------------------------------------- */
 
 static int flag_apply(void *data, const struct cli_flag *flag, struct str text, struct err *err)
 {
@@ -84,12 +82,8 @@ static int program_load_config(struct program *p, struct agent_config **ret_conf
     return rc;
 }
 
-/* --- what the agent asks for ------------------------------------------------------------------------ */
-
-static int ops_load_config(void *data, struct agent_config **ret_config, struct err *err)
-{
-    return program_load_config(data, ret_config, err);
-}
+/* --- what the agent asks for
+ * ------------------------------------------------------------------------ */
 
 static void program_configure_metrics(struct program *p, const struct agent_config *config)
 {
@@ -131,13 +125,8 @@ static void ops_leave(void *data)
     program_end(p, 0);
 }
 
-static const struct agent_ops program_agent_ops = {
-    .load_config = ops_load_config,
-    .config_changed = ops_config_changed,
-    .leave = ops_leave,
-};
-
-/* --- signals ---------------------------------------------------------------------------------------- */
+/* --- signals
+ * ---------------------------------------------------------------------------------------- */
 
 static void leave_timed_out(struct loop_timer *t)
 {
@@ -148,7 +137,7 @@ static void leave_timed_out(struct loop_timer *t)
 static void program_signal(void *data, int signum)
 {
     struct program *p = data;
-    const struct agent_config *config = agent_config(p->agent);
+    const struct agent_config *config = p->config;
     struct str name = signum == SIGHUP    ? STR("hangup")
                       : signum == SIGINT  ? STR("interrupt")
                       : signum == SIGTERM ? STR("terminated")
@@ -156,8 +145,15 @@ static void program_signal(void *data, int signum)
     if (signum == SIGHUP) {
         struct err err = {0};
         log_write(LOG_INFO, "agent", "Caught", LOG_STR("signal", name));
-        if (agent_reload(p->agent, &err) < 0) {
-            log_write(LOG_ERROR, "agent", "Reload config failed", LOG_CSTR("error", err_text(&err)));
+        struct agent_config *loaded = NULL;
+        int rc = program_load_config(p, &loaded, &err);
+        if (rc >= 0) {
+            ops_config_changed(p, loaded);
+            config_unref(loaded);
+        }
+        if (rc < 0) {
+            log_write(LOG_ERROR, "agent", "Reload config failed",
+                      LOG_CSTR("error", err_text(&err)));
         }
         return;
     }
@@ -177,7 +173,7 @@ static void program_signal(void *data, int signum)
     log_write(LOG_INFO, "agent", "Gracefully shutting down agent...");
     p->is_leaving = true;
     loop_timer_start(p->main.loop, &p->leave_timer, LEAVE_TIMEOUT_MS, leave_timed_out);
-    agent_leave(p->agent);
+    ops_leave(p);
 }
 
 static int program_catch_signals(struct program *p)
@@ -193,7 +189,8 @@ static int program_catch_signals(struct program *p)
     return 0;
 }
 
-/* --- pieces ----------------------------------------------------------------------------------------- */
+/* --- pieces
+ * ----------------------------------------------------------------------------------------- */
 
 static int program_write_pid(struct program *p)
 {
@@ -302,7 +299,8 @@ static void metrics_due(struct loop_timer *t)
     loop_timer_start(p->main.loop, t, METRIC_INTERVAL_MS, metrics_due);
 }
 
-/* --- life ------------------------------------------------------------------------------------------- */
+/* --- life
+ * ------------------------------------------------------------------------------------------- */
 
 static int program_prepare(struct program *p)
 {
@@ -341,19 +339,8 @@ static int program_start(struct program *p)
     for (uint32_t i = 0; i < p->workers_count; i++) {
         server_add_worker(p->server, &p->workers[i]);
     }
-    const struct agent_options agent = {
-        .config = config_ref(p->config),
-        .node_id = str_from_cstr(node_id),
-        .main = &p->main,
-        .server = p->server,
-        .ops = &program_agent_ops,
-        .ops_data = p,
-    };
-    rc = agent_new(&agent, &p->agent, &p->err);
-    if (rc >= 0) {
-        rc = agent_front_new(p->config, p->server, p->agent, p->workers, p->workers_count,
-                             &p->front, &p->err);
-    }
+    rc = agent_front_new(p->config, p->server, NULL, p->workers, p->workers_count, &p->front,
+                         &p->err);
     if (rc >= 0) {
         rc = program_write_pid(p);
     }
@@ -369,14 +356,11 @@ static int program_start(struct program *p)
     for (uint32_t i = 0; i < p->workers_count; i++) {
         loop_thread_start(p->workers[i].loop);
     }
-    return agent_start(p->agent, &p->err);
+    return 0;
 }
 
 static void program_stop(struct program *p)
 {
-    if (p->agent != NULL) {
-        agent_stop(p->agent);
-    }
     agent_front_stop(p->front);
     if (p->server != NULL) {
         server_stop(p->server);
@@ -385,7 +369,7 @@ static void program_stop(struct program *p)
         loop_stop(p->workers[i].loop);
         loop_thread_join(p->workers[i].loop);
     }
-    if (p->config != NULL && p->config->pid_file.n > 0 && p->agent != NULL) {
+    if (p->config != NULL && p->config->pid_file.n > 0) {
         struct str path = arena_str(&p->arena, p->config->pid_file);
         (void)unlink(path.p);
     }
@@ -404,7 +388,6 @@ static void program_free(struct program *p)
         (void)loop_free(loop);
     }
     p->front = agent_front_free(p->front);
-    p->agent = agent_free(p->agent);
     p->server = server_free(p->server);
     p->log = agent_log_close(p->log);
     config_unref(p->config);

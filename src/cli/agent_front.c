@@ -17,7 +17,8 @@ struct agent_front {
     struct http_server **http_servers; /* one a worker */
 };
 
-/* --- listening -------------------------------------------------------------------------------------- */
+/* --- listening
+ * -------------------------------------------------------------------------------------- */
 
 static int front_address(const struct config_addr *from, struct address *ret_address,
                          struct err *err)
@@ -93,7 +94,8 @@ void agent_front_config_changed(struct agent_front *f, const struct agent_config
     http_front_set_max_conns(f->http, max_conns > 0 ? (uint32_t)MIN(max_conns, INT32_MAX) : 0);
 }
 
-/* --- the end ---------------------------------------------------------------------------------------- */
+/* --- the end
+ * ---------------------------------------------------------------------------------------- */
 
 struct stop_msg {
     struct loop_msg msg;

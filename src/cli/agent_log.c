@@ -41,7 +41,8 @@ static void out_write(void *data, enum log_level level, struct str line)
     }
 }
 
-/* --- files --------------------------------------------------------------------------------------- */
+/* --- files ---------------------------------------------------------------------------------------
+ */
 
 static void log_file_split(struct log_file *f, struct str path)
 {
@@ -69,7 +70,8 @@ static int log_file_open(struct log_file *f)
     return rc;
 }
 
-/* Remove the oldest archives until one more file fits in: all of them when files_max is negative. */
+/* Remove the oldest archives until one more file fits in: all of them when files_max is negative.
+ */
 static void log_file_prune(struct log_file *f)
 {
     if (f->files_max == 0) {
@@ -119,7 +121,8 @@ static void syslog_write(void *data, enum log_level level, struct str line)
                        str_trim(line));
 }
 
-/* --- all of them --------------------------------------------------------------------------------- */
+/* --- all of them ---------------------------------------------------------------------------------
+ */
 
 int agent_log_open(const struct config_log *options, struct agent_log **ret_log, struct err *err)
 {

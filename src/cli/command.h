@@ -14,7 +14,7 @@ struct cli_command {
 };
 
 /* Each file of cli/ exports its commands; cli/cli.c lists the files. */
-#define CLI_COMMAND_FILES(X) X(version)
+#define CLI_COMMAND_FILES(X) X(agent) X(version)
 #define X(file)                                                \
     extern const struct cli_command cli_##file##_commands[];   \
     extern const size_t cli_##file##_commands_count;

@@ -331,13 +331,13 @@ static void node_services(struct http_req *req)
 const struct http_route http_catalog_routes[] = {
     {"/v1/catalog/register", HTTP_PUT, "PUT", 0, catalog_register},
     {"/v1/catalog/deregister", HTTP_PUT, "PUT", 0, catalog_deregister},
-    {"/v1/catalog/datacenters", HTTP_GET, "GET", 0, datacenters},
-    {"/v1/catalog/nodes", HTTP_GET, "GET", 0, nodes},
-    {"/v1/catalog/services", HTTP_GET, "GET", 0, services},
-    {"/v1/catalog/service/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX, service},
-    {"/v1/catalog/connect/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX, connect_service},
-    {"/v1/catalog/node/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX, node},
-    {"/v1/catalog/node-services/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX, node_services},
+    {"/v1/catalog/datacenters", HTTP_GET, "GET", HTTP_ROUTE_CONSISTENCY, datacenters},
+    {"/v1/catalog/nodes", HTTP_GET, "GET", HTTP_ROUTE_CONSISTENCY, nodes},
+    {"/v1/catalog/services", HTTP_GET, "GET", HTTP_ROUTE_CONSISTENCY, services},
+    {"/v1/catalog/service/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY, service},
+    {"/v1/catalog/connect/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY, connect_service},
+    {"/v1/catalog/node/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY, node},
+    {"/v1/catalog/node-services/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY, node_services},
 };
 /* clang-format on */
 const size_t http_catalog_routes_count = ARRAY_SIZE(http_catalog_routes);

@@ -179,12 +179,12 @@ static void ingress(struct http_req *req)
 
 /* clang-format off */
 const struct http_route http_health_routes[] = {
-    {"/v1/health/node/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX, node},
-    {"/v1/health/checks/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX, checks},
-    {"/v1/health/state/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX, state},
-    {"/v1/health/service/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX, service},
-    {"/v1/health/connect/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX, connect_service},
-    {"/v1/health/ingress/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX, ingress},
+    {"/v1/health/node/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY, node},
+    {"/v1/health/checks/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY, checks},
+    {"/v1/health/state/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY, state},
+    {"/v1/health/service/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY, service},
+    {"/v1/health/connect/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY, connect_service},
+    {"/v1/health/ingress/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY, ingress},
 };
 /* clang-format on */
 const size_t http_health_routes_count = ARRAY_SIZE(http_health_routes);

@@ -96,6 +96,7 @@ enum http_route_flag {
      * of Consul's endpoints that set them before they ask. */
     HTTP_ROUTE_META_ON_ERROR = 1u << 3,
     HTTP_ROUTE_NO_META = 1u << 4, /* a read whose answer carries no query metadata headers */
+    HTTP_ROUTE_CONSISTENCY = 1u << 5, /* the answer says which consistency the read had */
 };
 
 struct http_route {
@@ -117,6 +118,7 @@ struct http_route {
     X(kv) \
     X(session) \
     X(status) \
+    X(txn) \
     X(later)
 /* clang-format on */
 #define X(file)                                   \

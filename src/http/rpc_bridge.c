@@ -76,6 +76,13 @@ struct rpc_call *http_rpc(struct http_req *req, const struct rpc_method *method,
     return call;
 }
 
+static struct str consistency_text(const struct query_options *o)
+{
+    return o->require_consistent ? STR("consistent")
+           : o->allow_stale      ? STR("stale")
+                                 : STR("leader");
+}
+
 static void bridge_done(struct rpc_call *call)
 {
     struct http_req *req = call->data;
@@ -90,7 +97,12 @@ static void bridge_done(struct rpc_call *call)
         http_error_from(req, &call->err);
     } else {
         if (method->meta_offset >= 0 && (flags & HTTP_ROUTE_NO_META) == 0) {
-            http_set_meta(req, member(call->reply, method->meta_offset));
+            struct query_meta *meta = member(call->reply, method->meta_offset);
+            if ((flags & HTTP_ROUTE_CONSISTENCY) != 0 && method->options_offset >= 0) {
+                meta->consistency_level =
+                    consistency_text(member(call->args, method->options_offset));
+            }
+            http_set_meta(req, meta);
         }
         f->reply(req, call);
     }

@@ -7,7 +7,8 @@
 #include "server/rpc.h"
 #include "server/server.h"
 
-/* --- the form of the API -------------------------------------------------------------------------- */
+/* --- the form of the API
+ * -------------------------------------------------------------------------- */
 
 struct api_kv_op {
     struct str verb, key, value;
@@ -137,7 +138,8 @@ static const struct field api_op_fields[] = {
 static const struct schema api_op_schema = SCHEMA("TxnOp", struct api_op, api_op_fields);
 /* clang-format on */
 
-/* --- into the form of the log ----------------------------------------------------------------------- */
+/* --- into the form of the log
+ * ----------------------------------------------------------------------- */
 
 static struct txn_op convert_kv(struct arena *a, const struct api_kv_op *in)
 {
@@ -215,10 +217,9 @@ static struct txn_op convert_check(struct arena *a, const struct api_check_op *i
         .tcp = d->definition.tcp,
         .interval = d->definition.interval != 0 ? d->definition.interval : d->interval,
         .timeout = d->definition.timeout != 0 ? d->definition.timeout : d->timeout,
-        .deregister_critical_service_after =
-            d->definition.deregister_critical_service_after != 0
-                ? d->definition.deregister_critical_service_after
-                : d->deregister_critical_service_after,
+        .deregister_critical_service_after = d->definition.deregister_critical_service_after != 0
+                                                 ? d->definition.deregister_critical_service_after
+                                                 : d->deregister_critical_service_after,
     };
     return (struct txn_op){.check = out};
 }
@@ -300,7 +301,8 @@ static bool parse_body(struct http_req *req, struct value **ret_list)
     return true;
 }
 
-/* --- the requests ------------------------------------------------------------------------------------- */
+/* --- the requests
+ * ------------------------------------------------------------------------------------- */
 
 static void txn_reply(struct http_req *req, struct rpc_call *call)
 {
@@ -314,7 +316,8 @@ static void txn_reply(struct http_req *req, struct rpc_call *call)
 static void txn_read_reply(struct http_req *req, struct rpc_call *call)
 {
     const struct txn_read_response *reply = call->reply;
-    struct str ms = arena_printf(req->arena, "%lld", (long long)(reply->meta.last_contact / 1000000));
+    struct str ms =
+        arena_printf(req->arena, "%lld", (long long)(reply->meta.last_contact / 1000000));
     /* No index: a transaction does not block. */
     http_set_header(req, STR("X-Consul-LastContact"), ms);
     http_set_header(req, STR("X-Consul-KnownLeader"),
