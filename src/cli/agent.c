@@ -8,6 +8,7 @@
 #include "agent/config_flags.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/metrics.h"
 #include "cli/agent_front.h"
 #include "cli/agent_log.h"
