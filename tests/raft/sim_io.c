@@ -221,6 +221,8 @@ static int sim_sync(struct raft_io *io, int file)
     struct sim_file *f = handle_file(s, file);
     s->syncs++;
     if (sim_fails(s)) {
+        writes_drop(
+            f); /* as Linux does: the pages are called clean, and are read back, but not kept */
         return -s->fail_error;
     }
     file_settle(f);

@@ -444,6 +444,38 @@ static void test_every_call_fails(void **state)
     }
 }
 
+/* A sync fails and the server is restarted: what it finds in the kernel's cache, and builds on, is
+ * durable from then on. */
+static void test_found_is_durable(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct sim_io *s = sim_io_new(seed);
+        struct raft_log *log = log_open(s, 4096, 0);
+        uint64_t terms[64] = {0};
+        for (int i = 1; i <= 10; i++) {
+            assert_ok(put(log, 1));
+            terms[i] = 1;
+            if (i == 6) {
+                assert_ok(flush(log));
+            }
+        }
+        s->fail_at = s->ops + 2; /* the sync after the write */
+        assert_true(flush(log) < 0);
+        raft_log_free(log);
+        s->fail_at = 0;
+        log = log_open(s, 4096, 0);
+        assert_true(raft_log_last_index(log) == 10 && raft_log_durable_index(log) == 10);
+        raft_log_free(log);
+        sim_io_crash(s);
+        log = log_open(s, 4096, 0);
+        assert_true(raft_log_last_index(log) == 10);
+        check(log, 1, 10, terms);
+        raft_log_free(log);
+        sim_io_free(s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -454,6 +486,7 @@ int main(void)
         cmocka_unit_test(test_flipped_bit),
         cmocka_unit_test(test_missing_segment),
         cmocka_unit_test(test_every_call_fails),
+        cmocka_unit_test(test_found_is_durable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
