@@ -55,8 +55,12 @@ int catalog_check_set(struct store_txn *tx, const struct health_check *check, un
         if (service == NULL) {
             return err_set(err, ERR_FAILED, "Missing service registration");
         }
-        row.service_name = service->service.service;
-        row.service_tags = service->service.tags;
+        /* A snapshot's is kept as it is: it may be of before the service got another name, and who
+         * restores must end with what those have who did not. */
+        if ((flags & CATALOG_RESTORE) == 0 || row.service_name.n == 0) {
+            row.service_name = service->service.service;
+            row.service_tags = service->service.tags;
+        }
     }
     bool modified = existing == NULL || !same_check(existing, &row);
     if (modified && service != NULL) {

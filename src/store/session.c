@@ -88,8 +88,44 @@ static int checks_validate(const struct store_view *v, const struct session *s, 
     return r;
 }
 
+/* All rows of an index with a prefix. Rows stay until the commit, so they may be used while the
+ * table changes. */
+struct rows {
+    VEC(void *) v;
+};
+
+static void rows_collect(struct rows *rows, const struct store_view *v, enum store_index index,
+                         struct str prefix)
+{
+    struct tree_iter it;
+    void *row;
+    store_iter(&it, v, index, prefix);
+    while ((row = tree_next(&it, NULL)) != NULL) {
+        vec_push(&rows->v, row);
+    }
+}
+
+static void checks_end(struct store_txn *tx, struct str session_key)
+{
+    struct rows checks = {0};
+    struct buf key = {0};
+    rows_collect(&checks, store_txn_view(tx), INDEX_SESSION_CHECKS_SESSION, session_key);
+    for (size_t i = 0; i < checks.v.n; i++) {
+        const struct session_check *c = checks.v.v[i];
+        struct str parts[] = {c->node, c->check_id, c->session};
+        (void)store_delete(tx, TABLE_SESSION_CHECKS, store_key(&key, parts, 3));
+    }
+    buf_deinit(&key);
+    vec_deinit(&checks.v);
+}
+
 static void row_insert(struct store_txn *tx, const struct session *s)
 {
+    /* IDs are made anew for each session; should one come again, the checks of the old are not the
+     * new one's. */
+    struct buf key = {0};
+    checks_end(tx, store_key(&key, &s->id, 1));
+    buf_deinit(&key);
     store_insert(tx, TABLE_SESSIONS, schema_clone(&session_schema, s, NULL));
     for (size_t i = 0; i < checks_count(s); i++) {
         struct str parts[] = {s->node, checks_get(s, i), s->id};
@@ -152,23 +188,6 @@ void session_delete_row(struct store_txn *tx, struct str id)
     store_index_set(tx, INDEX_NAME_SESSIONS, store_txn_raft_index(tx));
 }
 
-/* All rows of an index with a prefix. Rows stay until the commit, so they may be used while the
- * table changes. */
-struct rows {
-    VEC(void *) v;
-};
-
-static void rows_collect(struct rows *rows, const struct store_view *v, enum store_index index,
-                         struct str prefix)
-{
-    struct tree_iter it;
-    void *row;
-    store_iter(&it, v, index, prefix);
-    while ((row = tree_next(&it, NULL)) != NULL) {
-        vec_push(&rows->v, row);
-    }
-}
-
 static void locks_end(struct store_txn *tx, const struct session *s, struct str session_key)
 {
     struct rows held = {0};
@@ -188,20 +207,6 @@ static void locks_end(struct store_txn *tx, const struct session *s, struct str 
         }
     }
     vec_deinit(&held.v);
-}
-
-static void checks_end(struct store_txn *tx, struct str session_key)
-{
-    struct rows checks = {0};
-    struct buf key = {0};
-    rows_collect(&checks, store_txn_view(tx), INDEX_SESSION_CHECKS_SESSION, session_key);
-    for (size_t i = 0; i < checks.v.n; i++) {
-        const struct session_check *c = checks.v.v[i];
-        struct str parts[] = {c->node, c->check_id, c->session};
-        (void)store_delete(tx, TABLE_SESSION_CHECKS, store_key(&key, parts, 3));
-    }
-    buf_deinit(&key);
-    vec_deinit(&checks.v);
 }
 
 /* `s` is a row: it stays until the commit. */

@@ -46,6 +46,7 @@ struct store {
     store_changed_fn listener;
     void *listener_data;
     struct store_effects effects;
+    uint64_t commits;
     struct store_txn txn; /* the one that may run */
 };
 
@@ -327,6 +328,8 @@ static void run_effects(struct store_txn *tx)
     }
 }
 
+#define COMMITS_A_COLLECTION 32u
+
 /* Big transactions (a restore) should not leave their scratch space behind for good. */
 #define TXN_KEYS_KEEP_MAX ((size_t)1 << 20)
 
@@ -359,7 +362,11 @@ void store_txn_commit(struct store_txn *tx)
     }
     tree_txn_commit(&tx->trees);
     if (tx->changed) {
-        (void)epoch_collect(s->epoch);
+        /* The owner collects after each batch of commits; this only bounds what one without batches
+         * (a replay of the log) leaves lying about. */
+        if (++s->commits % COMMITS_A_COLLECTION == 0) {
+            (void)epoch_collect(s->epoch);
+        }
         run_effects(tx);
         if (s->listener != NULL && (tx->changes.n > 0 || tx->cleared)) {
             struct change_list *changes = txn_change_list(tx);

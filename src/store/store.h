@@ -160,6 +160,7 @@ bool store_is_consistent(const struct store_view *v);
 /* --- writing (the writer thread only) ------------------------------------------------------ */
 
 struct store_txn *store_txn_begin(struct store *s, uint64_t raft_index);
+/* Publish. What was replaced is retired; the owner calls epoch_collect() after a batch. */
 void store_txn_commit(struct store_txn *tx);
 void store_txn_abort(struct store_txn *tx);
 const struct store_view *store_txn_view(const struct store_txn *tx);

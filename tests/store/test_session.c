@@ -148,6 +148,19 @@ static void test_create(void **state)
     assert_int_equal(store_index(v, STR("sessions")), f->index);
 }
 
+/* The new one under an old ID does not fall with the old one's check. */
+static void test_create_again(void **state)
+{
+    struct fixture *f = *state;
+    struct str ok = STR("ok");
+    create(f, (struct session){.id = SESSION_A, .node = STR("node1"), .checks = {&ok, 1}});
+    create(f, (struct session){.id = SESSION_A, .node = STR("node1")});
+    struct store_txn *tx = begin(f);
+    session_invalidate_for_check(tx, f->index, STR("node1"), STR("ok"));
+    store_txn_commit(tx);
+    assert_non_null(find(f, SESSION_A));
+}
+
 static void test_destroy_releases(void **state)
 {
     struct fixture *f = *state;
@@ -280,8 +293,13 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_create),       T(test_destroy_releases),  T(test_destroy_deletes),
-        T(test_invalidation), T(test_reads_and_watches), cmocka_unit_test(test_lock_delay),
+        T(test_create),
+        T(test_create_again),
+        T(test_destroy_releases),
+        T(test_destroy_deletes),
+        T(test_invalidation),
+        T(test_reads_and_watches),
+        cmocka_unit_test(test_lock_delay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
