@@ -439,10 +439,10 @@ struct str config_key_name(const struct config_key *key)
 
 bool config_key_is_under(const struct config_key *key, struct str prefix)
 {
-    struct str path = str_from_cstr(key->path), name = config_key_name(key);
-    if (prefix.n == 0) {
-        return name.n == path.n;
+    if (prefix.n > 0 &&
+        (strncmp(key->path, prefix.p, prefix.n) != 0 || key->path[prefix.n] != '.')) {
+        return false; /* most are told apart by the first letters: this runs for each definition */
     }
-    return path.n == prefix.n + 1 + name.n && path.p[prefix.n] == '.' &&
-           memcmp(path.p, prefix.p, prefix.n) == 0;
+    size_t before_name = prefix.n > 0 ? prefix.n + 1 : 0;
+    return strlen(key->path) == before_name + config_key_name(key).n;
 }
