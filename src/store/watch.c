@@ -202,7 +202,7 @@ static void size_drop(struct watch_registry *r, unsigned table, uint32_t size)
             return;
         }
     }
-    ASSERT(!"a point has its size counted");
+    ASSERT(false); /* a point has its size counted */
 }
 
 static struct point *point_get(struct watch_registry *r, const struct watch_point *wanted)
