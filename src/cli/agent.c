@@ -4,6 +4,7 @@
  * core, not running yet), the server on top of them, the agent, the front ends on every worker;
  * then the workers' threads, consensus, the agent, and last the main loop on this thread, which
  * ends with a signal or a leave. The end runs backwards. */
+#include "agent/agent.h"
 #include "agent/config.h"
 #include "agent/config_flags.h"
 #include "base/clock.h"
@@ -35,6 +36,7 @@ struct program {
     struct worker *workers;
     uint32_t workers_count;
     struct server *server;
+    struct agent *agent;
     struct agent_front *front;
     struct loop_timer metrics_timer, leave_timer;
     bool is_leaving;
@@ -70,21 +72,39 @@ static struct cli_flag *program_flags(struct program *p)
     return flags;
 }
 
-static int program_load_config(struct program *p, struct agent_config **ret_config, struct err *err)
+/* Warnings are logged once it is known to be good; at the first load there is no log yet, so they
+ * wait in *ret_warnings, in the program's arena. */
+static int program_load_config(struct program *p, struct agent_config **ret_config,
+                               struct strlist *ret_warnings, struct err *err)
 {
-    struct arena a = {0};
     struct strlist warnings = {0};
-    int rc = config_load(&p->sources, &a, ret_config, &warnings, err);
-    for (size_t i = 0; i < warnings.n; i++) {
-        struct str text = arena_str(&a, warnings.v[i]);
-        log_write(LOG_WARN, "agent", text.p);
+    int rc = config_load(&p->sources, &p->arena, ret_config, &warnings, err);
+    if (rc >= 0) {
+        *ret_warnings = warnings;
     }
-    arena_deinit(&a);
     return rc;
+}
+
+static void program_log_warnings(struct program *p, struct strlist warnings)
+{
+    for (size_t i = 0; i < warnings.n; i++) {
+        log_write(LOG_WARN, "agent", arena_str(&p->arena, warnings.v[i]).p);
+    }
 }
 
 /* --- what the agent asks for
  * ------------------------------------------------------------------------ */
+
+static int ops_load_config(void *data, struct agent_config **ret_config, struct err *err)
+{
+    struct program *p = data;
+    struct strlist warnings;
+    int rc = program_load_config(p, ret_config, &warnings, err);
+    if (rc >= 0) {
+        program_log_warnings(p, warnings);
+    }
+    return rc;
+}
 
 static void program_configure_metrics(struct program *p, const struct agent_config *config)
 {
@@ -126,6 +146,12 @@ static void ops_leave(void *data)
     program_end(p, 0);
 }
 
+static const struct agent_ops program_agent_ops = {
+    .load_config = ops_load_config,
+    .config_changed = ops_config_changed,
+    .leave = ops_leave,
+};
+
 /* --- signals
  * ---------------------------------------------------------------------------------------- */
 
@@ -138,7 +164,7 @@ static void leave_timed_out(struct loop_timer *t)
 static void program_signal(void *data, int signum)
 {
     struct program *p = data;
-    const struct agent_config *config = p->config;
+    const struct agent_config *config = agent_config(p->agent);
     struct str name = signum == SIGHUP    ? STR("hangup")
                       : signum == SIGINT  ? STR("interrupt")
                       : signum == SIGTERM ? STR("terminated")
@@ -146,13 +172,7 @@ static void program_signal(void *data, int signum)
     if (signum == SIGHUP) {
         struct err err = {0};
         log_write(LOG_INFO, "agent", "Caught", LOG_STR("signal", name));
-        struct agent_config *loaded = NULL;
-        int rc = program_load_config(p, &loaded, &err);
-        if (rc >= 0) {
-            ops_config_changed(p, loaded);
-            config_unref(loaded);
-        }
-        if (rc < 0) {
+        if (agent_reload(p->agent, &err) < 0) {
             log_write(LOG_ERROR, "agent", "Reload config failed",
                       LOG_CSTR("error", err_text(&err)));
         }
@@ -174,7 +194,7 @@ static void program_signal(void *data, int signum)
     log_write(LOG_INFO, "agent", "Gracefully shutting down agent...");
     p->is_leaving = true;
     loop_timer_start(p->main.loop, &p->leave_timer, LEAVE_TIMEOUT_MS, leave_timed_out);
-    ops_leave(p);
+    agent_leave(p->agent);
 }
 
 static int program_catch_signals(struct program *p)
@@ -293,11 +313,20 @@ static void program_make_loops(struct program *p)
     }
 }
 
+static void metrics_schedule(struct program *p);
+
 static void metrics_due(struct loop_timer *t)
 {
     struct program *p = container_of(t, struct program, metrics_timer);
     metrics_tick(clock_wall_ns());
-    loop_timer_start(p->main.loop, t, METRIC_INTERVAL_MS, metrics_due);
+    metrics_schedule(p);
+}
+
+/* Intervals end where the wall clock's tens of seconds do. */
+static void metrics_schedule(struct program *p)
+{
+    loop_timer_start(p->main.loop, &p->metrics_timer,
+                     METRIC_INTERVAL_MS - clock_wall_ms() % METRIC_INTERVAL_MS, metrics_due);
 }
 
 /* --- life
@@ -305,11 +334,15 @@ static void metrics_due(struct loop_timer *t)
 
 static int program_prepare(struct program *p)
 {
-    int rc = program_load_config(p, &p->config, &p->err);
+    struct strlist warnings;
+    int rc = program_load_config(p, &p->config, &warnings, &p->err);
     if (rc < 0) {
         return rc;
     }
     rc = agent_log_open(&p->config->log, &p->log, &p->err);
+    if (rc >= 0) {
+        program_log_warnings(p, warnings);
+    }
     if (rc >= 0 && !p->config->is_server) {
         rc = err_set(&p->err, ERR_UNSUPPORTED,
                      "client agents are not available yet: start with -server or -dev");
@@ -340,8 +373,19 @@ static int program_start(struct program *p)
     for (uint32_t i = 0; i < p->workers_count; i++) {
         server_add_worker(p->server, &p->workers[i]);
     }
-    rc = agent_front_new(p->config, p->server, NULL, p->workers, p->workers_count, &p->front,
-                         &p->err);
+    const struct agent_options agent = {
+        .config = config_ref(p->config),
+        .node_id = str_from_cstr(node_id),
+        .main = &p->main,
+        .server = p->server,
+        .ops = &program_agent_ops,
+        .ops_data = p,
+    };
+    rc = agent_new(&agent, &p->agent, &p->err);
+    if (rc >= 0) {
+        rc = agent_front_new(p->config, p->server, p->agent, p->workers, p->workers_count,
+                             &p->front, &p->err);
+    }
     if (rc >= 0) {
         rc = program_write_pid(p);
     }
@@ -357,11 +401,14 @@ static int program_start(struct program *p)
     for (uint32_t i = 0; i < p->workers_count; i++) {
         loop_thread_start(p->workers[i].loop);
     }
-    return 0;
+    return agent_start(p->agent, &p->err);
 }
 
 static void program_stop(struct program *p)
 {
+    if (p->agent != NULL) {
+        agent_stop(p->agent);
+    }
     agent_front_stop(p->front);
     if (p->server != NULL) {
         server_stop(p->server);
@@ -389,6 +436,7 @@ static void program_free(struct program *p)
         (void)loop_free(loop);
     }
     p->front = agent_front_free(p->front);
+    p->agent = agent_free(p->agent);
     p->server = server_free(p->server);
     p->log = agent_log_close(p->log);
     config_unref(p->config);
@@ -418,18 +466,12 @@ static int agent_run(int argc, char **argv)
         mem_free(p);
         return 1;
     }
-    p->sources = (struct config_sources){
-        .paths = p->flags.paths,
-        .format = p->flags.format,
-        .hcl = p->flags.hcl,
-        .flags = &p->flags,
-        .is_dev = p->flags.is_dev,
-    };
+    p->sources = config_sources_from_flags(&p->flags);
     if (program_start(p) < 0) {
         fprintf(stderr, "==> %s\n", err_text(&p->err));
         p->exit_code = 1;
     } else {
-        loop_timer_start(p->main.loop, &p->metrics_timer, METRIC_INTERVAL_MS, metrics_due);
+        metrics_schedule(p);
         log_write(LOG_INFO, "agent", "Consul agent running!");
         loop_run(p->main.loop);
     }
