@@ -86,6 +86,21 @@ static void catalog_register(struct http_req *req)
     http_rpc_start(req, call);
 }
 
+/* What the body may say: also an address, which nobody has looked at for years. */
+struct deregister_body {
+    struct deregister_request request;
+    struct str address;
+};
+
+static const struct field deregister_body_fields[] = {
+    F_STR(struct deregister_body, address, "Address", 0),
+    F_SPLICE(struct deregister_body, request, struct deregister_request,
+             &deregister_request_schema),
+    FIELDS_END,
+};
+static const struct schema deregister_body_schema =
+    SCHEMA("", struct deregister_body, deregister_body_fields);
+
 static void catalog_deregister(struct http_req *req)
 {
     count(req, &asked[API_DEREGISTER]);
@@ -97,10 +112,11 @@ static void catalog_deregister(struct http_req *req)
         return;
     }
     struct deregister_request *args = call->args;
-    args->datacenter = STR_NULL;
-    if (!http_decode_body(req, &deregister_request_schema, args, DECODE_STRICT)) {
+    struct deregister_body body = {0};
+    if (!http_decode_body(req, &deregister_body_schema, &body, DECODE_STRICT)) {
         return;
     }
+    *args = body.request;
     if (args->datacenter.n == 0) {
         args->datacenter = http_datacenter(req);
     }
@@ -328,16 +344,17 @@ static void node_services(struct http_req *req)
 }
 
 /* clang-format off */
+#define READ (HTTP_ROUTE_CONSISTENCY | HTTP_ROUTE_META_ON_ERROR)
 const struct http_route http_catalog_routes[] = {
     {"/v1/catalog/register", HTTP_PUT, "PUT", 0, catalog_register},
     {"/v1/catalog/deregister", HTTP_PUT, "PUT", 0, catalog_deregister},
     {"/v1/catalog/datacenters", HTTP_GET, "GET", HTTP_ROUTE_CONSISTENCY, datacenters},
-    {"/v1/catalog/nodes", HTTP_GET, "GET", HTTP_ROUTE_CONSISTENCY, nodes},
-    {"/v1/catalog/services", HTTP_GET, "GET", HTTP_ROUTE_CONSISTENCY, services},
-    {"/v1/catalog/service/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY, service},
-    {"/v1/catalog/connect/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY, connect_service},
-    {"/v1/catalog/node/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY, node},
-    {"/v1/catalog/node-services/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY, node_services},
+    {"/v1/catalog/nodes", HTTP_GET, "GET", READ, nodes},
+    {"/v1/catalog/services", HTTP_GET, "GET", READ, services},
+    {"/v1/catalog/service/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | READ, service},
+    {"/v1/catalog/connect/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | READ, connect_service},
+    {"/v1/catalog/node/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | READ, node},
+    {"/v1/catalog/node-services/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | READ, node_services},
 };
 /* clang-format on */
 const size_t http_catalog_routes_count = ARRAY_SIZE(http_catalog_routes);

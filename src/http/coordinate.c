@@ -101,9 +101,10 @@ static void node_reply(struct http_req *req, struct rpc_call *call)
     const struct indexed_coordinates *reply = call->reply;
     struct objlist list = in_segment(req, reply->coordinates);
     if (list.n == 0) {
-        http_finish(req, 404);
+        http_finish(req, 404); /* without metadata */
         return;
     }
+    http_set_meta(req, &reply->meta);
     struct json_writer w = http_json_begin(req);
     json_coordinates(&w, list);
     http_finish(req, 200);
@@ -147,8 +148,9 @@ static void update(struct http_req *req)
 /* clang-format off */
 const struct http_route http_coordinate_routes[] = {
     {"/v1/coordinate/datacenters", HTTP_GET, "GET", 0, datacenters},
-    {"/v1/coordinate/nodes", HTTP_GET, "GET", 0, nodes},
-    {"/v1/coordinate/node/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX, node},
+    {"/v1/coordinate/nodes", HTTP_GET, "GET", HTTP_ROUTE_META_ON_ERROR, nodes},
+    {"/v1/coordinate/node/", HTTP_GET, "GET",
+     HTTP_ROUTE_PREFIX | HTTP_ROUTE_NO_META | HTTP_ROUTE_META_ON_ERROR, node},
     {"/v1/coordinate/update", HTTP_PUT, "PUT", 0, update},
 };
 /* clang-format on */

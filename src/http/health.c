@@ -111,12 +111,31 @@ static size_t keep_passing(struct check_service_node *instances, size_t n)
     return n;
 }
 
+/* 1.10.3 serves cached and blocking reads from a view that is kept up to date by a stream of
+ * events, and says so; such an answer does not know of a leader. Ours come the usual way. */
+static void set_meta(struct http_req *req, const struct service_request *args,
+                     struct query_meta meta)
+{
+    const struct query_options *o = &args->options;
+    meta.consistency_level = o->require_consistent ? STR("consistent")
+                             : o->allow_stale      ? STR("stale")
+                                                   : STR("leader");
+    if (http_uses_streaming(req) && (o->use_cache || o->min_query_index > 0) && !args->ingress &&
+        args->source.node.n == 0) {
+        meta.known_leader = false;
+        meta.last_contact = 0;
+        meta.backend = 1;
+    }
+    http_set_meta(req, &meta);
+}
+
 static void instances_reply(struct http_req *req, struct rpc_call *call)
 {
     struct indexed_check_service_nodes *reply = call->reply;
     struct check_service_node *instances = reply->nodes.v;
     size_t n = reply->nodes.n;
     bool passing;
+    set_meta(req, call->args, reply->meta);
     http_cached(req, call, true);
     if (!parse_passing(req, &passing)) {
         http_error(req, 400, "Invalid value for ?passing");
@@ -178,13 +197,15 @@ static void ingress(struct http_req *req)
 }
 
 /* clang-format off */
+#define CHECKS (HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY | HTTP_ROUTE_META_ON_ERROR)
+#define INSTANCES (HTTP_ROUTE_PREFIX | HTTP_ROUTE_NO_META) /* set_meta() */
 const struct http_route http_health_routes[] = {
-    {"/v1/health/node/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY, node},
-    {"/v1/health/checks/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY, checks},
-    {"/v1/health/state/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY, state},
-    {"/v1/health/service/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY, service},
-    {"/v1/health/connect/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY, connect_service},
-    {"/v1/health/ingress/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY, ingress},
+    {"/v1/health/node/", HTTP_GET, "GET", CHECKS, node},
+    {"/v1/health/checks/", HTTP_GET, "GET", CHECKS, checks},
+    {"/v1/health/state/", HTTP_GET, "GET", CHECKS, state},
+    {"/v1/health/service/", HTTP_GET, "GET", INSTANCES, service},
+    {"/v1/health/connect/", HTTP_GET, "GET", INSTANCES, connect_service},
+    {"/v1/health/ingress/", HTTP_GET, "GET", INSTANCES, ingress},
 };
 /* clang-format on */
 const size_t http_health_routes_count = ARRAY_SIZE(http_health_routes);

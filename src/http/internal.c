@@ -49,9 +49,10 @@ static void node_reply(struct http_req *req, struct rpc_call *call)
 {
     const struct indexed_node_dump *reply = call->reply;
     if (reply->dump.n == 0) {
-        http_finish(req, 404);
+        http_finish(req, 404); /* without metadata */
         return;
     }
+    http_set_meta(req, &reply->meta);
     struct json_writer w = http_json_begin(req);
     json_node_info(&w, reply->dump.v);
     http_finish(req, 200);
@@ -266,9 +267,10 @@ static void services(struct http_req *req)
 
 /* clang-format off */
 const struct http_route http_internal_routes[] = {
-    {"/v1/internal/ui/nodes", HTTP_GET, "GET", 0, nodes},
-    {"/v1/internal/ui/node/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX, node},
-    {"/v1/internal/ui/services", HTTP_GET, "GET", 0, services},
+    {"/v1/internal/ui/nodes", HTTP_GET, "GET", HTTP_ROUTE_META_ON_ERROR, nodes},
+    {"/v1/internal/ui/node/", HTTP_GET, "GET",
+     HTTP_ROUTE_PREFIX | HTTP_ROUTE_NO_META | HTTP_ROUTE_META_ON_ERROR, node},
+    {"/v1/internal/ui/services", HTTP_GET, "GET", HTTP_ROUTE_META_ON_ERROR, services},
 };
 /* clang-format on */
 const size_t http_internal_routes_count = ARRAY_SIZE(http_internal_routes);

@@ -88,6 +88,11 @@ struct str http_node_name(const struct http_req *req)
     return req->http->front->options.node_name;
 }
 
+bool http_uses_streaming(const struct http_req *req)
+{
+    return req->http->front->options.use_streaming;
+}
+
 /* url.QueryEscape */
 static void put_query_escaped(struct buf *to, struct str s)
 {

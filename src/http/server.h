@@ -32,7 +32,7 @@ struct http_options {
     struct agent *agent;   /* NULL in tests */
     struct str datacenter, node_name;
     bool is_dev; /* answers are always pretty */
-    bool translate_wan_addrs, use_cache, allow_unprintable_paths;
+    bool translate_wan_addrs, use_cache, use_streaming, allow_unprintable_paths;
     struct str ui_content_path;    /* "/ui/"; empty: no UI */
     struct str acl_default_policy; /* "allow" */
     int64_t discovery_max_stale;   /* ns */
