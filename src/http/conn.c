@@ -21,6 +21,7 @@
 #include "server/worker.h"
 
 static void conn_timeout(struct loop_timer *t);
+static void watch_reader(struct http_conn *c);
 
 /* --- flights ------------------------------------------------------------------------------- */
 
@@ -134,8 +135,12 @@ void http_conn_close(struct http_conn *c)
  * would reset the connection and could take the answer with it, so then wait for the client. */
 static void conn_end(struct http_conn *c)
 {
-    if (c->closed || tcp_pending(&c->stream) > 0) {
-        return; /* conn_drained() comes back */
+    if (c->closed) {
+        return;
+    }
+    if (tcp_pending(&c->stream) > 0) {
+        watch_reader(c); /* conn_drained() comes back */
+        return;
     }
     if (!c->lingering || c->eof) {
         http_conn_close(c);
@@ -149,6 +154,23 @@ static void conn_end(struct http_conn *c)
 static void conn_timeout(struct loop_timer *t)
 {
     http_conn_close(container_of(t, struct http_conn, timer));
+}
+
+/* A client that takes nothing of its answer for so long will not come back for it. */
+static void conn_stalled(struct loop_timer *t)
+{
+    struct http_conn *c = container_of(t, struct http_conn, timer);
+    if (tcp_pending(&c->stream) >= c->pending_seen) {
+        http_conn_close(c);
+    } else {
+        watch_reader(c);
+    }
+}
+
+static void watch_reader(struct http_conn *c)
+{
+    c->pending_seen = tcp_pending(&c->stream);
+    loop_timer_start(c->server->loop, &c->timer, HTTP_WRITE_TIMEOUT_MS, conn_stalled);
 }
 
 /* --- answers ------------------------------------------------------------------------------- */
@@ -200,7 +222,7 @@ void http_conn_answered(struct http_conn *c, struct buf *head, struct buf *body,
     buf_deinit(head);
     if (c->last) {
         conn_end(c);
-    } else if (c->in.n > 0 || !c->stream.reading) {
+    } else if (c->in.n > 0 || !c->stream.reading || tcp_pending(&c->stream) > 0) {
         conn_resume_soon(c);
     }
 }
@@ -380,8 +402,11 @@ static void settle(struct http_conn *c)
         conn_end(c);
         return;
     }
-    /* Half a request has a time limit; a whole one takes its time, an idle connection too. */
-    if (!waiting && (f != NULL || c->in.n > 0)) {
+    /* Half a request and an answer have time limits; to be handled may take its time, and so may
+     * the next request. */
+    if (tcp_pending(&c->stream) > 0) {
+        watch_reader(c);
+    } else if (!waiting && (f != NULL || c->in.n > 0)) {
         loop_timer_start(c->server->loop, &c->timer, HTTP_READ_TIMEOUT_MS, conn_timeout);
     } else if (loop_timer_is_active(&c->timer)) {
         loop_timer_stop(c->server->loop, &c->timer);

@@ -28,6 +28,7 @@
                                            */
 #define HTTP_INPUT_SIZE_MAX (64u * 1024u) /* kept while a request waits; then reading stops */
 #define HTTP_READ_TIMEOUT_MS 60000u       /* without a byte in the middle of a request */
+#define HTTP_WRITE_TIMEOUT_MS 120000u     /* without the client taking any of its answer */
 #define HTTP_LINGER_MS 500u               /* after an error, for the client to read the answer */
 #define HTTP_FLIGHT_ARENA_SIZE 1024u
 #define HTTP_OUT_KEEP_SIZE_MAX (64u * 1024u) /* of a recycled flight's buffers */
@@ -130,7 +131,8 @@ struct http_conn {
     struct buf in; /* input not yet used */
     struct http1_scan scan;
     struct http_flight *flight;
-    struct buf *wire; /* of the running batch, else NULL */
+    size_t pending_seen; /* what was unwritten when the timer was set */
+    struct buf *wire;    /* of the running batch, else NULL */
     struct loop_msg resume;
     bool resuming;
     bool last;      /* close once what was written is out */
