@@ -14,6 +14,7 @@
 #define PRINTF(format_index, first_index) \
     __attribute__((format(printf, format_index, first_index)))
 #define UNUSED __attribute__((unused))
+#define FALLTHROUGH __attribute__((fallthrough))
 #define NORETURN __attribute__((noreturn))
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)

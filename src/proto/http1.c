@@ -395,7 +395,7 @@ static int chunk_step(struct http1_chunked *c, char byte)
             return -ERR_INVALID;
         }
         c->state = CHUNK_EXTENSION;
-        /* fall through */
+        FALLTHROUGH;
     case CHUNK_EXTENSION:
         if (byte == '\n') {
             return chunk_size_end(c);
@@ -414,7 +414,7 @@ static int chunk_step(struct http1_chunked *c, char byte)
             c->state = CHUNK_DATA_LF;
             break;
         }
-        /* fall through */
+        FALLTHROUGH;
     case CHUNK_DATA_LF:
         c->state = CHUNK_SIZE;
         c->line_size = 0;

@@ -181,7 +181,7 @@ static void bench(const char *dir, bool in_memory, size_t clients, double second
 int main(int argc, char **argv)
 {
     const char *dir = argc > 1 ? argv[1] : "bench-raft.tmp";
-    double seconds = argc > 2 ? atof(argv[2]) : 2;
+    double seconds = argc > 2 ? strtod(argv[2], NULL) : 2;
     struct raft_io *io = raft_io_posix();
     if (io->ops->dir_make(io, dir) < 0) {
         fprintf(stderr, "cannot make %s\n", dir);

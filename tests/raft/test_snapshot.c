@@ -60,7 +60,7 @@ static void test_meta(void **state)
     struct raft_snapshot_meta m = meta_make(3, 1234), back;
     struct err err = {0};
     struct buf b = {0};
-    strcpy(m.id, "3-1234-1700000000000");
+    (void)snprintf(m.id, sizeof(m.id), "3-1234-1700000000000");
     m.size = 99;
     m.crc = 0x0102030405060708;
     raft_snapshot_meta_encode(&m, &b);
