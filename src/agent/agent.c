@@ -312,8 +312,9 @@ void agent_stop(struct agent *a)
         sync_stop(a->sync);
     }
     size_t at = 0;
+    struct str key;
     void *value;
-    while (map_next(&a->local->services, &at, NULL, &value)) {
+    while (map_next(&a->local->services, &at, &key, &value)) {
         list_splice_back(&a->woken, &((struct service_entry *)value)->waiters);
     }
     user_events_wake(a->events, &a->woken);
@@ -327,6 +328,22 @@ void agent_leave(struct agent *a)
     /* There is no pool to leave yet. */
     log_write(LOG_INFO, "agent", "server starting leave");
     a->options.ops->leave(a->options.ops_data);
+}
+
+static void leave_now(struct loop_msg *msg)
+{
+    struct agent *a = container_of(msg, struct agent, leave_msg);
+    if (!a->is_stopped) {
+        agent_leave(a);
+    }
+}
+
+void agent_leave_soon(struct agent *a)
+{
+    if (!atomic_exchange(&a->leave_is_due, true)) {
+        a->leave_msg.run = leave_now;
+        loop_post(a->loop, &a->leave_msg);
+    }
 }
 
 static void config_retired(void *config)

@@ -1,9 +1,9 @@
-/* agent.h - the agent: what this node itself knows (services, checks, tokens, events), keeps in step
- * with the catalog, and watches the health of.
+/* agent.h - the agent: what this node itself knows (services, checks, tokens, events), keeps in
+ * step with the catalog, and watches the health of.
  *
  *     agent_new(&options, &agent, &err);       // before the workers' loops run
- *     agent_start(agent, &err);                // on the main loop's thread: loads, starts checks and sync
- *     loop_run(main loop) ... agent_stop(agent) on it ... join all loops ... agent_free(agent)
+ *     agent_start(agent, &err);                // on the main loop's thread: loads, starts checks
+ * and sync loop_run(main loop) ... agent_stop(agent) on it ... join all loops ... agent_free(agent)
  *
  * Threads. Everything is owned by the main loop (the server's main worker) and changed there alone.
  * Any worker reads the published state without waiting, between agent_read_begin() and _end() of
@@ -49,6 +49,7 @@ NODISCARD int agent_start(struct agent *a, struct err *err);
 /* SIGINT, or PUT /v1/agent/leave: leave the cluster; ops->leave is called when that is done. On the
  * main loop. */
 void agent_leave(struct agent *a);
+void agent_leave_soon(struct agent *a); /* any thread */
 /* Checks end, sync ends, waiting calls are answered. On the main loop's thread once the loop has
  * been stopped, while the workers' loops still run. */
 void agent_stop(struct agent *a);

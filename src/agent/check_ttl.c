@@ -3,6 +3,7 @@
 #include "agent/check.h"
 #include "agent/state.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 struct check_ttl {
@@ -31,7 +32,11 @@ static void ttl_start(struct check *c)
 {
     struct check_ttl *ttl = container_of(c, struct check_ttl, check);
     ttl->ttl_ms = ((uint64_t)c->def->ttl + 999999u) / 1000000u;
-    loop_timer_start(check_loop(c), &c->timer, ttl->ttl_ms, ttl_expired);
+    /* A TTL of nanoseconds ("TTL": 10) runs out in Consul before the check is known to anybody, and
+     * so without effect (agent_checks_errors pins it). */
+    if ((uint64_t)c->def->ttl >= NS_PER_MS) {
+        loop_timer_start(check_loop(c), &c->timer, ttl->ttl_ms, ttl_expired);
+    }
 }
 
 static void ttl_stop(struct check *c)

@@ -473,8 +473,9 @@ struct local *local_new(const struct local_options *options)
 void local_stop(struct local *l)
 {
     size_t at = 0;
+    struct str key;
     void *value;
-    while (map_next(&l->checks, &at, NULL, &value)) {
+    while (map_next(&l->checks, &at, &key, &value)) {
         loop_timer_stop(l->options.loop, &((struct check_entry *)value)->defer);
     }
 }
@@ -487,14 +488,15 @@ struct local *local_free(struct local *l)
     local_publish(l);
     struct local_root root = *local_root(l);
     size_t at = 0;
+    struct str key;
     void *value;
-    while (map_next(&l->checks, &at, NULL, &value)) {
+    while (map_next(&l->checks, &at, &key, &value)) {
         struct check_entry *e = value;
         mem_free((void *)(uintptr_t)e->row);
         check_entry_free(l, e);
     }
     at = 0;
-    while (map_next(&l->services, &at, NULL, &value)) {
+    while (map_next(&l->services, &at, &key, &value)) {
         struct service_entry *e = value;
         mem_free((void *)(uintptr_t)e->row);
         service_entry_free(e);

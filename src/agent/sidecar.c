@@ -16,8 +16,9 @@ static int find_port(struct agent *a, struct node_service *sidecar, struct err *
         size_t count = (size_t)(max - min + 1);
         bool *used = ARENA_ARRAY(&arena, bool, count);
         size_t at = 0;
+        struct str key;
         void *value;
-        while (sidecar->port < 1 && map_next(&a->local->services, &at, NULL, &value)) {
+        while (sidecar->port < 1 && map_next(&a->local->services, &at, &key, &value)) {
             const struct service_entry *e = value;
             if (e->row == NULL || e->row->service.port < min || e->row->service.port > max) {
                 continue;

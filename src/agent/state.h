@@ -38,6 +38,8 @@ struct agent {
     struct loop_timer reap_timer;
     struct loop_msg sync_soon_msg; /* of agent_sync_soon() */
     _Atomic bool sync_soon_is_due;
+    struct loop_msg leave_msg; /* of agent_leave_soon() */
+    _Atomic bool leave_is_due;
 };
 
 /* Make changes visible at the end of this turn. */

@@ -608,8 +608,9 @@ static void checks_known(struct rpc_call *call)
         }
     }
     size_t at = 0;
+    struct str key;
     void *value;
-    while (map_next(&l->checks, &at, NULL, &value)) {
+    while (map_next(&l->checks, &at, &key, &value)) {
         struct check_entry *e = value;
         const struct health_check *check = map_get(&theirs, e->id);
         if (!e->is_deleted) {
@@ -668,8 +669,9 @@ static void services_known(struct rpc_call *call)
         }
     }
     size_t at = 0;
+    struct str key;
     void *value;
-    while (map_next(&l->services, &at, NULL, &value)) {
+    while (map_next(&l->services, &at, &key, &value)) {
         struct service_entry *e = value;
         const struct node_service *service = map_get(&theirs, e->id);
         if (e->is_deleted) {

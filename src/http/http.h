@@ -111,8 +111,10 @@ struct http_route {
  * has them all, stays last. */
 /* clang-format off */
 #define HTTP_ROUTE_FILES(X) \
+    X(agent) \
     X(catalog) \
     X(coordinate) \
+    X(event) \
     X(health) \
     X(internal) \
     X(kv) \

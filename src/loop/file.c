@@ -32,11 +32,13 @@ int file_read(struct str path, size_t size_max, struct arena *a, struct str *ret
     } else if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > size_max) {
         rc = err_set(err, ERR_TOO_LARGE, "%s: not a file of at most %zu bytes", p, size_max);
     } else {
-        char *to = arena_alloc(a, (size_t)st.st_size + 1);
+        /* What the kernel makes up (/proc) has no size before it is read. */
+        size_t size = st.st_size > 0 ? (size_t)st.st_size : size_max;
+        char *to = arena_alloc(a, size + 1);
         size_t n = 0;
         ssize_t r = 1;
-        while (n < (size_t)st.st_size && r > 0) {
-            r = read(fd, to + n, (size_t)st.st_size - n);
+        while (n < size && r > 0) {
+            r = read(fd, to + n, size - n);
             n += r > 0 ? (size_t)r : 0;
         }
         if (r < 0) {

@@ -1,0 +1,319 @@
+/* What this agent is: itself, the members it knows, its metrics. */
+#include <stdio.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "agent/member.h"
+#include "agent/state.h"
+#include "base/metrics.h"
+#include "http/agent_request.h"
+#include "raft/raft.h"
+#include "schema/coordinate.h"
+#include "server/server.h"
+
+/* --- self ------------------------------------------------------------------------------------ */
+
+static void put_str(struct json_writer *w, struct str key, struct str value)
+{
+    json_key(w, key);
+    json_str(w, value);
+}
+
+static void put_u64_text(struct json_writer *w, struct str key, uint64_t value)
+{
+    char text[24];
+    int n = snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+    put_str(w, key, str_make(text, (size_t)n));
+}
+
+static void put_bool_text(struct json_writer *w, struct str key, bool value)
+{
+    put_str(w, key, value ? STR("true") : STR("false"));
+}
+
+static void put_config(struct json_writer *w, const struct agent_config *config, struct str node_id)
+{
+    json_object_begin(w);
+    put_str(w, STR("Datacenter"), config->datacenter);
+    put_str(w, STR("PrimaryDatacenter"), config->primary_datacenter);
+    put_str(w, STR("NodeName"), config->node_name);
+    put_str(w, STR("NodeID"), node_id);
+    put_str(w, STR("Revision"), config->revision);
+    json_key(w, STR("Server"));
+    json_bool(w, config->is_server);
+    put_str(w, STR("Version"), config->version);
+    json_object_end(w);
+}
+
+/* What the agent's main loop counts; filled in there. */
+struct agent_counts {
+    size_t script_checks, ttl_checks;
+};
+
+static void put_agent_stats(struct json_writer *w, const struct local_root *root,
+                            const struct agent_counts *counts)
+{
+    json_object_begin(w);
+    put_u64_text(w, STR("check_monitors"), counts->script_checks);
+    put_u64_text(w, STR("check_ttls"), counts->ttl_checks);
+    put_u64_text(w, STR("checks"), root->checks.count);
+    put_u64_text(w, STR("services"), root->services.count);
+    json_object_end(w);
+}
+
+static void put_server_stats(struct json_writer *w, const struct agent_config *config,
+                             const struct server *server, struct arena *arena)
+{
+    json_object_begin(w);
+    put_str(w, STR("acl"), config->acl.enabled ? STR("enabled") : STR("disabled"));
+    put_bool_text(w, STR("bootstrap"), config->bootstrap);
+    put_str(w, STR("known_datacenters"), STR("1"));
+    put_bool_text(w, STR("leader"), server_is_leader(server));
+    put_str(w, STR("leader_addr"), server_leader_address(server, arena));
+    put_str(w, STR("server"), STR("true"));
+    json_object_end(w);
+}
+
+static void put_raft_stats(struct json_writer *w, const struct server *server,
+                           const struct agent_config *config, struct str node_id)
+{
+    static const struct str states[] = {
+        [RAFT_FOLLOWER] = STR_INIT("Follower"),
+        [RAFT_CANDIDATE] = STR_INIT("Candidate"),
+        [RAFT_LEADER] = STR_INIT("Leader"),
+        [RAFT_SHUTDOWN] = STR_INIT("Shutdown"),
+    };
+    struct raft_status s;
+    struct buf text = {0};
+    raft_status(server->raft, &s);
+    json_object_begin(w);
+    put_u64_text(w, STR("applied_index"), s.applied_index);
+    put_u64_text(w, STR("commit_index"), s.commit_index);
+    put_u64_text(w, STR("fsm_pending"), s.fsm_pending);
+    if (s.state == RAFT_LEADER) {
+        put_str(w, STR("last_contact"), STR("0"));
+    } else {
+        buf_printf(&text, "%llums", (unsigned long long)s.last_contact_ms);
+        put_str(w, STR("last_contact"), buf_view(&text));
+    }
+    put_u64_text(w, STR("last_log_index"), s.last_log_index);
+    put_u64_text(w, STR("last_log_term"), s.last_log_term);
+    put_u64_text(w, STR("last_snapshot_index"), s.last_snapshot_index);
+    put_u64_text(w, STR("last_snapshot_term"), s.last_snapshot_term);
+    buf_clear(&text);
+    buf_printf(&text, "[{Suffrage:Voter ID:%.*s Address:%.*s}]", STRF(node_id),
+               STRF(server->options.rpc_address));
+    put_str(w, STR("latest_configuration"), buf_view(&text));
+    put_u64_text(w, STR("latest_configuration_index"), s.configuration_index);
+    put_u64_text(w, STR("num_peers"), s.peers);
+    put_u64_text(w, STR("protocol_version"), (uint64_t)config->raft.protocol);
+    put_str(w, STR("protocol_version_max"), STR("3"));
+    put_str(w, STR("protocol_version_min"), STR("0"));
+    put_str(w, STR("snapshot_version_max"), STR("1"));
+    put_str(w, STR("snapshot_version_min"), STR("0"));
+    put_str(w, STR("state"), states[s.state]);
+    put_u64_text(w, STR("term"), s.term);
+    json_object_end(w);
+    buf_deinit(&text);
+}
+
+static void put_runtime_stats(struct json_writer *w)
+{
+    struct utsname u;
+    struct str machine = uname(&u) == 0 ? str_from_cstr(u.machine) : STR("");
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t count = cpus > 0 ? (uint64_t)cpus : 1;
+    json_object_begin(w);
+    put_str(w, STR("arch"),
+            str_eq_lit(machine, "x86_64")    ? STR("amd64")
+            : str_eq_lit(machine, "aarch64") ? STR("arm64")
+                                             : machine);
+    put_u64_text(w, STR("cpu_count"), count);
+    put_u64_text(w, STR("goroutines"), 0);
+    put_u64_text(w, STR("max_procs"), count);
+    put_str(w, STR("os"), STR("linux"));
+    put_str(w, STR("version"), STR("C"));
+    json_object_end(w);
+}
+
+static void put_serf_stats(struct json_writer *w, const struct agent_config *config)
+{
+    static const struct str zeros[] = {
+        STR_INIT("event_queue"),  STR_INIT("event_time"),   STR_INIT("failed"),
+        STR_INIT("health_score"), STR_INIT("intent_queue"), STR_INIT("left"),
+        STR_INIT("member_time"),
+    };
+    json_object_begin(w);
+    put_str(w, STR("coordinate_resets"), STR("0"));
+    put_bool_text(w, STR("encrypted"), config->encrypt.n > 0);
+    for (size_t i = 0; i < ARRAY_SIZE(zeros); i++) {
+        put_str(w, zeros[i], STR("0"));
+    }
+    put_str(w, STR("members"), STR("1"));
+    put_str(w, STR("query_queue"), STR("0"));
+    put_str(w, STR("query_time"), STR("1"));
+    json_object_end(w);
+}
+
+static void put_stats(struct json_writer *w, struct http_req *req, const struct local_root *root,
+                      const struct agent_counts *counts)
+{
+    const struct agent_config *config = agent_config(req->agent);
+    json_object_begin(w);
+    json_key(w, STR("agent"));
+    put_agent_stats(w, root, counts);
+    json_key(w, STR("build"));
+    json_object_begin(w);
+    put_str(w, STR("prerelease"), config->version_prerelease);
+    put_str(w, STR("revision"), str_first(config->revision, 8));
+    put_str(w, STR("version"), config->version);
+    json_object_end(w);
+    if (req->server != NULL) {
+        json_key(w, STR("consul"));
+        put_server_stats(w, config, req->server, req->arena);
+        json_key(w, STR("raft"));
+        put_raft_stats(w, req->server, config, agent_node_id(req->agent));
+    }
+    json_key(w, STR("runtime"));
+    put_runtime_stats(w);
+    json_key(w, STR("serf_lan"));
+    put_serf_stats(w, config);
+    if (req->server != NULL && config->ports.serf_wan > 0) {
+        json_key(w, STR("serf_wan"));
+        put_serf_stats(w, config);
+    }
+    json_object_end(w);
+}
+
+static void put_self(struct json_writer *w, struct http_req *req, const struct local_root *root,
+                     const struct agent_counts *counts)
+{
+    /* The coordinate of a node that has measured nothing yet. */
+    static const double zeros[COORDINATE_DIMENSIONS];
+    static const struct coordinate origin = {
+        .vec = {zeros, COORDINATE_DIMENSIONS}, .error = 1.5, .height = 1.0e-5};
+    const struct agent_config *config = agent_config(req->agent);
+    struct member self;
+    member_self(config, agent_node_id(req->agent), false, req->arena, &self);
+    json_object_begin(w);
+    json_key(w, STR("Config"));
+    put_config(w, config, agent_node_id(req->agent));
+    json_key(w, STR("DebugConfig"));
+    config_write_debug(w, config, agent_node_id(req->agent));
+    json_key(w, STR("Coord"));
+    if (config->coordinates.disabled) {
+        json_null(w);
+    } else {
+        json_object(w, &coordinate_schema, &origin);
+    }
+    json_key(w, STR("Member"));
+    json_object(w, &member_schema, &self);
+    json_key(w, STR("Stats"));
+    put_stats(w, req, root, counts);
+    json_key(w, STR("Meta"));
+    json_strmap(w, root->meta != NULL ? root->meta->meta : (struct strmap){SCHEMA_EMPTY, 0});
+    if (config->ports.grpc > 0) {
+        json_key(w, STR("xDS"));
+        json_raw(w, STR("{\"SupportedProxies\":{\"envoy\":[\"1.18.4\",\"1.17.4\",\"1.16.5\","
+                        "\"1.15.5\"]}}"));
+    }
+    json_object_end(w);
+}
+
+static void self_run(struct agent_request *r)
+{
+    struct agent_counts *counts = r->args;
+    counts->script_checks = r->call.agent->checks.script_count;
+    counts->ttl_checks = r->call.agent->checks.ttl_count;
+    agent_call_finish(&r->call);
+}
+
+static void self_reply(struct http_req *req, struct agent_request *r)
+{
+    const struct local_root *root = agent_read_begin(req->agent, req->worker);
+    struct json_writer w = http_json_begin(req);
+    put_self(&w, req, root, r->args);
+    agent_read_end(req->agent, req->worker);
+    http_finish(req, 200);
+}
+
+void agent_self_handle(struct http_req *req)
+{
+    agent_request_start(agent_request_new(req, self_run, self_reply, sizeof(struct agent_counts)));
+}
+
+/* --- members --------------------------------------------------------------------------------- */
+
+void agent_members_handle(struct http_req *req)
+{
+    bool is_wan = http_param_value(req, STR("wan")).n > 0; /* "?wan" alone does not ask for it */
+    struct str segment = http_param_value(req, STR("segment"));
+    bool is_all = segment.n == 0 || str_eq_lit(segment, "_all");
+    if (is_wan && !is_all) {
+        http_error(req, 400, "Cannot provide a segment with wan=true");
+        return;
+    }
+    if (!is_all) {
+        http_error(req, 500, "Network segments are not supported in this version of Consul");
+        return;
+    }
+    (void)agent_read_begin(req->agent, req->worker);
+    const struct agent_config *config = agent_config(req->agent);
+    struct json_writer w = http_json_begin(req);
+    struct member self;
+    if (is_wan && !config->is_server) {
+        json_null(&w);
+    } else {
+        member_self(config, agent_node_id(req->agent), is_wan, req->arena, &self);
+        json_array_begin(&w);
+        json_object(&w, &member_schema, &self);
+        json_array_end(&w);
+    }
+    agent_read_end(req->agent, req->worker);
+    http_finish(req, 200);
+}
+
+/* --- metrics --------------------------------------------------------------------------------- */
+
+/* By ?format, or by an Accept header that names Prometheus's types. */
+static bool wants_prometheus(const struct http_req *req)
+{
+    if (str_eq_lit(http_param_value(req, STR("format")), "prometheus")) {
+        return true;
+    }
+    struct str rest = http_header(req, STR("Accept")), type;
+    while (rest.n > 0 && str_split_next(&rest, ',', &type)) {
+        struct str name, parameter;
+        (void)str_cut(type, ';', &name, &parameter);
+        if (str_eq_fold(str_trim(name), STR("application/openmetrics-text")) ||
+            (str_eq_fold(str_trim(name), STR("text/plain")) &&
+             str_eq_lit(str_trim(parameter), "version=0.4.0"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void agent_metrics_handle(struct http_req *req)
+{
+    if (wants_prometheus(req)) {
+        (void)agent_read_begin(req->agent, req->worker);
+        bool is_on = agent_config(req->agent)->telemetry.prometheus_retention_time >= 1;
+        agent_read_end(req->agent, req->worker);
+        if (!is_on) {
+            http_error(req, 415,
+                       "Prometheus is not enabled since its retention time is not positive");
+            return;
+        }
+        req->content_type = STR("text/plain; version=0.0.4; charset=utf-8");
+        metrics_render_prometheus(req->out);
+        http_finish(req, 200);
+        return;
+    }
+    struct buf json = {0};
+    metrics_render_json(&json);
+    struct json_writer w = http_json_begin(req);
+    json_raw(&w, buf_view(&json));
+    buf_deinit(&json);
+    http_finish(req, 200);
+}
