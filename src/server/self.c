@@ -86,6 +86,8 @@ void self_registration(const struct server *s, struct arena *a, const struct sto
         .address = o->advertise_address,
         .service = service,
         .check = check,
+        /* What the agent has said of the node (addresses, metadata) may be on its way: it stays. */
+        .skip_node_update = true,
     };
     if (node != NULL) {
         ret_request->tagged_addresses = node->tagged_addresses;
