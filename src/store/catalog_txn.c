@@ -13,18 +13,29 @@ static bool may(const struct store_txn *tx, struct str verb, const char *name)
     return tx != NULL && str_eq(verb, str_from_cstr(name));
 }
 
+/* 1.10.3 forgets why a compare-and-set of a node or a check was refused and goes on as if it had
+ * been done. The servers of a cluster have to agree on which transactions succeed. */
+static int swallow(int r, struct err *err)
+{
+    if (r < 0 && err != NULL) {
+        err_clear(err);
+    }
+    return r < 0 ? 1 : r;
+}
+
 int catalog_txn_node(const struct store_view *v, struct store_txn *tx, const struct txn_node_op *op,
                      struct arena *a, struct txn_result *ret_result, struct err *err)
 {
     const struct node *node = &op->node;
+    const bool is_get = str_eq_lit(op->verb, "get");
     int r;
     v = tx != NULL ? store_txn_view(tx) : v;
-    if (str_eq_lit(op->verb, "get")) {
+    if (is_get) {
         r = 0;
     } else if (may(tx, op->verb, "set")) {
         r = catalog_node_set(tx, node, 0, err);
     } else if (may(tx, op->verb, "cas")) {
-        r = catalog_node_cas(tx, node, err);
+        r = swallow(catalog_node_cas(tx, node, err), err);
         if (r == 0) {
             r = err_set(err, ERR_FAILED, "failed to set node \"%.*s\", index is stale",
                         STRF(node->node));
@@ -52,6 +63,9 @@ int catalog_txn_node(const struct store_view *v, struct store_txn *tx, const str
         }
     } else {
         row = catalog_node(v, node->node);
+    }
+    if (row == NULL && !is_get) {
+        return 0;
     }
     if (row == NULL) {
         return err_set(err, ERR_FAILED, "node \"%.*s\" doesn't exist", STRF(node->node));
@@ -108,14 +122,15 @@ int catalog_txn_check(const struct store_view *v, struct store_txn *tx,
                       struct err *err)
 {
     const struct health_check *check = &op->check;
+    const bool is_get = str_eq_lit(op->verb, "get");
     int r;
     v = tx != NULL ? store_txn_view(tx) : v;
-    if (str_eq_lit(op->verb, "get")) {
+    if (is_get) {
         r = 0;
     } else if (may(tx, op->verb, "set")) {
         r = catalog_check_set(tx, check, 0, err);
     } else if (may(tx, op->verb, "cas")) {
-        r = catalog_check_cas(tx, check, err);
+        r = swallow(catalog_check_cas(tx, check, err), err);
         if (r == 0) {
             r = err_set(err, ERR_FAILED,
                         "failed to set check \"%.*s\" on node \"%.*s\", index is stale",
@@ -137,6 +152,9 @@ int catalog_txn_check(const struct store_view *v, struct store_txn *tx,
         return r;
     }
     const struct health_check *row = catalog_check(v, check->node, check->check_id);
+    if (row == NULL && !is_get) {
+        return 0;
+    }
     if (row == NULL) {
         return err_set(err, ERR_FAILED, "check \"%.*s\" on node \"%.*s\" doesn't exist",
                        STRF(check->check_id), STRF(check->node));

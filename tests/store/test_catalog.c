@@ -382,6 +382,16 @@ static void test_compare_and_set(void **state)
                                  .check = {.node = STR("n"), .check_id = STR("c")}};
     assert_true(catalog_txn_check(v, NULL, &check, &f->arena, &result, &f->err) < 0);
     assert_string_equal(f->err.text, "check \"c\" on node \"n\" doesn't exist");
+
+    /* The refusal of a compare-and-set that is not stale is lost. */
+    check.verb = STR("cas");
+    check.check.service_id = STR("missing");
+    tx = store_txn_begin(f->store, ++f->index);
+    assert_int_equal(catalog_txn_check(NULL, tx, &check, &f->arena, &result, &f->err), 0);
+    check.verb = STR("set");
+    assert_true(catalog_txn_check(NULL, tx, &check, &f->arena, &result, &f->err) < 0);
+    assert_string_equal(f->err.text, "Missing service registration");
+    store_txn_abort(tx);
 }
 
 /* --- reads ----------------------------------------------------------------------------------- */
