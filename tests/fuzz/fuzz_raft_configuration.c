@@ -17,9 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         raft_configuration_encode(&c, &b);
         ASSERT(raft_configuration_decode(buf_view(&b), &again, &err) == 0);
         ASSERT(raft_configuration_eq(&c, &again));
-        if (raft_configuration_check(&c, &err) < 0) {
-        return 0;
-    }
+        int checked = raft_configuration_check(&c, &err); /* either is fine, a crash is not */
+        (void)checked;
     }
     static struct raft_snapshot_meta m, m_again;
     if (raft_snapshot_meta_decode(bytes, &m, &err) == 0) {

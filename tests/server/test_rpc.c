@@ -1,0 +1,341 @@
+/* The dispatcher on a real server in memory: reads, writes, blocking, canceling, refusals.
+ * Everything runs on the main loop, which also carries the calls; each test drives it until its
+ * condition holds. */
+#include "test.h"
+
+#include "base/clock.h"
+#include "raft/raft.h"
+#include "schema/kv.h"
+#include "server/reply.h"
+#include "server/rpc.h"
+#include "server/server.h"
+
+#include <stdio.h>
+
+#define GIVE_UP_MS 30000u
+
+struct fixture {
+    struct worker main;
+    struct server *server;
+    struct loop_timer poll, limit;
+    bool (*until)(struct fixture *f);
+    uint32_t done;  /* calls that have reported */
+    struct err err; /* of the last one */
+    uint64_t index; /* of its reply */
+    char value[64]; /* of its entry */
+    bool flag;      /* of its bool reply */
+    bool gave_up;
+};
+
+static void poll_due(struct loop_timer *t)
+{
+    struct fixture *f = container_of(t, struct fixture, poll);
+    if (f->until(f)) {
+        loop_stop(f->main.loop);
+        return;
+    }
+    loop_timer_start(f->main.loop, t, 1, poll_due);
+}
+
+static void limit_due(struct loop_timer *t)
+{
+    struct fixture *f = container_of(t, struct fixture, limit);
+    f->gave_up = true;
+    loop_stop(f->main.loop);
+}
+
+static void run_until(struct fixture *f, bool (*until)(struct fixture *f))
+{
+    f->until = until;
+    loop_timer_start(f->main.loop, &f->poll, 0, poll_due);
+    loop_timer_start(f->main.loop, &f->limit, GIVE_UP_MS, limit_due);
+    loop_run(f->main.loop);
+    loop_timer_stop(f->main.loop, &f->poll);
+    loop_timer_stop(f->main.loop, &f->limit);
+    assert_false(f->gave_up);
+}
+
+static bool leads(struct fixture *f)
+{
+    return server_is_leader(f->server);
+}
+
+static bool one_done(struct fixture *f)
+{
+    return f->done >= 1;
+}
+
+static bool two_done(struct fixture *f)
+{
+    return f->done >= 2;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = xcalloc(1, sizeof(*f));
+    struct err err = {0};
+    worker_init(&f->main, loop_new("test"), 0);
+    const struct server_options options = {
+        .datacenter = STR("dc1"),
+        .node_name = STR("node1"),
+        .node_id = STR("11111111-2222-3333-4444-555555555555"),
+        .rpc_address = STR("127.0.0.1:8300"),
+        .advertise_address = STR("127.0.0.1"),
+        .in_memory = true,
+        .bootstrap = true,
+        .max_query_time_ms = 600000,
+        .default_query_time_ms = 300000,
+        .rpc_hold_timeout_ms = 7000,
+        .kv_max_value_size = 1024,
+        .txn_max_req_len = 1024,
+        .tombstone_ttl_ms = 900000,
+        .tombstone_granularity_ms = 30000,
+        .coordinate_update_period_ms = 5000,
+        .coordinate_update_batch_size = 128,
+        .coordinate_update_max_batches = 5,
+        .raft_multiplier = 1,
+    };
+    assert_ok(server_new(&options, &f->main, &f->server, &err));
+    assert_ok(server_start(f->server, &err));
+    run_until(f, leads);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    server_stop(f->server);
+    loop_stop(f->main.loop);
+    loop_run(f->main.loop); /* what was posted last */
+    struct loop *loop = f->main.loop;
+    worker_deinit(&f->main);
+    (void)loop_free(loop);
+    (void)server_free(f->server);
+    mem_free(f);
+    return 0;
+}
+
+static void note_done(struct rpc_call *call)
+{
+    struct fixture *f = call->data;
+    f->done++;
+    f->err = call->err;
+    f->value[0] = '\0';
+    if (call->err.code == 0 && call->method == &rpc_kvs_get) {
+        const struct indexed_dir_entries *reply = call->reply;
+        f->index = reply->meta.index;
+        if (reply->entries.n > 0) {
+            const struct dir_entry *e = reply->entries.v[0];
+            (void)snprintf(f->value, sizeof(f->value), "%.*s", STRF(e->value));
+        }
+    } else if (call->err.code == 0 && call->method == &rpc_kvs_apply) {
+        f->flag = ((const struct bool_reply *)call->reply)->value;
+    }
+    rpc_call_free(call);
+}
+
+static struct rpc_call *call_make(struct fixture *f, const struct rpc_method *method)
+{
+    struct rpc_call *call = rpc_call_new(&f->main, method);
+    call->done = note_done;
+    call->data = f;
+    return call;
+}
+
+static void start_set(struct fixture *f, struct str key, struct str value)
+{
+    struct rpc_call *call = call_make(f, &rpc_kvs_apply);
+    struct kvs_request *args = call->args;
+    args->op = KV_SET;
+    args->dir_ent.key = key;
+    args->dir_ent.value = value;
+    rpc_start(call);
+}
+
+static struct rpc_call *start_get(struct fixture *f, struct str key, uint64_t min_index,
+                                  uint64_t wait_ms)
+{
+    struct rpc_call *call = call_make(f, &rpc_kvs_get);
+    struct key_request *args = call->args;
+    args->key = key;
+    args->options.min_query_index = min_index;
+    args->options.max_query_time = (int64_t)(wait_ms * NS_PER_MS);
+    rpc_start(call);
+    return call;
+}
+
+static void set(struct fixture *f, struct str key, struct str value)
+{
+    f->done = 0;
+    start_set(f, key, value);
+    run_until(f, one_done);
+    assert_int_equal(f->err.code, 0);
+}
+
+static void get(struct fixture *f, struct str key)
+{
+    f->done = 0;
+    start_get(f, key, 0, 0);
+    run_until(f, one_done);
+    assert_int_equal(f->err.code, 0);
+}
+
+static void test_write_then_read(void **state)
+{
+    struct fixture *f = *state;
+    set(f, STR("a"), STR("one"));
+    get(f, STR("a"));
+    assert_string_equal(f->value, "one");
+    assert_true(f->index > 1);
+    get(f, STR("missing"));
+    assert_string_equal(f->value, "");
+    assert_true(f->index >= 1);
+}
+
+static void test_compare_and_set_tells(void **state)
+{
+    struct fixture *f = *state;
+    for (int round = 0; round < 2; round++) {
+        f->done = 0;
+        struct rpc_call *call = call_make(f, &rpc_kvs_apply);
+        struct kvs_request *args = call->args;
+        args->op = KV_CAS; /* with index 0: only if it is not there */
+        args->dir_ent.key = STR("once");
+        args->dir_ent.value = STR("x");
+        rpc_start(call);
+        run_until(f, one_done);
+        assert_int_equal(f->flag, round == 0);
+    }
+}
+
+static void test_blocking_read_wakes_for_its_key_only(void **state)
+{
+    struct fixture *f = *state;
+    set(f, STR("a"), STR("one"));
+    get(f, STR("a"));
+    uint64_t index = f->index;
+
+    f->done = 0;
+    struct rpc_call *waiting = start_get(f, STR("a"), index, GIVE_UP_MS);
+    assert_int_equal(f->done, 0);
+    assert_true(rpc_is_parked(waiting));
+    start_set(f, STR("b"), STR("other"));
+    run_until(f, one_done); /* the set itself */
+    assert_true(rpc_is_parked(waiting));
+
+    start_set(f, STR("a"), STR("two"));
+    f->done = 0;
+    run_until(f, two_done); /* the set and the reader, in either order */
+    get(f, STR("a"));
+    assert_string_equal(f->value, "two");
+    assert_true(f->index > index);
+    assert_int_equal(atomic_load(&f->main.blocking), 0);
+}
+
+static void test_blocking_read_ends_with_its_wait(void **state)
+{
+    struct fixture *f = *state;
+    set(f, STR("a"), STR("one"));
+    get(f, STR("a"));
+    uint64_t index = f->index;
+    f->done = 0;
+    start_get(f, STR("a"), index, 20);
+    run_until(f, one_done);
+    assert_int_equal(f->err.code, 0);
+    assert_string_equal(f->value, "one");
+    assert_int_equal(f->index, index);
+}
+
+static void test_blocking_read_behind_answers_at_once(void **state)
+{
+    struct fixture *f = *state;
+    set(f, STR("a"), STR("one"));
+    f->done = 0;
+    start_get(f, STR("a"), 1, GIVE_UP_MS);
+    assert_int_equal(f->done, 1);
+    assert_string_equal(f->value, "one");
+}
+
+static void test_cancel(void **state)
+{
+    struct fixture *f = *state;
+    set(f, STR("a"), STR("one"));
+    get(f, STR("a"));
+    f->done = 0;
+    struct rpc_call *waiting = start_get(f, STR("a"), f->index, GIVE_UP_MS);
+    rpc_cancel(waiting);
+    assert_int_equal(atomic_load(&f->main.blocking), 0);
+
+    /* A proposed write is carried out, but reports to nobody. */
+    struct rpc_call *call = call_make(f, &rpc_kvs_apply);
+    struct kvs_request *args = call->args;
+    args->op = KV_SET;
+    args->dir_ent.key = STR("canceled");
+    args->dir_ent.value = STR("x");
+    rpc_start(call);
+    rpc_cancel(call);
+    set(f, STR("after"), STR("y"));
+    assert_int_equal(f->done, 1);
+    get(f, STR("canceled"));
+    assert_string_equal(f->value, "x");
+}
+
+static void test_refusals(void **state)
+{
+    struct fixture *f = *state;
+    f->done = 0;
+    struct rpc_call *call = call_make(f, &rpc_kvs_get);
+    ((struct key_request *)call->args)->datacenter = STR("elsewhere");
+    rpc_start(call);
+    assert_int_equal(f->done, 1);
+    assert_int_equal(f->err.code, ERR_NO_DC_PATH);
+
+    start_set(f, STR(""), STR("x"));
+    assert_int_equal(f->done, 2);
+    assert_string_equal(err_text(&f->err), "Must provide key");
+}
+
+static void test_server_enters_itself_into_the_catalog(void **state)
+{
+    struct fixture *f = *state;
+    struct str key = STR("node1\0");
+    set(f, STR("a"), STR("after the registration")); /* proposals are applied in order */
+    const struct store_view *v = store_view(f->server->store);
+    assert_non_null(store_get(v, INDEX_NODES_ID, key));
+    assert_non_null(store_first(v, INDEX_SERVICES_SERVICE, STR("consul\0")));
+}
+
+static void test_every_method_names_its_check(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < rpc_method_count(); i++) {
+        const struct rpc_method *m = rpc_method_at(i);
+        assert_non_null(m->name);
+        assert_non_null(m->acl);
+        assert_non_null(m->args);
+        assert_true(((m->flags & RPC_READ) != 0) == (m->read != NULL));
+        assert_true(((m->flags & RPC_WRITE) != 0) == (m->prepare != NULL));
+        assert_ptr_equal(rpc_method_find(str_from_cstr(m->name)), m);
+        for (size_t j = 0; j < i; j++) {
+            assert_string_not_equal(m->name, rpc_method_at(j)->name);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_write_then_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_compare_and_set_tells, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_blocking_read_wakes_for_its_key_only, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_blocking_read_ends_with_its_wait, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_blocking_read_behind_answers_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_server_enters_itself_into_the_catalog, setup,
+                                        teardown),
+        cmocka_unit_test(test_every_method_names_its_check),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
