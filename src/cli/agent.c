@@ -14,6 +14,7 @@
 #include "cli/agent_front.h"
 #include "cli/agent_log.h"
 #include "cli/command.h"
+#include "schema/session.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -286,7 +287,8 @@ static int program_make_server(struct program *p, struct str node_id)
         .max_query_time_ms = (uint64_t)c->max_query_time / NS_PER_MS,
         .default_query_time_ms = (uint64_t)c->default_query_time / NS_PER_MS,
         .rpc_hold_timeout_ms = (uint64_t)c->rpc_hold_timeout / NS_PER_MS,
-        .session_ttl_min_ns = c->session_ttl_min,
+        .session_ttl_min_ns =
+            c->session_ttl_min > 0 ? c->session_ttl_min : SESSION_TTL_MIN_NS_DEFAULT,
         .kv_max_value_size = c->limits.kv_max_value_size,
         .txn_max_req_len = c->limits.txn_max_req_len,
         .snapshot_threshold = (uint64_t)c->raft.snapshot_threshold,

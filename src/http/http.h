@@ -71,7 +71,6 @@ struct http_req {
     const struct http_header *headers;
     size_t headers_count;
     struct str body;
-    uint64_t body_size;  /* as Content-Length announced (a refused body is not read): body.n else */
     struct str remote_ip;
 
     struct str token;    /* X-Consul-Token, Authorization: Bearer, ?token */

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/gofmt.h"
 #include "http/front.h"
+#include "http/ui.h"
 
 static bool is_printable_path(struct str path)
 {
@@ -137,7 +138,10 @@ static void redirect(struct http_req *req, struct str path, bool with_query)
 static void index_page(struct http_req *req)
 {
     const struct http_options *options = &req->http->front->options;
-    if (!str_eq_lit(req->path, "/")) {
+    if (options->ui_content_path.n > 0 && (str_has_prefix(req->path, options->ui_content_path) ||
+                                           str_eq_lit(req->path, "/robots.txt"))) {
+        http_ui(req);
+    } else if (!str_eq_lit(req->path, "/")) {
         http_finish(req, 404);
     } else if (options->ui_content_path.n > 0) {
         redirect(req, options->ui_content_path, false);

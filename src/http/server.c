@@ -82,6 +82,7 @@ static void copy_options(struct http_front *f, const struct http_options *option
     o->datacenter = arena_str(a, o->datacenter);
     o->node_name = arena_str(a, o->node_name);
     o->ui_content_path = arena_str(a, o->ui_content_path);
+    o->ui_dir = arena_str(a, o->ui_dir);
     o->acl_default_policy = arena_str(a, o->acl_default_policy);
     o->response_headers = copy_headers(a, o->response_headers);
     o->block_endpoints = copy_strlist(a, o->block_endpoints);
@@ -144,6 +145,7 @@ void http_options_from_config(struct http_options *o, const struct agent_config 
     o->allow_unprintable_paths = config->disable_http_unprintable_char_filter;
     o->ui_content_path =
         config->ui.enabled || config->ui.dir.n > 0 ? config->ui.content_path : STR_NULL;
+    o->ui_dir = config->ui.dir;
     o->acl_default_policy = config->acl.default_policy;
     o->discovery_max_stale = config->discovery_max_stale;
     o->response_headers = config->http.response_headers;

@@ -24,6 +24,7 @@ struct session {
 #define SESSION_DELETE STR("delete")
 #define SESSION_LOCK_DELAY_NS_DEFAULT (15 * INT64_C(1000000000))
 #define SESSION_LOCK_DELAY_NS_MAX (60 * INT64_C(1000000000))
+#define SESSION_TTL_MIN_NS_DEFAULT (10 * INT64_C(1000000000))
 #define SESSION_TTL_NS_MAX (86400 * INT64_C(1000000000))
 
 struct session_request { /* Raft entry type 3 */
