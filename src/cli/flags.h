@@ -9,7 +9,8 @@
  *
  * -flag, --flag, -flag=value, -flag value; a bool takes its value only after '='. Parsing stops at
  * the first argument that is no flag, after "--", and at "-" by itself. Values are borrowed from argv.
- * Errors have Go's words ("flag provided but not defined: -x"). */
+ * Numbers are decimal, or 0x, 0o, 0b and a leading 0 as in Go's source, with underscores after a
+ * prefix. Errors have Go's words ("flag provided but not defined: -x"). */
 #pragma once
 #include "base/err.h"
 #include "base/str.h"
@@ -23,6 +24,7 @@ enum cli_flag_kind {
     CLI_UINT,     /* uint64_t * */
     CLI_DURATION, /* int64_t *, nanoseconds */
     CLI_STRLIST,  /* struct cli_list *: may be repeated */
+    CLI_STRMAP,   /* struct cli_map *: key=value, may be repeated; the last of a key counts */
     CLI_FUNC,     /* target is a cli_flag_fn's data, fn is called for each */
 };
 
@@ -30,6 +32,15 @@ enum cli_flag_kind {
 
 struct cli_list {
     struct str *v; /* heap */
+    size_t n, cap;
+};
+
+struct cli_pair {
+    struct str key, value;
+};
+
+struct cli_map { /* sorted by key */
+    struct cli_pair *v; /* heap */
     size_t n, cap;
 };
 
@@ -44,7 +55,9 @@ struct cli_flag {
     void *target;
     const char *usage;
     cli_flag_fn fn;
-    bool is_bool; /* a CLI_FUNC that may stand bare */
+    bool is_bool;         /* a CLI_FUNC that may stand bare */
+    const char *type;     /* for the help: what stands for the value; NULL: by kind */
+    bool is_bool_value;   /* a CLI_BOOL whose error has the words of strconv */
 };
 
 #define CLI_FLAGS_END {.name = NULL}
@@ -65,3 +78,4 @@ NODISCARD int cli_flags_parse(int argc, char **argv, const struct cli_flag_group
 /* "  -name=<type>\n     usage" of every flag, by name within each group. */
 void cli_flags_help(FILE *to, const struct cli_flag_group *groups, size_t groups_count);
 void cli_list_deinit(struct cli_list *l);
+void cli_map_deinit(struct cli_map *m);
