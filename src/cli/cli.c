@@ -1,5 +1,6 @@
 #include "cli/command.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 
 struct command_file {
@@ -106,6 +107,36 @@ static const struct cli_command *command_named(const char *name)
     return NULL;
 }
 
+void cli_help(FILE *to, const char *command, const struct cli_flag_group *groups,
+              size_t groups_count)
+{
+    const struct cli_command *c = command_named(command);
+    fprintf(to, "Usage: consul %s %s\n\n", command,
+            c != NULL && c->usage != NULL ? c->usage : "[options]");
+    if (c != NULL && c->help != NULL) {
+        fprintf(to, "%s\n\n", c->help);
+    }
+    cli_flags_help(to, groups, groups_count);
+}
+
+int cli_usage_error(const char *command, const struct cli_flag_group *groups, size_t groups_count,
+                    const char *message)
+{
+    fprintf(stderr, "%s\n\n", message);
+    cli_help(stderr, command, groups, groups_count);
+    return 1;
+}
+
+int cli_error(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return 1;
+}
+
 bool cli_parse(const char *command, int argc, char **argv, const struct cli_flag_group *groups,
                size_t groups_count, struct cli_args *ret_args, int *ret_code)
 {
@@ -115,16 +146,10 @@ bool cli_parse(const char *command, int argc, char **argv, const struct cli_flag
         return true;
     }
     bool asked = rc == -ERR_CANCELED;
-    FILE *to = asked ? stdout : stderr;
     if (!asked) {
-        fprintf(to, "%s\n", err_text(&err));
+        fprintf(stderr, "%s\n", err_text(&err));
     }
-    const struct cli_command *c = command_named(command);
-    if (asked || c != NULL) {
-        fprintf(to, "Usage: consul %s [options]\n\n%s\n\n", command,
-                c != NULL && c->help != NULL ? c->help : "");
-        cli_flags_help(to, groups, groups_count);
-    }
+    cli_help(asked ? stdout : stderr, command, groups, groups_count);
     *ret_code = asked ? 0 : 1;
     return false;
 }
@@ -132,6 +157,17 @@ bool cli_parse(const char *command, int argc, char **argv, const struct cli_flag
 static bool is_help(const char *arg)
 {
     return strcmp(arg, "-h") == 0 || strcmp(arg, "-help") == 0 || strcmp(arg, "--help") == 0;
+}
+
+/* Whether help is asked for anywhere before "--": the rest of the line does not matter then. */
+static bool has_help(int argc, char **argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (is_help(argv[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 int cli_main(int argc, char **argv)
@@ -159,10 +195,13 @@ int cli_main(int argc, char **argv)
         program_help(stderr);
         return 127;
     }
+    argc -= words;
+    argv += words;
+    bool asked = has_help(argc, argv);
     if (c->run == NULL) {
-        bool asked = argc > words && is_help(argv[words]);
         group_help(asked ? stdout : stderr, c);
         return asked ? 0 : 1;
     }
-    return c->run(argc - words, argv + words);
+    static char *help[] = {"-help", NULL};
+    return asked ? c->run(1, help) : c->run(argc, argv);
 }

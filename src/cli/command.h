@@ -11,10 +11,17 @@ struct cli_command {
     const char *synopsis; /* one line, for the list of commands */
     int (*run)(int argc, char **argv); /* NULL: a group of subcommands ("kv") */
     const char *help;     /* what it does, above the flags; for a group the text above its list */
+    const char *usage;    /* what follows the name in "Usage: consul NAME …"; NULL: "[options]" */
 };
 
 /* Each file of cli/ exports its commands; cli/cli.c lists the files. */
-#define CLI_COMMAND_FILES(X) X(agent) X(version)
+/* clang-format off */
+#define CLI_COMMAND_FILES(X)                                                                     \
+    X(agent) X(catalog) X(catalog_nodes) X(catalog_services) X(event) X(force_leave) X(info)     \
+    X(join) X(keygen) X(kv) X(kv_delete) X(kv_export) X(kv_get) X(kv_import) X(kv_put) X(leave)  \
+    X(maint) X(members) X(monitor) X(reload) X(services)              \
+    X(services_deregister) X(services_register) X(validate) X(version)
+/* clang-format on */
 #define X(file)                                                \
     extern const struct cli_command cli_##file##_commands[];   \
     extern const size_t cli_##file##_commands_count;
@@ -25,6 +32,15 @@ CLI_COMMAND_FILES(X)
 int cli_main(int argc, char **argv);
 
 /* Parse a command's flags; on failure the message and the usage are shown. False: exit with *ret_code
- * (1, or 0 after -help). */
+ * (1, or 0 after -help). "-help" anywhere before "--" asks for help: cli_main() then leaves only it
+ * in argv. */
 bool cli_parse(const char *command, int argc, char **argv, const struct cli_flag_group *groups,
                size_t groups_count, struct cli_args *ret_args, int *ret_code);
+/* The usage, the help text and the flags of a command. */
+void cli_help(FILE *to, const char *command, const struct cli_flag_group *groups,
+              size_t groups_count);
+/* A message and the help on stderr, for arguments that make no sense. Returns 1. */
+int cli_usage_error(const char *command, const struct cli_flag_group *groups, size_t groups_count,
+                    const char *message);
+/* A line on stderr. Returns 1, the exit code that goes with it. */
+int cli_error(const char *format, ...) PRINTF(1, 2);

@@ -1,0 +1,237 @@
+/* Plain HTTP over TCP or a Unix socket, with blocking waits that signals can end.
+ *
+ * A connection carries one request ("Connection: close"). Addresses of a name are tried in order;
+ * when none answers the first one's error is told, as Go does. */
+#include "cli/response.h"
+#include "cli/transport.h"
+#include "cli/url.h"
+
+#include "base/clock.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define READ_SIZE (64u * 1024u)
+
+void errno_text(int errnum, char *to, size_t size)
+{
+    char storage[128];
+    (void)snprintf(to, size, "%s", strerror_r(errnum, storage, sizeof(storage)));
+    to[0] = (char)tolower((unsigned char)to[0]);
+}
+
+static int error_of(struct err *err, int errnum, const char *what)
+{
+    char text[128];
+    errno_text(errnum, text, sizeof(text));
+    return err_set(err, ERR_CONNECTION, "%s: %s", what, text);
+}
+
+/* Until the socket is ready or `timeout_ms` is over (-1: never). 1, 0 after the time, or an error;
+ * the signals that are blocked elsewhere come here. */
+static int wait_for(const struct transport_call *call, int fd, short events, int timeout_ms,
+                    struct err *err)
+{
+    uint64_t end = clock_mono_ms() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0);
+    sigset_t none;
+    sigemptyset(&none);
+    for (;;) {
+        if (call->interrupt != NULL && *call->interrupt != 0) {
+            return err_set(err, ERR_CANCELED, "canceled");
+        }
+        uint64_t now = clock_mono_ms(), left = end > now ? end - now : 0;
+        struct timespec left_ts = {(time_t)(left / 1000), (long)(left % 1000 * NS_PER_MS)};
+        struct pollfd p = {.fd = fd, .events = events};
+        int n = ppoll(&p, 1, timeout_ms < 0 ? NULL : &left_ts, call->interrupt ? &none : NULL);
+        if (n >= 0) {
+            return n;
+        }
+        if (errno != EINTR) {
+            return error_of(err, errno, "poll");
+        }
+    }
+}
+
+/* --- connecting ------------------------------------------------------------------------------ */
+
+static int connect_socket(const struct transport_call *call, const struct sockaddr *address,
+                          socklen_t size, const char *what, int *ret_fd, struct err *err)
+{
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return error_of(err, errno, what);
+    }
+    int rc = 0;
+    if (connect(fd, address, size) < 0) {
+        int problem = errno;
+        socklen_t problem_size = sizeof(problem);
+        if (problem == EINPROGRESS) {
+            rc = wait_for(call, fd, POLLOUT, CLIENT_CONNECT_TIMEOUT_MS, err);
+            if (rc == 0) {
+                rc = err_set(err, ERR_TIMEOUT, "%s: i/o timeout", what);
+            } else if (rc > 0) {
+                (void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &problem_size);
+            }
+        }
+        if (rc >= 0 && problem != 0) {
+            char connect_what[ERR_TEXT_SIZE_MAX];
+            (void)snprintf(connect_what, sizeof(connect_what), "%s: connect", what);
+            rc = error_of(err, problem, connect_what);
+        }
+    }
+    if (rc < 0) {
+        (void)close(fd);
+        return rc;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+static int dial_unix(const struct transport_call *call, int *ret_fd, struct err *err)
+{
+    struct str path = call->config->address;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (path.n >= sizeof(address.sun_path)) {
+        return err_set(err, ERR_INVALID, "dial unix %.*s: connect: invalid argument", STRF(path));
+    }
+    memcpy(address.sun_path, path.p, path.n);
+    char what[ERR_TEXT_SIZE_MAX];
+    (void)snprintf(what, sizeof(what), "dial unix %.*s", STRF(path));
+    return connect_socket(call, (struct sockaddr *)&address, sizeof(address), what, ret_fd, err);
+}
+
+static int dial_address(const struct transport_call *call, const struct addrinfo *a, int *ret_fd,
+                        struct err *err)
+{
+    char host[NI_MAXHOST] = "", port[NI_MAXSERV] = "", what[NI_MAXHOST + NI_MAXSERV + 16];
+    (void)getnameinfo(a->ai_addr, a->ai_addrlen, host, sizeof(host), port, sizeof(port),
+                      NI_NUMERICHOST | NI_NUMERICSERV);
+    (void)snprintf(what, sizeof(what),
+                   a->ai_family == AF_INET6 ? "dial tcp [%s]:%s" : "dial tcp %s:%s", host, port);
+    return connect_socket(call, a->ai_addr, a->ai_addrlen, what, ret_fd, err);
+}
+
+static int dial_tcp(const struct transport_call *call, int *ret_fd, struct err *err)
+{
+    struct str address = call->config->address, host, port;
+    if (!url_host_port_split(address, &host, &port)) {
+        return err_set(err, ERR_INVALID, "dial tcp: address %.*s: too many colons in address",
+                       STRF(address));
+    }
+    struct str host_z = arena_str(call->arena, host);
+    struct str port_z = arena_str(call->arena, port.n > 0 ? port : STR("80"));
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *list = NULL;
+    int problem = getaddrinfo(host.n > 0 ? host_z.p : "localhost", port_z.p, &hints, &list);
+    if (problem != 0) {
+        return err_set(err, ERR_CONNECTION, "dial tcp: lookup %.*s: %s", STRF(host),
+                       problem == EAI_NONAME ? "no such host" : gai_strerror(problem));
+    }
+    int rc = -ERR_CONNECTION;
+    struct err later = {0};
+    for (const struct addrinfo *a = list; a != NULL && rc < 0 && rc != -ERR_CANCELED;
+         a = a->ai_next) {
+        rc = dial_address(call, a, ret_fd, a == list ? err : &later);
+    }
+    freeaddrinfo(list);
+    return rc;
+}
+
+/* --- talking --------------------------------------------------------------------------------- */
+
+static void head_write(const struct transport_call *call, struct buf *to)
+{
+    buf_printf(to, "%s %.*s HTTP/1.1\r\nHost: ", call->method, STRF(call->target));
+    buf_str(to, call->config->is_unix ? STR("localhost") : call->config->address);
+    buf_lit(to, "\r\nUser-Agent: consul\r\nConnection: close\r\n");
+    for (size_t i = 0; i < call->headers_count; i++) {
+        buf_printf(to, "%.*s: %.*s\r\n", STRF(call->headers[i].name), STRF(call->headers[i].value));
+    }
+    if (call->has_body || strcmp(call->method, "GET") != 0) {
+        buf_printf(to, "Content-Length: %zu\r\n", call->body.n);
+    }
+    buf_lit(to, "\r\n");
+}
+
+static int send_all(const struct transport_call *call, int fd, struct str bytes, struct err *err)
+{
+    while (bytes.n > 0) {
+        ssize_t n = send(fd, bytes.p, bytes.n, MSG_NOSIGNAL);
+        if (n >= 0) {
+            bytes = str_from(bytes, (size_t)n);
+        } else if (errno == EAGAIN) {
+            int rc = wait_for(call, fd, POLLOUT, -1, err);
+            if (rc < 0) {
+                return rc;
+            }
+        } else if (errno != EINTR) {
+            return error_of(err, errno, "write");
+        }
+    }
+    return 0;
+}
+
+static int read_answer(const struct transport_call *call, int fd, struct response_parser *p,
+                       struct err *err)
+{
+    char *bytes = arena_alloc(call->arena, READ_SIZE);
+    while (!p->done) {
+        ssize_t n = recv(fd, bytes, READ_SIZE, 0);
+        int rc = 0;
+        if (n > 0) {
+            rc = response_feed(p, str_make(bytes, (size_t)n), err);
+        } else if (n == 0) {
+            rc = response_end(p, err);
+        } else if (errno == EAGAIN) {
+            rc = wait_for(call, fd, POLLIN, -1, err);
+        } else if (errno != EINTR) {
+            rc = error_of(err, errno, "read");
+        }
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+int socket_perform(const struct transport_call *call, struct client_response *ret_response,
+                   struct err *err)
+{
+    int fd = -1;
+    int rc = call->config->is_unix ? dial_unix(call, &fd, err) : dial_tcp(call, &fd, err);
+    if (rc < 0) {
+        return rc;
+    }
+    struct buf head = {0};
+    head_write(call, &head);
+    struct response_parser p;
+    response_init(&p, call->arena, strcmp(call->method, "HEAD") == 0, call->on_body, call->data);
+    rc = send_all(call, fd, buf_view(&head), err);
+    if (rc == 0) {
+        rc = send_all(call, fd, call->body, err);
+    }
+    /* A server that refuses the body answers before it has read it all: its words count more. */
+    struct err write_err = *err;
+    if (rc != -ERR_CANCELED) {
+        int read_rc = read_answer(call, fd, &p, err);
+        if (rc < 0 && read_rc < 0) {
+            *err = write_err;
+        } else {
+            rc = read_rc;
+        }
+    }
+    if (rc == 0) {
+        *ret_response = p.response;
+        ret_response->body = arena_str(call->arena, p.response.body);
+    }
+    response_deinit(&p);
+    buf_deinit(&head);
+    (void)close(fd);
+    return rc;
+}

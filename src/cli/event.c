@@ -1,0 +1,101 @@
+#include "cli/client.h"
+#include "cli/command.h"
+
+#include "schema/regexp.h"
+
+#include <stdio.h>
+
+static struct str name, node, service, tag;
+
+static const struct cli_flag flags[] = {
+    {"name", CLI_STR, &name, "Name of the event."},
+    {"node", CLI_STR, &node, "Regular expression: only nodes of such names handle it."},
+    {"service", CLI_STR, &service, "Regular expression: only nodes with such services handle it."},
+    {"tag", CLI_STR, &tag, "Regular expression for a tag of that -service."},
+    CLI_FLAGS_END};
+static const struct cli_flag_group groups[] = {{CLIENT_TITLE, cli_http_flags},
+                                               {"Command Options", flags}};
+
+/* Whether it compiles; told when not. */
+static bool filter_is_valid(const char *what, struct str pattern)
+{
+    struct arena a = {0};
+    struct regexp *re = NULL;
+    struct err err = {0};
+    bool valid = pattern.n == 0 || regexp_compile(&a, pattern, &re, &err) >= 0;
+    if (!valid) {
+        (void)cli_error("Failed to compile %s filter regexp: %s", what, err_text(&err));
+    }
+    arena_deinit(&a);
+    return valid;
+}
+
+static int event_fire(struct client *c, const struct cli_args *args)
+{
+    struct err err = {0};
+    struct client_request r;
+    const struct value *answer;
+    client_request_init(&r, c, "GET", "/v1/agent/self");
+    r.params_count = 0;
+    if (client_get(&r, &answer, &err) < 0) {
+        return cli_error("Error querying Consul agent: %s", err_text(&err));
+    }
+    client_request_init(&r, c, "PUT", "/v1/event/fire/%.*s", STRF(name));
+    if (node.n > 0) {
+        client_param(&r, STR("node"), node);
+    }
+    if (service.n > 0) {
+        client_param(&r, STR("service"), service);
+    }
+    if (tag.n > 0) {
+        client_param(&r, STR("tag"), tag);
+    }
+    struct str payload = args->argc > 0 ? str_from_cstr(args->argv[0]) : STR_NULL;
+    client_body(&r, payload, STR("application/octet-stream"));
+    if (client_get(&r, &answer, &err) < 0) {
+        return cli_error("Error firing event: %s", err_text(&err));
+    }
+    printf("Event ID: %.*s\n", STRF(value_member_str(answer, "ID")));
+    return 0;
+}
+
+static int event_run(int argc, char **argv)
+{
+    struct cli_args args;
+    int code;
+    if (!cli_parse("event", argc, argv, groups, ARRAY_SIZE(groups), &args, &code)) {
+        return code;
+    }
+    if (name.n == 0) {
+        return cli_usage_error("event", groups, ARRAY_SIZE(groups), "Event name must be specified");
+    }
+    if (!filter_is_valid("node", node) || !filter_is_valid("service", service) ||
+        !filter_is_valid("tag", tag)) {
+        return 1;
+    }
+    if (tag.n > 0 && service.n == 0) {
+        return cli_error("Cannot provide tag filter without service filter.");
+    }
+    if (args.argc > 1) {
+        return cli_usage_error("event", groups, ARRAY_SIZE(groups),
+                               "Too many command line arguments.");
+    }
+    struct client *c = NULL;
+    struct err err = {0};
+    if (client_new(&c, &err) < 0) {
+        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
+    }
+    code = event_fire(c, &args);
+    client_free(c);
+    return code;
+}
+
+const struct cli_command cli_event_commands[] = {
+    {.name = "event",
+     .synopsis = "Fire a new event",
+     .run = event_run,
+     .usage = "[options] [payload]",
+     .help = "  Sends an event with a name, and a payload if there is one, to the agents of a "
+             "datacenter:\n\n      $ consul event -name=deploy -service=web 1609030"},
+};
+const size_t cli_event_commands_count = ARRAY_SIZE(cli_event_commands);

@@ -1,0 +1,134 @@
+#include "cli/kv.h"
+
+#include "base/encode.h"
+#include "base/vec.h"
+#include "schema/json.h"
+
+#include <stdio.h>
+
+static struct str prefix;
+
+static const struct cli_flag flags[] = {
+    {"prefix", CLI_STR, &prefix, "Put in front of each key, with a slash between."},
+    CLIENT_NAMESPACE_FLAG,
+    CLI_FLAGS_END};
+static const struct cli_flag_group groups[] = {{CLIENT_TITLE, cli_http_flags},
+                                               {"Command Options", flags}};
+
+/* Go's path.Join: one slash between, and no empty, "." or ".." elements. */
+static struct str key_join(struct arena *a, struct str x, struct str y)
+{
+    struct str rest = x.n > 0 && y.n > 0 ? arena_printf(a, "%.*s/%.*s", STRF(x), STRF(y))
+                      : x.n > 0          ? x
+                                         : y;
+    bool is_rooted = rest.n > 0 && rest.p[0] == '/';
+    VEC(struct str) parts = {0};
+    struct str part;
+    while (str_split_next(&rest, '/', &part)) {
+        if (part.n == 0 || str_eq_lit(part, ".")) {
+            continue;
+        }
+        if (str_eq_lit(part, "..") && parts.n > 0 && !str_eq_lit(parts.v[parts.n - 1], "..")) {
+            parts.n--;
+        } else if (!str_eq_lit(part, "..") || !is_rooted) {
+            avec_push(a, &parts, part);
+        }
+    }
+    struct str joined = is_rooted ? STR("/") : STR("");
+    for (size_t i = 0; i < parts.n; i++) {
+        joined = arena_printf(a, "%.*s%s%.*s", STRF(joined), i > 0 ? "/" : "", STRF(parts.v[i]));
+    }
+    return joined;
+}
+
+static int import_entry(struct client *c, const struct value *entry)
+{
+    struct arena *a = client_arena(c);
+    struct err err = {0};
+    struct str name = value_member_str(entry, "key"), data;
+    if (base64_decode(a, value_member_str(entry, "value"), &data) < 0) {
+        return cli_error("Error base 64 decoding value for key %.*s: illegal base64 data",
+                         STRF(name));
+    }
+    struct str key = key_join(a, prefix, name), ns = value_member_str(entry, "namespace");
+    uint64_t user_flags = value_member_u64(entry, "flags");
+    struct client_request r;
+    client_request_init(&r, c, "PUT", "/v1/kv/%.*s", STRF(key));
+    if (ns.n > 0) {
+        client_param(&r, STR("ns"), ns);
+    }
+    if (user_flags != 0) {
+        client_param(&r, STR("flags"), arena_printf(a, "%llu", (unsigned long long)user_flags));
+    }
+    client_body(&r, data, STR("application/octet-stream"));
+    bool done;
+    int rc = key.n > 0 && key.p[0] == '/'
+                 ? err_set(&err, ERR_INVALID, "Invalid key. Key must not begin with a '/': %.*s",
+                           STRF(key))
+                 : kv_write(&r, &done, &err);
+    if (rc < 0) {
+        return cli_error("Error! Failed writing data for key %.*s: %s", STRF(key), err_text(&err));
+    }
+    printf("Imported: %.*s\n", STRF(key));
+    return 0;
+}
+
+static int import_data(struct client *c, struct str data)
+{
+    struct err err = {0};
+    struct value *entries = NULL;
+    if (json_parse(client_arena(c), data, &entries, &err) < 0) {
+        return cli_error("Cannot unmarshal data: %s", err_text(&err));
+    }
+    if (entries->kind != VALUE_LIST && entries->kind != VALUE_NULL) {
+        return cli_error("Cannot unmarshal data: json: cannot unmarshal %s into Go value of type "
+                         "[]*impexp.Entry",
+                         value_kind_text(entries->kind));
+    }
+    int code = 0;
+    for (size_t i = 0; i < value_count(entries) && code == 0; i++) {
+        code = import_entry(c, &entries->list.v[i]);
+    }
+    return code;
+}
+
+static int kv_import_run(int argc, char **argv)
+{
+    struct cli_args args;
+    int code;
+    if (!cli_parse("kv import", argc, argv, groups, ARRAY_SIZE(groups), &args, &code)) {
+        return code;
+    }
+    if (args.argc == 0) {
+        return cli_error("Error! Missing DATA argument");
+    }
+    if (args.argc > 1) {
+        return cli_error("Error! Too many arguments (expected 1, got %d)", args.argc);
+    }
+    if (args.argv[0][0] == '\0') {
+        return cli_error("Error! Empty DATA argument");
+    }
+    struct client *c = NULL;
+    struct err err = {0};
+    struct str data;
+    if (client_new(&c, &err) < 0) {
+        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
+    }
+    if (cli_data_read(client_arena(c), str_from_cstr(args.argv[0]), &data, &err) < 0) {
+        code = cli_error("Error! %s", err_text(&err));
+    } else {
+        code = import_data(c, data);
+    }
+    client_free(c);
+    return code;
+}
+
+const struct cli_command cli_kv_import_commands[] = {
+    {.name = "kv import",
+     .synopsis = "Imports a tree stored as JSON to the KV store",
+     .run = kv_import_run,
+     .usage = "[DATA]",
+     .help = "  Writes the keys that \"consul kv export\" printed. DATA is the JSON itself, @ and "
+             "the path of a\n  file, or - for standard input."},
+};
+const size_t cli_kv_import_commands_count = ARRAY_SIZE(cli_kv_import_commands);

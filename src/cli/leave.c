@@ -1,0 +1,49 @@
+#include "cli/client.h"
+#include "cli/command.h"
+
+#include <stdio.h>
+
+static const struct cli_flag_group groups[] = {{CLIENT_TITLE, cli_client_flags}};
+
+static int leave_run(int argc, char **argv)
+{
+    struct cli_args args;
+    int code;
+    if (!cli_parse("leave", argc, argv, groups, ARRAY_SIZE(groups), &args, &code)) {
+        return code;
+    }
+    if (args.argc > 0) {
+        fputs("Error found unexpected args: [", stderr);
+        for (int i = 0; i < args.argc; i++) {
+            fprintf(stderr, "%s%s", i > 0 ? " " : "", args.argv[i]);
+        }
+        fputs("]\n", stderr);
+        cli_help(stdout, "leave", groups, ARRAY_SIZE(groups));
+        return 1;
+    }
+    struct client *c = NULL;
+    struct err err = {0};
+    if (client_new(&c, &err) < 0) {
+        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
+    }
+    struct client_request r;
+    struct client_response response;
+    client_request_init(&r, c, "PUT", "/v1/agent/leave");
+    code = 0;
+    if (client_send_ok(&r, &response, &err) < 0) {
+        code = cli_error("Error leaving: %s", err_text(&err));
+    } else {
+        puts("Graceful leave complete");
+    }
+    client_free(c);
+    return code;
+}
+
+const struct cli_command cli_leave_commands[] = {
+    {.name = "leave",
+     .synopsis = "Gracefully leaves the Consul cluster and shuts down",
+     .run = leave_run,
+     .help = "  Tells the agent to leave the cluster, so that the others do not take it for "
+             "failed, and to end."},
+};
+const size_t cli_leave_commands_count = ARRAY_SIZE(cli_leave_commands);

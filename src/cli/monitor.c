@@ -1,0 +1,96 @@
+#include "cli/client.h"
+#include "cli/command.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+static bool is_json;
+static struct str level;
+static volatile sig_atomic_t is_interrupted;
+
+static const struct cli_flag flags[] = {
+    {"log-json", CLI_BOOL, &is_json, "Lines as JSON."},
+    {"log-level", CLI_STR, &level, "Least level of the lines to show; INFO when not given."},
+    CLI_FLAGS_END};
+static const struct cli_flag_group groups[] = {{CLIENT_TITLE, cli_client_flags},
+                                               {"Command Options", flags}};
+
+static void interrupted(int signum)
+{
+    (void)signum;
+    is_interrupted = 1;
+}
+
+/* SIGINT and SIGTERM end the stream; blocked, they come while the client waits. */
+static void catch_signals(struct client *c)
+{
+    struct sigaction action = {.sa_handler = interrupted};
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+    client_set_interrupt(c, &is_interrupted);
+}
+
+static int print_lines(void *data, struct str bytes)
+{
+    (void)data;
+    (void)fwrite(bytes.p, 1, bytes.n, stdout);
+    return fflush(stdout) == 0 ? 0 : -1;
+}
+
+static int monitor_stream(struct client *c)
+{
+    struct err err = {0};
+    struct client_request r;
+    struct client_response response;
+    client_request_init(&r, c, "GET", "/v1/agent/monitor");
+    if (level.n > 0) {
+        client_param(&r, STR("loglevel"), level);
+    }
+    if (is_json) {
+        client_param(&r, STR("logjson"), STR("true"));
+    }
+    r.on_body = print_lines;
+    catch_signals(c);
+    int rc = client_send_ok(&r, &response, &err);
+    if (rc == -ERR_CANCELED) {
+        return is_interrupted != 0 ? 0 : 1;
+    }
+    if (rc < 0 && rc != -ERR_CLOSED) {
+        return cli_error("Error starting%s monitor: %s", is_json ? " JSON" : "", err_text(&err));
+    }
+    puts("\nRemote side ended the monitor! This usually means that the\n"
+         "remote side has exited or crashed.");
+    return 1;
+}
+
+static int monitor_run(int argc, char **argv)
+{
+    struct cli_args args;
+    int code;
+    level = STR("INFO");
+    if (!cli_parse("monitor", argc, argv, groups, ARRAY_SIZE(groups), &args, &code)) {
+        return code;
+    }
+    struct client *c = NULL;
+    struct err err = {0};
+    if (client_new(&c, &err) < 0) {
+        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
+    }
+    code = monitor_stream(c);
+    client_free(c);
+    return code;
+}
+
+const struct cli_command cli_monitor_commands[] = {
+    {.name = "monitor",
+     .synopsis = "Stream logs from a Consul agent",
+     .run = monitor_run,
+     .help =
+         "  Prints the agent's log as it is written, at a level of its own, until interrupted."},
+};
+const size_t cli_monitor_commands_count = ARRAY_SIZE(cli_monitor_commands);
