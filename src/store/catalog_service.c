@@ -140,6 +140,11 @@ int catalog_service_set(struct store_txn *tx, struct str node, const struct node
     row.service.locally_registered_as_sidecar = false;
     if (existing != NULL) {
         row.service.raft = existing->service.raft;
+        if (!str_eq(existing->service.service, service->service) ||
+            !str_eq(existing->service.kind, service->kind)) {
+            /* Only the new name's and kind's indexes move, as in 1.10.3. */
+            store_era_begin(tx);
+        }
     }
     if ((flags & CATALOG_RESTORE) == 0) {
         row.service.raft.modify_index = index;

@@ -71,6 +71,7 @@ static void view_copy(struct store_view *to, const struct store_view *from)
 {
     memcpy(to->trees, from->trees, sizeof(to->trees[0]) * INDEX_COUNT_NOW);
     to->last_index = from->last_index;
+    to->era = from->era;
 }
 
 struct store *store_new(struct epoch *epoch)
@@ -523,9 +524,15 @@ void store_index_delete(struct store_txn *tx, struct str name)
     lower_deinit(&key);
 }
 
+void store_era_begin(struct store_txn *tx)
+{
+    tx->view.era++;
+}
+
 void store_clear(struct store_txn *tx)
 {
     ASSERT(tx->active);
+    store_era_begin(tx);
     struct tree *trees = tx->view.trees;
     for (size_t i = 0; i < TABLE_COUNT; i++) {
         const struct table_def *def = &table_defs[i];

@@ -119,6 +119,7 @@ enum store_index {
 struct store_view {
     struct tree trees[STORE_INDEX_MAX]; /* by enum store_index */
     uint64_t last_index;                /* Raft index of the commit that made this view */
+    uint64_t era; /* moves when rows changed in a way that TABLE_INDEX does not tell: for caches */
 };
 
 /* A table's name, and its primary index. */
@@ -178,6 +179,10 @@ void store_index_delete(struct store_txn *tx, struct str name);
 /* Drop every row of every table (snapshot restore); the following inserts rebuild the store, and
  * all watchers wake at commit. */
 void store_clear(struct store_txn *tx);
+
+/* What caches know of rows by the entries of TABLE_INDEX is void: a snapshot takes the place of
+ * everything, a service instance goes from one name to another. */
+void store_era_begin(struct store_txn *tx);
 
 /* Things that follow from a change but are no part of the state, told after the commit on the writer
  * thread (dropped by an abort): a key that was locked may not be locked again for a while; a tombstone
