@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "dns/server.h"
 #include "http/server.h"
 #include "server/worker.h"
 
@@ -15,6 +16,7 @@ struct agent_front {
     uint32_t workers_count;
     struct http_front *http;
     struct http_server **http_servers; /* one a worker */
+    struct dns_server **dns_servers;   /* one a worker */
 };
 
 /* --- listening
@@ -66,6 +68,27 @@ static int front_listen_http(struct agent_front *f, const struct agent_config *c
     return rc;
 }
 
+static int front_new_dns(struct agent_front *f, const struct agent_config *config, struct err *err)
+{
+    int rc = 0;
+    f->dns_servers = xcalloc(f->workers_count, sizeof(struct dns_server *));
+    for (uint32_t i = 0; i < f->workers_count; i++) {
+        struct dns_settings *settings = dns_settings_new(config, err);
+        if (settings == NULL) {
+            return -ERR_INVALID;
+        }
+        f->dns_servers[i] = dns_server_new(&f->workers[i], settings);
+        for (size_t k = 0; rc >= 0 && k < config->addresses.dns.n; k++) {
+            struct address address;
+            rc = front_address(&config->addresses.dns.v[k], &address, err);
+            if (rc >= 0) {
+                rc = dns_server_listen(f->dns_servers[i], &address, i == 0, err);
+            }
+        }
+    }
+    return rc;
+}
+
 int agent_front_new(const struct agent_config *config, struct server *server, struct agent *agent,
                     struct worker *workers, uint32_t workers_count, struct agent_front **ret_front,
                     struct err *err)
@@ -85,13 +108,45 @@ int agent_front_new(const struct agent_config *config, struct server *server, st
     for (size_t i = 0; rc >= 0 && i < config->addresses.http.n; i++) {
         rc = front_listen_http(f, config, &config->addresses.http.v[i], err);
     }
-    return rc;
+    return rc < 0 ? rc : front_new_dns(f, config, err);
+}
+
+struct dns_configure_msg {
+    struct loop_msg msg;
+    struct dns_server *dns;
+    struct dns_settings *settings;
+};
+
+static void dns_configure_run(struct loop_msg *msg)
+{
+    struct dns_configure_msg *m = container_of(msg, struct dns_configure_msg, msg);
+    dns_server_configure(m->dns, m->settings);
+    mem_free(m);
+}
+
+static void front_configure_dns(struct agent_front *f, const struct agent_config *config)
+{
+    for (uint32_t i = 0; i < f->workers_count; i++) {
+        struct err err = {0};
+        struct dns_settings *settings = dns_settings_new(config, &err);
+        if (settings == NULL) {
+            log_write(LOG_ERROR, "agent.dns", "Failed reloading dns config",
+                      LOG_CSTR("error", err_text(&err)));
+            return;
+        }
+        struct dns_configure_msg *m = xcalloc(1, sizeof(*m));
+        m->msg.run = dns_configure_run;
+        m->dns = f->dns_servers[i];
+        m->settings = settings;
+        loop_post(f->workers[i].loop, &m->msg);
+    }
 }
 
 void agent_front_config_changed(struct agent_front *f, const struct agent_config *config)
 {
     int64_t max_conns = config->limits.http_max_conns_per_client;
     http_front_set_max_conns(f->http, max_conns > 0 ? (uint32_t)MIN(max_conns, INT32_MAX) : 0);
+    front_configure_dns(f, config);
 }
 
 /* --- the end
@@ -100,12 +155,16 @@ void agent_front_config_changed(struct agent_front *f, const struct agent_config
 struct stop_msg {
     struct loop_msg msg;
     struct http_server *http;
+    struct dns_server *dns; /* NULL: it did not get that far */
 };
 
 static void stop_run(struct loop_msg *msg)
 {
     struct stop_msg *m = container_of(msg, struct stop_msg, msg);
     http_server_stop(m->http);
+    if (m->dns != NULL) {
+        dns_server_stop(m->dns);
+    }
     mem_free(m);
 }
 
@@ -118,6 +177,7 @@ void agent_front_stop(struct agent_front *f)
         struct stop_msg *m = xcalloc(1, sizeof(*m));
         m->msg.run = stop_run;
         m->http = f->http_servers[i];
+        m->dns = f->dns_servers != NULL ? f->dns_servers[i] : NULL;
         loop_post(f->workers[i].loop, &m->msg); /* run before the loop ends */
     }
 }
@@ -129,8 +189,12 @@ struct agent_front *agent_front_free(struct agent_front *f)
     }
     for (uint32_t i = 0; i < f->workers_count; i++) {
         f->http_servers[i] = http_server_free(f->http_servers[i]);
+        if (f->dns_servers != NULL) {
+            f->dns_servers[i] = dns_server_free(f->dns_servers[i]);
+        }
     }
     mem_free(f->http_servers);
+    mem_free(f->dns_servers);
     f->http = http_front_free(f->http);
     return mem_free(f);
 }

@@ -234,9 +234,8 @@ int dns_server_listen(struct dns_server *s, const struct address *address, bool 
     struct dns_listener *l = xcalloc(1, sizeof(*l));
     s->listeners[s->listeners_count++] = l;
     l->server = s;
-    const struct udp_options udp = {.reuse_port = true,
-                                    .exclusive = first,
-                                    .buffer_size = UDP_BUFFER_SIZE};
+    const struct udp_options udp = {
+        .reuse_port = true, .exclusive = first, .buffer_size = UDP_BUFFER_SIZE};
     int r = udp_open(&l->udp, s->worker->loop, address, &udp, udp_receive, err);
     if (r < 0) {
         return r;

@@ -112,7 +112,8 @@ static void add_own_aliases(struct dns_query *q, const struct dns_ask *ask,
     for (size_t i = set->n_addresses; i < set->n && q->reply.answer.n < max; i++) {
         const struct dns_instance *instance = &set->v[i];
         struct str address = instance->node_address;
-        if (is_own_alias(ask, instance) && !has_answer(q, address)) {
+        bool fits = set->type == DNS_SET_ANY || address.n == (set->type == DNS_SET_A ? 4u : 16u);
+        if (is_own_alias(ask, instance) && fits && !has_answer(q, address)) {
             dns_reply_add(q, &q->reply.answer, ask->name, address_type(address), set->ttl, address);
         }
     }
@@ -191,9 +192,9 @@ enum dns_outcome dns_answer_service(struct dns_query *q, const struct dns_ask *a
 
 static bool is_below(struct str name, struct str domain)
 {
-    while (name.n > domain.n) {
+    while (domain.n > 1 && name.n > domain.n) {
         name = dns_name_parent(name, 1);
-        if (domain.n > 1 && name.n == domain.n) {
+        if (name.n == domain.n) {
             return dns_name_eq_fold(name, domain);
         }
     }

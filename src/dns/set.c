@@ -208,7 +208,7 @@ static void add_name(struct builder *b, const struct check_service_node *csn, st
         }
         struct dns_instance instance = {.srv = srv_data(b, csn, target)};
         struct str node_target = node_name(b, csn->node, b->datacenter);
-        if (node_ip_size > 0 && node_target.n > 0 && fits(b->lookup->type, node_ip_size)) {
+        if (node_ip_size > 0 && node_target.n > 0) {
             instance.node_address = arena_str(b->arena, str_make(node_ip, node_ip_size));
             instance.node_srv = srv_data(b, csn, node_target);
         }
