@@ -109,8 +109,7 @@ void agent_call_finish(struct agent_call *call)
 
 void agent_call_finish_synced(struct agent_call *call)
 {
-    const struct local *l = call->agent->local;
-    if (list_is_empty(&l->dirty_services) && list_is_empty(&l->dirty_checks) && l->node_in_sync) {
+    if (sync_is_settled(call->agent->sync)) {
         agent_call_finish(call);
         return;
     }

@@ -154,8 +154,21 @@ void sync_wait(struct sync *s, struct agent_call *call)
         agent_call_finish(call);
         return;
     }
+    const struct local *l = s->agent->local;
+    if (s->state == SYNC_SENDING && list_is_empty(&l->dirty_services) &&
+        list_is_empty(&l->dirty_checks)) {
+        list_push_back(&s->waiters, &call->node); /* what it waits for is being sent */
+        return;
+    }
     list_push_back(&s->next_waiters, &call->node);
     sync_changes_soon(s);
+}
+
+bool sync_is_settled(const struct sync *s)
+{
+    const struct local *l = s->agent->local;
+    return s->state == SYNC_IDLE && l->node_in_sync && list_is_empty(&l->dirty_services) &&
+           list_is_empty(&l->dirty_checks);
 }
 
 /* --- calls ----------------------------------------------------------------------------------- */

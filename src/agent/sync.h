@@ -32,3 +32,5 @@ void sync_changes_soon(struct sync *s);
 void sync_full_soon(struct sync *s);
 /* Answer the call once a pass that began after now has ended, well or not. */
 void sync_wait(struct sync *s, struct agent_call *call);
+/* Nothing is marked and nothing is under way. */
+bool sync_is_settled(const struct sync *s);

@@ -8,6 +8,7 @@
 
 #include <curl/curl.h>
 #include <dlfcn.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 
 #include "base/arena.h"
@@ -571,6 +572,16 @@ static void set_tls(struct http_transfer *t)
     }
 }
 
+/* A bare connection offers h2 in its handshake behind curl's back, which would speak it itself. */
+static CURLcode offer_h2(CURL *easy, void *context, void *data)
+{
+    (void)easy;
+    (void)data;
+    return SSL_CTX_set_alpn_protos(context, (const unsigned char *)"\002h2", 3) == 0
+               ? CURLE_OK
+               : CURLE_SSL_CONNECT_ERROR;
+}
+
 int http_client_start(struct http_client *c, const struct http_client_options *options,
                       struct http_transfer **ret_transfer, struct err *err)
 {
@@ -623,8 +634,9 @@ int http_client_start(struct http_client *c, const struct http_client_options *o
         version = CURL_HTTP_VERSION_2TLS;
         break;
     case HTTP_CLIENT_CONNECT:
-        version = CURL_HTTP_VERSION_2TLS; /* offers h2 in the handshake */
         SET(CURLOPT_CONNECT_ONLY, 1L);
+        SET(CURLOPT_SSL_ENABLE_ALPN, 0L);
+        SET(CURLOPT_SSL_CTX_FUNCTION, offer_h2);
         SET(CURLOPT_PROXY, "");
         break;
     }
