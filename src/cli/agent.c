@@ -300,6 +300,9 @@ static int program_make_server(struct program *p, struct str node_id)
         .coordinate_update_batch_size = (uint32_t)c->coordinates.update_batch_size,
         .coordinate_update_max_batches = (uint32_t)c->coordinates.update_max_batches,
         .raft_multiplier = (uint32_t)c->raft.multiplier,
+        .connect_enabled = c->connect.enabled,
+        .ca_provider = c->connect.ca_provider,
+        .ca_config = c->connect.ca_config,
     };
     return server_new(&options, &p->main, &p->server, &p->err);
 }

@@ -55,9 +55,11 @@ enum fsm_message {
 enum fsm_result_kind {
     FSM_RESULT_NONE, /* done, nothing to say */
     FSM_RESULT_BOOL, /* of compare-and-set and locks */
+    FSM_RESULT_UINT, /* a serial number, an index */
     FSM_RESULT_STR,  /* an id */
     FSM_RESULT_TXN,
     FSM_RESULT_ERROR, /* refused; text is what the client sees */
+    FSM_RESULT_KINDS,
 };
 
 /* What the application of an entry says to whom proposed it. Memory is the arena's that was given
@@ -65,6 +67,7 @@ enum fsm_result_kind {
 struct fsm_result {
     enum fsm_result_kind kind;
     bool b;
+    uint64_t u;
     struct str s;
     struct txn_response *txn;
     int code;        /* ERR_x of an error */

@@ -32,6 +32,8 @@ int fsm_apply_session(struct apply *ap);
 int fsm_apply_tombstone(struct apply *ap);
 int fsm_apply_coordinates(struct apply *ap);
 int fsm_apply_txn(struct apply *ap);
+int fsm_apply_connect_ca(struct apply *ap);
+int fsm_apply_connect_ca_leaf(struct apply *ap);
 
 /* Decode the body; -ERR_CORRUPT (which is fatal, see fsm_apply) with err set when it is malformed. */
 NODISCARD int fsm_decode(struct apply *ap, const struct schema *schema, void *object);
@@ -53,3 +55,17 @@ struct snapshot_in {
 /* Write all records of the kind. Negative when the sink has had enough. */
 typedef int (*snapshot_write_fn)(struct snapshot_out *out, const struct store_view *v);
 typedef int (*snapshot_read_fn)(struct snapshot_in *in);
+
+/* For areas whose records are rows: every row of an index in its order; one object of a record. */
+int snapshot_write_rows(struct snapshot_out *out, const struct store_view *v,
+                        enum store_index index, enum fsm_message type,
+                        const struct schema *schema);
+NODISCARD int snapshot_read_object(struct snapshot_in *in, const struct schema *schema,
+                                   void *object);
+
+int snapshot_write_ca_roots(struct snapshot_out *out, const struct store_view *v);
+int snapshot_write_ca_provider_states(struct snapshot_out *out, const struct store_view *v);
+int snapshot_write_ca_config(struct snapshot_out *out, const struct store_view *v);
+int snapshot_read_ca_root(struct snapshot_in *in);
+int snapshot_read_ca_provider_state(struct snapshot_in *in);
+int snapshot_read_ca_config(struct snapshot_in *in);

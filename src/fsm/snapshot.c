@@ -97,8 +97,8 @@ static int write_coordinates(struct snapshot_out *out, const struct store_view *
     return out->result;
 }
 
-static int write_rows(struct snapshot_out *out, const struct store_view *v, enum store_index index,
-                      enum fsm_message type, const struct schema *schema)
+int snapshot_write_rows(struct snapshot_out *out, const struct store_view *v,
+                        enum store_index index, enum fsm_message type, const struct schema *schema)
 {
     struct tree_iter it;
     const void *row;
@@ -111,12 +111,12 @@ static int write_rows(struct snapshot_out *out, const struct store_view *v, enum
 
 static int write_sessions(struct snapshot_out *out, const struct store_view *v)
 {
-    return write_rows(out, v, INDEX_SESSIONS_ID, FSM_SESSION, &session_schema);
+    return snapshot_write_rows(out, v, INDEX_SESSIONS_ID, FSM_SESSION, &session_schema);
 }
 
 static int write_kvs(struct snapshot_out *out, const struct store_view *v)
 {
-    return write_rows(out, v, INDEX_KVS_ID, FSM_KVS, &dir_entry_schema);
+    return snapshot_write_rows(out, v, INDEX_KVS_ID, FSM_KVS, &dir_entry_schema);
 }
 
 /* In the guise of entries that have nothing but a key and an index. */
@@ -161,7 +161,7 @@ static int write_opaque(struct snapshot_out *out, const struct store_view *v, ui
 
 /* --- reading -------------------------------------------------------------------------------- */
 
-static int read_object(struct snapshot_in *in, const struct schema *schema, void *object)
+int snapshot_read_object(struct snapshot_in *in, const struct schema *schema, void *object)
 {
     return msgpack_decode(in->body, schema, object, in->arena, in->err);
 }
@@ -177,7 +177,7 @@ static int check_key(struct snapshot_in *in, struct str key)
 static int read_register(struct snapshot_in *in)
 {
     struct register_request req = {0};
-    int r = read_object(in, &register_request_schema, &req);
+    int r = snapshot_read_object(in, &register_request_schema, &req);
     return r < 0 ? r : catalog_register(in->tx, &req, CATALOG_RESTORE, in->err);
 }
 
@@ -186,7 +186,7 @@ static int read_coordinates(struct snapshot_in *in)
     size_t count = msgpack_read_array(in->body);
     for (size_t i = 0; i < count; i++) {
         struct node_coordinate c = {0};
-        int r = read_object(in, &node_coordinate_schema, &c);
+        int r = snapshot_read_object(in, &node_coordinate_schema, &c);
         if (r < 0) {
             return r;
         }
@@ -198,7 +198,7 @@ static int read_coordinates(struct snapshot_in *in)
 static int read_session(struct snapshot_in *in)
 {
     struct session s = {0};
-    int r = read_object(in, &session_schema, &s);
+    int r = snapshot_read_object(in, &session_schema, &s);
     if (r == 0) {
         session_restore(in->tx, &s);
     }
@@ -208,7 +208,7 @@ static int read_session(struct snapshot_in *in)
 static int read_kv(struct snapshot_in *in)
 {
     struct dir_entry e = {0};
-    int r = read_object(in, &dir_entry_schema, &e);
+    int r = snapshot_read_object(in, &dir_entry_schema, &e);
     if (r == 0 && (r = check_key(in, e.key)) == 0) {
         kv_restore(in->tx, &e);
     }
@@ -218,7 +218,7 @@ static int read_kv(struct snapshot_in *in)
 static int read_tombstone(struct snapshot_in *in)
 {
     struct dir_entry e = {0};
-    int r = read_object(in, &dir_entry_schema, &e);
+    int r = snapshot_read_object(in, &dir_entry_schema, &e);
     if (r == 0 && (r = check_key(in, e.key)) == 0) {
         kv_restore_tombstone(in->tx, e.key, e.raft.modify_index);
     }
@@ -288,9 +288,10 @@ static const struct {
     {FSM_PREPARED_QUERY, NULL, NULL},
     {FSM_AUTOPILOT, NULL, NULL},
     {FSM_INTENTION, NULL, NULL},
-    {FSM_CONNECT_CA, NULL, NULL},
-    {FSM_CONNECT_CA_PROVIDER_STATE, NULL, NULL},
-    {FSM_CONNECT_CA_CONFIG, NULL, NULL},
+    {FSM_CONNECT_CA, snapshot_write_ca_roots, snapshot_read_ca_root},
+    {FSM_CONNECT_CA_PROVIDER_STATE, snapshot_write_ca_provider_states,
+     snapshot_read_ca_provider_state},
+    {FSM_CONNECT_CA_CONFIG, snapshot_write_ca_config, snapshot_read_ca_config},
     {FSM_CONFIG_ENTRY, NULL, NULL},
     {FSM_FEDERATION_STATE, NULL, NULL},
     {FSM_SYSTEM_METADATA, NULL, NULL},

@@ -112,6 +112,7 @@ struct http_route {
 #define HTTP_ROUTE_FILES(X) \
     X(agent) \
     X(catalog) \
+    X(connect_ca) \
     X(coordinate) \
     X(event) \
     X(health) \

@@ -15,6 +15,7 @@
 #include "schema/kv.h"
 #include "schema/msgpack.h"
 #include "schema/session.h"
+#include "server/ca_manager.h"
 #include "server/rpc.h"
 #include "server/self.h"
 #include "server/server.h"
@@ -47,6 +48,7 @@ struct leader {
     size_t granules_count;
     struct loop_timer tombstone_timer;
     struct loop_timer register_timer;
+    struct ca_manager *ca;
 };
 
 enum leader_note { NOTE_GAINED, NOTE_LOST, NOTE_TOUCH, NOTE_FORGET, NOTE_TOMBSTONES };
@@ -334,6 +336,7 @@ static void leader_step_up(struct leader *l)
     log_write(LOG_INFO, "agent.server", "New leader elected",
               LOG_STR("payload", l->server->options.node_name));
     sessions_start(l);
+    ca_manager_start(l->ca);
     tombstones_made(l, store_view(l->server->store)->last_index);
     self_register(&l->register_timer);
 }
@@ -346,6 +349,7 @@ static void leader_step_down(struct leader *l)
     l->is_leading = false;
     log_write(LOG_INFO, "agent.server", "cluster leadership lost");
     sessions_stop(l);
+    ca_manager_stop(l->ca);
     loop_timer_stop(l->server->main->loop, &l->tombstone_timer);
     loop_timer_stop(l->server->main->loop, &l->register_timer);
     l->granules_count = 0;
@@ -379,6 +383,7 @@ struct leader *leader_new(struct server *s)
 {
     struct leader *l = xcalloc(1, sizeof(*l));
     l->server = s;
+    l->ca = ca_manager_new(s);
     return l;
 }
 
@@ -392,6 +397,7 @@ struct leader *leader_free(struct leader *l)
             mem_free(value);
         }
         map_deinit(&l->sessions);
+        l->ca = ca_manager_free(l->ca);
         mem_free(l);
     }
     return NULL;

@@ -194,7 +194,9 @@ static void fill_meta(struct call *c)
     }
     struct query_meta *meta = (struct query_meta *)((char *)c->pub.reply + method->meta_offset);
     struct raft_status status;
-    if (server_is_leader(c->pub.worker->server)) {
+    if ((method->flags & RPC_INDEX_ONLY) != 0) {
+        /* Nothing to add. */
+    } else if (server_is_leader(c->pub.worker->server)) {
         meta->known_leader = true;
         meta->last_contact = 0;
     } else {

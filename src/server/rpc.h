@@ -49,6 +49,7 @@ enum rpc_method_flag {
     RPC_BLOCKING = 1u << 2,    /* honours MinQueryIndex */
     RPC_LOCAL = 1u << 3,       /* answered by any server, never forwarded to the leader (Status.*) */
     RPC_LEADER_ONLY = 1u << 4, /* no stale reads */
+    RPC_INDEX_ONLY = 1u << 5,  /* of the metadata only the index is told, as in ConnectCA.Roots */
 };
 
 /* A prepared write. */
@@ -113,6 +114,8 @@ const struct rpc_method *rpc_method_at(size_t i);
     X(catalog, rpc_catalog_service_nodes)      /* Catalog.ServiceNodes */     \
     X(catalog, rpc_catalog_node_services)      /* Catalog.NodeServices */     \
     X(catalog, rpc_catalog_node_service_list)  /* Catalog.NodeServiceList */  \
+    X(connect_ca, rpc_connect_ca_roots)        /* ConnectCA.Roots */          \
+    X(connect_ca, rpc_connect_ca_configuration_get) /* ConnectCA.ConfigurationGet */ \
     X(health, rpc_health_checks_in_state)      /* Health.ChecksInState */     \
     X(health, rpc_health_node_checks)          /* Health.NodeChecks */        \
     X(health, rpc_health_service_checks)       /* Health.ServiceChecks */     \

@@ -204,6 +204,9 @@ int server_new(const struct server_options *options, struct worker *main,
     s->options.rpc_address = arena_str(a, options->rpc_address);
     s->options.advertise_address = arena_str(a, options->advertise_address);
     s->options.data_dir = arena_str(a, options->data_dir);
+    s->options.ca_provider = arena_str(a, options->ca_provider);
+    s->options.ca_config =
+        options->ca_config != NULL ? value_copy(a, options->ca_config) : NULL;
     s->epoch = epoch_new();
     s->lock_delay = lock_delay_new();
     s->store = store_new(s->epoch);

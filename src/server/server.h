@@ -35,6 +35,9 @@ struct server_options {
     uint64_t coordinate_update_period_ms;
     uint32_t coordinate_update_batch_size, coordinate_update_max_batches;
     uint32_t raft_multiplier;
+    bool connect_enabled;
+    struct str ca_provider;        /* "": the built-in one */
+    const struct value *ca_config; /* a map with CamelCase keys, or NULL */
 };
 
 struct server {

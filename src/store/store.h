@@ -104,6 +104,9 @@ enum store_index {
     INDEX_SESSION_CHECKS_SESSION,/* session */
     INDEX_COORDINATES_ID,        /* node, segment */
     INDEX_OPAQUE_ID,             /* type byte, sequence (big-endian) */
+    INDEX_CA_BUILTIN_ID,         /* id of the provider's configuration */
+    INDEX_CA_CONFIG_ID,          /* one row, under the empty key */
+    INDEX_CA_ROOTS_ID,           /* id */
     INDEX_COUNT_NOW,
     /* Tables whose issues are still to come get theirs here. */
 };

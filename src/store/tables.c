@@ -1,6 +1,7 @@
 #include "store/tables.h"
 
 #include "schema/catalog.h"
+#include "schema/connect_ca.h"
 #include "schema/coordinate.h"
 #include "schema/kv.h"
 #include "schema/session.h"
@@ -203,6 +204,26 @@ static bool key_coordinate(const void *row, struct buf *to)
     return true;
 }
 
+static bool key_ca_provider_state(const void *row, struct buf *to)
+{
+    put_name(to, ((const struct ca_provider_state *)row)->id);
+    return true;
+}
+
+/* There is one at most. */
+static bool key_ca_config(const void *row, struct buf *to)
+{
+    (void)row;
+    (void)to;
+    return true;
+}
+
+static bool key_ca_root(const void *row, struct buf *to)
+{
+    put_name(to, ((const struct ca_root *)row)->id);
+    return true;
+}
+
 static bool key_opaque(const void *row, struct buf *to)
 {
     const struct opaque_row *o = row;
@@ -242,6 +263,9 @@ const struct table_def table_defs[TABLE_COUNT] = {
         {INDEX_SESSION_CHECKS_ID, key_session_check},
         {INDEX_SESSION_CHECKS_SESSION, key_session_check_session}}},
     [TABLE_COORDINATES] = {false, 1, {{INDEX_COORDINATES_ID, key_coordinate}}},
+    [TABLE_CA_BUILTIN] = {false, 1, {{INDEX_CA_BUILTIN_ID, key_ca_provider_state}}},
+    [TABLE_CA_CONFIG] = {false, 1, {{INDEX_CA_CONFIG_ID, key_ca_config}}},
+    [TABLE_CA_ROOTS] = {false, 1, {{INDEX_CA_ROOTS_ID, key_ca_root}}},
     [TABLE_OPAQUE] = {false, 1, {{INDEX_OPAQUE_ID, key_opaque}}},
 };
 /* clang-format on */

@@ -86,7 +86,8 @@ static bool is_of_a_missing_table(const struct record *r)
     static const char *const names[] = {"autopilot-config", "config-entries", "federation-states",
                                         "prepared-queries", "system-metadata"};
     if (r->type != FSM_INDEX) {
-        return r->type > FSM_COORDINATE_BATCH_UPDATE;
+        return r->type > FSM_COORDINATE_BATCH_UPDATE && r->type != FSM_CONNECT_CA &&
+               r->type != FSM_CONNECT_CA_PROVIDER_STATE && r->type != FSM_CONNECT_CA_CONFIG;
     }
     const struct value *key = value_get(r->value, STR("Key"));
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {

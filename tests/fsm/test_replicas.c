@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "fsm/fsm.h"
 #include "fsm/snapshot.h"
+#include "schema/connect_ca.h"
 #include "schema/coordinate.h"
 #include "schema/msgpack.h"
 #include "store/lock_delay.h"
@@ -62,6 +63,9 @@ static struct str snapshot(const struct replica *r)
 }
 
 /* --- random requests over few names, so that they meet ---------------------------------------- */
+
+/* Of the table as it is, so that compare-and-set succeeds at times. */
+static uint64_t ca_roots_index;
 
 static struct str pick(struct arena *a, const char *stem, uint32_t of)
 {
@@ -161,9 +165,41 @@ static void encode_txn(struct buf *to, struct arena *a)
     encode(to, FSM_TXN, &txn_request_schema, &req);
 }
 
+static void encode_ca(struct buf *to, struct arena *a)
+{
+    static const char *const ops[] = {"set-roots",
+                                      "set-roots",
+                                      "set-config",
+                                      "set-provider-state",
+                                      "set-roots-config",
+                                      "delete-provider-state",
+                                      "increment-provider-serial",
+                                      "increment-provider-serial"};
+    struct ca_root roots[2];
+    void *list[] = {&roots[0], &roots[1]};
+    for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
+        schema_zero(&ca_root_schema, &roots[i]);
+        roots[i].id = pick(a, "aa:b", 3);
+        roots[i].active = i == 0 || rng(8) == 0;
+    }
+    struct ca_configuration config = {.cluster_id = rng(2) ? pick(a, "id", 2) : STR_NULL,
+                                      .provider = CA_PROVIDER_CONSUL,
+                                      .raft.modify_index = rng(2) ? rng(300) : 0};
+    struct ca_provider_state state = {.id = rng(8) ? pick(a, "bb:c", 3) : STR_NULL,
+                                      .root_cert = pick(a, "cert", 3)};
+    struct ca_request req = {
+        .op = str_from_cstr(ops[rng(ARRAY_SIZE(ops))]),
+        .index = rng(4) ? ca_roots_index : rng(300),
+        .roots = {list, 1 + rng(2)},
+        .config = &config,
+        .provider_state = &state,
+    };
+    encode(to, FSM_CONNECT_CA, &ca_request_schema, &req);
+}
+
 static void encode_random(struct buf *to, struct arena *a)
 {
-    switch (rng(10)) {
+    switch (rng(11)) {
     case 0:
     case 1:
     case 2: {
@@ -202,6 +238,10 @@ static void encode_random(struct buf *to, struct arena *a)
         encode_txn(to, a);
         break;
     }
+    case 10: {
+        encode_ca(to, a);
+        break;
+    }
     case 7: {
         static double vec[COORDINATE_DIMENSIONS];
         vec[0] = rng(10) / 10.0;
@@ -236,6 +276,7 @@ static void check_same_result(const struct fsm_result *x, const struct fsm_resul
 {
     assert_int_equal(x->kind, y->kind);
     assert_int_equal(x->b, y->b);
+    assert_int_equal(x->u, y->u);
     assert_true(str_eq(x->s, y->s));
     assert_true(str_eq(x->text, y->text));
     if (x->kind == FSM_RESULT_TXN) {
@@ -250,11 +291,12 @@ static void run(uint64_t seed)
     struct arena a = {0};
     struct buf entry = {0};
     struct err err = {0};
-    bool kinds[5] = {0};
+    bool kinds[FSM_RESULT_KINDS] = {0};
     replica_init(&one);
     replica_init(&two);
     for (uint64_t index = 1; index <= 300; index++) {
         buf_clear(&entry);
+        ca_roots_index = store_index(store_view(one.store), STR("connect-ca-roots"));
         encode_random(&entry, &a);
         struct fsm_result x = apply(&one, index, buf_view(&entry), &a);
         struct fsm_result y = apply(&two, index, buf_view(&entry), &a);
