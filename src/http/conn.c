@@ -257,6 +257,20 @@ static enum http_method method_of(struct str s)
     return HTTP_OTHER;
 }
 
+/* Routes of large bodies say themselves what they refuse; what is beyond all limits they have is
+ * refused without reading it. */
+static bool is_refused_unread(const struct http_front *front, const struct http_req *req,
+                              uint64_t content_length)
+{
+    const struct http_options *o = &front->options;
+    uint64_t limit = MAX(o->kv_max_value_size, o->txn_max_req_len);
+    if (limit == 0 || content_length <= limit) {
+        return false;
+    }
+    const struct http_entry *e = http_route_find(front, req->path);
+    return e != NULL && (e->route->flags & HTTP_ROUTE_LARGE_BODY) != 0;
+}
+
 /* A head is whole: make its request. False when it was refused. */
 static bool flight_begin(struct http_conn *c, struct str bytes)
 {
@@ -285,6 +299,14 @@ static bool flight_begin(struct http_conn *c, struct str bytes)
     if (head.expect_unknown) {
         refuse(c, "417 Expectation Failed");
         flight_abandon(c);
+        return false;
+    }
+    req->body_size = head.content_length;
+    if (is_refused_unread(c->server->front, req, head.content_length)) {
+        c->lingering = true;
+        f->keep_alive = false;
+        f->phase = HTTP_HANDLING;
+        http_dispatch(f);
         return false;
     }
     if (head.content_length > c->server->front->body_size_max) {
@@ -365,6 +387,7 @@ static size_t consume(struct http_conn *c, struct str in)
         bool whole;
         used += take_body(c, rest, &whole);
         if (whole) {
+            c->flight->req.body_size = c->flight->req.body.n;
             c->flight->phase = HTTP_HANDLING;
             http_dispatch(c->flight);
         }

@@ -71,6 +71,7 @@ struct http_req {
     const struct http_header *headers;
     size_t headers_count;
     struct str body;
+    uint64_t body_size; /* body.n, or what was announced of a body that is refused unread */
     struct str remote_ip;
 
     struct str token;    /* X-Consul-Token, Authorization: Bearer, ?token */
@@ -89,6 +90,8 @@ typedef void (*http_handler)(struct http_req *req);
 
 enum http_route_flag {
     HTTP_ROUTE_PREFIX = 1u << 0, /* the pattern ends in '/', anything may follow (req->tail) */
+    /* The handler checks req->body_size: bodies beyond the limits of KV and transactions are not even
+     * read. */
     HTTP_ROUTE_LARGE_BODY = 1u << 1,
     HTTP_ROUTE_STREAM = 1u << 2, /* the answer is endless (monitor) */
     /* An error of the call carries the query metadata headers too (index 1, no known leader), as those

@@ -188,11 +188,11 @@ static void kv_put(struct http_req *req)
         return;
     }
     uint64_t size_max = req->server->options.kv_max_value_size;
-    if (req->body.n > size_max) {
+    if (req->body_size > size_max) {
         http_error(req, 413,
                    "Request body(%llu bytes) too large, max size: %llu bytes. See "
                    "https://www.consul.io/docs/agent/options.html#kv_max_value_size.",
-                   (unsigned long long)req->body.n, (unsigned long long)size_max);
+                   (unsigned long long)req->body_size, (unsigned long long)size_max);
         return;
     }
     args->dir_ent.key = req->tail;

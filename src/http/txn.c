@@ -329,11 +329,11 @@ static void txn_handle(struct http_req *req)
 {
     const struct server_options *o = &req->server->options;
     uint64_t size_max = MAX(o->txn_max_req_len, o->kv_max_value_size);
-    if (req->body.n > size_max) {
+    if (req->body_size > size_max) {
         http_error(req, 413,
                    "Request body(%llu bytes) too large, max size: %llu bytes. See "
                    "https://www.consul.io/docs/agent/options.html#txn_max_req_len.",
-                   (unsigned long long)req->body.n, (unsigned long long)size_max);
+                   (unsigned long long)req->body_size, (unsigned long long)size_max);
         return;
     }
     struct value *list;

@@ -121,6 +121,12 @@ static void options_of(struct http_req *req)
     }
 }
 
+static void limited(struct http_req *req)
+{
+    http_error(req, req->body_size > 10 ? 413 : 200, "%llu announced, %zu read",
+               (unsigned long long)req->body_size, req->body.n);
+}
+
 static void header_injection(struct http_req *req)
 {
     http_set_header(req, STR("X-Echo"), http_param_value(req, STR("v")));
@@ -136,6 +142,7 @@ static const struct http_route routes[] = {
     {"/v1/fail", HTTP_GET, "GET", 0, fail_with},
     {"/v1/options", HTTP_GET, "GET", 0, options_of},
     {"/v1/header", HTTP_GET, "GET", 0, header_injection},
+    {"/v1/limited", HTTP_PUT, "PUT", HTTP_ROUTE_LARGE_BODY, limited},
     {"/v1/blocked/x", HTTP_GET, "GET", 0, echo},
 };
 
@@ -442,6 +449,20 @@ static void test_large_bodies(void **state)
     buf_deinit(&out);
 }
 
+static void test_refused_unread(void **state)
+{
+    (void)state;
+    stop();
+    start(&(struct http_options){.kv_max_value_size = 10, .txn_max_req_len = 5});
+    expect("PUT /v1/limited HTTP/1.1\r\nContent-Length: 11\r\n" CLOSE, "HTTP/1.1 413 ",
+           "Connection: close\r\n", "11 announced, 0 read");
+    expect("PUT /v1/limited HTTP/1.1\r\nContent-Length: 10\r\n" CLOSE "1234567890",
+           "HTTP/1.1 200 OK", "", "10 announced, 10 read");
+    expect("PUT /v1/limited HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" CLOSE
+           "b\r\n12345678901\r\n0\r\n\r\n",
+           "HTTP/1.1 413 ", "", "11 announced, 11 read");
+}
+
 static void test_gzip(void **state)
 {
     (void)state;
@@ -656,6 +677,7 @@ int main(void)
         SERVED(test_byte_by_byte),
         SERVED(test_expect_continue),
         SERVED(test_large_bodies),
+        SERVED(test_refused_unread),
         SERVED(test_gzip),
         SERVED(test_stream),
         SERVED(test_client_leaves_while_waiting),
