@@ -8,6 +8,8 @@
 
 /* Of a value that is shown in an error. */
 #define QUOTED_SIZE_MAX 400u
+/* Of a line of usage text, without its indent. */
+#define HELP_WIDTH 67u
 
 static const struct cli_flag *flag_find(const struct cli_flag_group *groups, size_t count,
                                         struct str name)
@@ -259,7 +261,7 @@ static void help_wrap(FILE *to, const char *text)
     size_t column = 0;
     struct str rest = str_from_cstr(text), word;
     while (str_split_next(&rest, ' ', &word)) {
-        if (column == 0 || column + 1 + word.n > 72) {
+        if (column == 0 || column + 1 + word.n > HELP_WIDTH) {
             fprintf(to, "%s     %.*s", column == 0 ? "" : "\n", STRF(word));
             column = word.n;
         } else {

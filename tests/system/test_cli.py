@@ -1,0 +1,118 @@
+"""The command line: real commands against a real agent, and those that need none."""
+
+import base64
+import json
+import os
+import subprocess
+
+import pytest
+
+NOBODY = "127.255.255.3:1"
+
+
+@pytest.fixture
+def run(binary, tmp_path):
+    """A command without an agent, in a folder of its own."""
+
+    def start(*args, stdin=None, env=None):
+        e = {k: v for k, v in os.environ.items() if not k.startswith("CONSUL_")}
+        e.update(env or {})
+        return subprocess.run([binary, *args], input=stdin, capture_output=True, text=True, env=e, cwd=tmp_path,
+                              timeout=60)
+
+    return start
+
+
+def test_unknown_commands(run):
+    assert run().returncode == 127
+    assert run("nonsense").returncode == 127
+    assert run("kv").returncode == 1
+    assert run("kv", "nonsense").returncode == 1
+
+
+def test_help_is_asked_for_anywhere(run):
+    for args in (["kv", "get", "-h"], ["kv", "get", "key", "--help"], ["kv", "get", "-nonsense", "-help"]):
+        r = run(*args)
+        assert r.returncode == 0 and "-recurse" in r.stdout and r.stderr == ""
+    # Behind "--" it is an argument.
+    assert run("kv", "get", "-http-addr=" + NOBODY, "--", "-h").returncode == 1
+
+
+def test_unknown_flag(run):
+    r = run("members", "-nonsense")
+    assert r.returncode == 1
+    assert r.stderr.splitlines()[0] == "flag provided but not defined: -nonsense"
+
+
+def test_keygen(run):
+    first, second = run("keygen").stdout.strip(), run("keygen").stdout.strip()
+    assert len(base64.b64decode(first)) == 32 and first != second
+
+
+def test_validate(run, tmp_path):
+    (tmp_path / "good.json").write_text(json.dumps({"data_dir": str(tmp_path), "bind_addr": "127.0.0.1"}))
+    (tmp_path / "bad.json").write_text('{"nope": 1}')
+    assert run("validate", "good.json").stdout == "Configuration is valid!\n"
+    bad = run("validate", "bad.json")
+    assert bad.returncode == 1 and "invalid config key nope" in bad.stderr
+
+
+@pytest.mark.parametrize("args, text", [
+    (["members"], 'Error retrieving members: Get "http://%s/v1/agent/members?segment=_all"'),
+    (["kv", "put", "k", "v"], 'Error! Failed writing data: Put "http://%s/v1/kv/k"'),
+    (["kv", "delete", "k"], 'Error deleting key k: Delete "http://%s/v1/kv/k"'),
+    (["maint", "-enable"], 'Error enabling node maintenance: Put "http://%s/v1/agent/maintenance?enable=true&reason="'),
+])
+def test_nobody_answers(run, args, text):
+    r = run(*args, env={"CONSUL_HTTP_ADDR": NOBODY})
+    assert r.returncode == 1
+    assert r.stderr == text % NOBODY + ": dial tcp %s: connect: connection refused\n" % NOBODY
+
+
+def test_kv(agent, tmp_path):
+    assert agent.cli("kv", "put", "app/a b", "1 2").stdout == "Success! Data written to: app/a b\n"
+    assert agent.cli("kv", "get", "/app/a b").stdout == "1 2\n"
+    assert agent.cli("kv", "put", "-flags=42", "app/in", "-", stdin="line\n").returncode == 0
+    assert agent.cli("kv", "get", "app/in").stdout == "line\n\n"
+    assert "Flags            42\n" in agent.cli("kv", "get", "-detailed", "app/in").stdout
+    assert agent.cli("kv", "get", "-keys").stdout == "app/\n"
+    assert agent.cli("kv", "get", "-recurse", "app/a").stdout == "app/a b:1 2\n"
+    missing = agent.cli("kv", "get", "missing")
+    assert missing.returncode == 1 and missing.stderr == "Error! No key exists at: missing\n"
+    exported = agent.cli("kv", "export", "app/").stdout
+    assert [e["key"] for e in json.loads(exported)] == ["app/a b", "app/in"]
+    assert agent.cli("kv", "delete", "-recurse", "app").stdout == "Success! Deleted keys with prefix: app\n"
+    assert agent.cli("kv", "import", "-prefix=copy", "-", stdin=exported).returncode == 0
+    assert agent.cli("kv", "get", "copy/app/a b").stdout == "1 2\n"
+
+
+def test_kv_compare_and_set(agent):
+    assert agent.cli("kv", "put", "-cas", "k", "1").returncode == 0
+    again = agent.cli("kv", "put", "-cas", "k", "2")
+    assert again.returncode == 1 and "CAS performed with index=0 and key already exists" in again.stderr
+    index = json.loads(agent.get("/v1/kv/k").body)[0]["ModifyIndex"]
+    assert agent.cli("kv", "put", "-cas", "-modify-index=%d" % index, "k", "3").returncode == 0
+    assert agent.cli("kv", "delete", "-cas", "-modify-index=1", "k").returncode == 1
+    assert agent.cli("kv", "get", "k").stdout == "3\n"
+
+
+def test_large_values(agent):
+    value = "x" * (512 * 1024)
+    assert agent.cli("kv", "put", "big", "-", stdin=value).returncode == 0
+    assert agent.cli("kv", "get", "big").stdout == value + "\n"
+    refused = agent.cli("kv", "put", "big", "-", stdin=value + "y")
+    assert refused.returncode == 1 and "Unexpected response code: 413" in refused.stderr
+
+
+def test_catalog(agent):
+    agent.put("/v1/catalog/register", {"Node": "web1", "Address": "10.0.0.1", "NodeMeta": {"rack": "1"},
+                                       "Service": {"Service": "web", "Tags": ["v2", "v1"], "Port": 80}})
+    agent.put("/v1/catalog/register", {"Node": "db1", "Address": "10.0.0.2", "Service": {"Service": "db"}})
+    assert agent.cli("catalog", "datacenters").stdout == "dc1\n"
+    nodes = agent.cli("catalog", "nodes", "-node-meta=rack=1").stdout.splitlines()
+    assert [line.split() for line in nodes] == [["Node", "ID", "Address", "DC"], ["web1", "10.0.0.1", "dc1"]]
+    services = agent.cli("catalog", "services", "-tags").stdout
+    assert "web" in services and "v1,v2" in services
+    assert agent.cli("catalog", "services", "-node=db1").stdout == "db\n"
+    none = agent.cli("catalog", "nodes", "-service=none")
+    assert none.returncode == 0 and none.stdout == "" and "No nodes match" in none.stderr
