@@ -212,6 +212,22 @@ static void file_settle(struct sim_file *f)
     f->durable_size = f->size;
 }
 
+/* Only what was written since reaches the disk: bytes whose sync failed before do not. */
+static void file_flush(struct sim_file *f)
+{
+    for (size_t i = 0; i < f->writes.n; i++) {
+        const struct sim_write *w = &f->writes.v[i];
+        uint64_t end = w->offset + w->n;
+        if (w->is_size || end > f->durable_size) {
+            resize(&f->durable, &f->durable_size, end);
+        }
+        if (w->n > 0) {
+            memcpy(f->durable + w->offset, w->bytes, w->n);
+        }
+    }
+    writes_drop(f);
+}
+
 static int sim_sync(struct raft_io *io, int file)
 {
     if (sim_of(io)->sync_hook != NULL) {
@@ -225,7 +241,7 @@ static int sim_sync(struct raft_io *io, int file)
             f); /* as Linux does: the pages are called clean, and are read back, but not kept */
         return -s->fail_error;
     }
-    file_settle(f);
+    file_flush(f);
     return 0;
 }
 
