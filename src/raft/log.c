@@ -130,7 +130,7 @@ static int segment_cut(struct raft_log *log, struct segment *s, uint64_t end, st
 void log_term_note_(struct raft_log *log, uint64_t index, uint64_t term)
 {
     if (log->terms.n == 0 || log->terms.v[log->terms.n - 1].term != term) {
-        vec_push(&log->terms, ((struct term_run){index, term}));
+        vec_push(&log->terms, ((struct raft_term_run){index, term}));
     }
 }
 
@@ -171,6 +171,12 @@ uint64_t raft_log_term(const struct raft_log *log, uint64_t index)
         }
     }
     return log->terms.v[low].term;
+}
+
+const struct raft_term_run *raft_log_term_runs(const struct raft_log *log, size_t *ret_count)
+{
+    *ret_count = log->terms.n;
+    return log->terms.v;
 }
 
 uint64_t raft_log_first_index(const struct raft_log *log)

@@ -17,8 +17,8 @@
 #pragma once
 #include "base/err.h"
 #include "base/str.h"
+#include "raft/entry.h"
 #include "raft/io.h"
-#include "raft/raft.h"
 
 struct raft_log;
 struct raft_log_batch;
@@ -29,14 +29,6 @@ struct raft_log_batch;
 #define RAFT_BATCH_SIZE_MAX (1024u * 1024u)
 #define RAFT_BATCH_COUNT_MAX 8192u
 #define RAFT_LOG_CACHE_SIZE_MAX (2u * 1024u * 1024u)
-
-struct raft_entry {
-    uint64_t index, term;
-    enum raft_entry_type type;
-    int64_t appended_ns; /* wall clock of the leader that made it; 0: unknown. Only informs. */
-    struct str data;
-    struct str extensions; /* of Consul's chunked entries; usually empty */
-};
 
 struct raft_log_options {
     struct raft_io *io;    /* outlives the log */
@@ -58,6 +50,8 @@ uint64_t raft_log_last_index(const struct raft_log *log);
 uint64_t raft_log_durable_index(const struct raft_log *log);
 /* 0 when the entry is not in the log. */
 uint64_t raft_log_term(const struct raft_log *log, uint64_t index);
+/* All terms, as runs; borrowed until the log changes. */
+const struct raft_term_run *raft_log_term_runs(const struct raft_log *log, size_t *ret_count);
 uint64_t raft_log_size(const struct raft_log *log); /* bytes of entries in all segments */
 
 /* Entry index must be last + 1 and its term not below the last one's. -ERR_TOO_LARGE, -ENOMEM, or

@@ -39,10 +39,6 @@ struct raft_log_batch {
     VEC(struct slice) slices;
 };
 
-struct term_run { /* entries from first_index on are of this term, up to the next run */
-    uint64_t first_index, term;
-};
-
 struct raft_log {
     struct raft_io *io;
     char *dir;
@@ -52,7 +48,7 @@ struct raft_log {
 
     uint64_t first_index, last_index, durable_index;
     VEC(struct segment *) segments;
-    VEC(struct term_run) terms;
+    VEC(struct raft_term_run) terms;
 
     VEC(struct block *) blocks; /* contiguous, up to last_index */
     size_t blocks_size;
