@@ -601,7 +601,10 @@ int raft_log_read(struct raft_log *log, uint64_t index, size_t count_max, size_t
     const struct segment *s = log->segments.v[i];
     size_t k = (size_t)(index - s->first_index), end = k;
     uint64_t from = s->offsets.v[k], to = from;
-    while (end < s->offsets.n && end - k < count_max) {
+    /* The last segment's table already has the batch that is under way: not on the disk yet, but in
+     * memory, and so the caller's next read. */
+    size_t readable = (size_t)MIN((uint64_t)s->offsets.n, log->durable_index + 1 - s->first_index);
+    while (end < readable && end - k < count_max) {
         uint64_t next = end + 1 < s->offsets.n ? s->offsets.v[end + 1] : s->end;
         if (end > k && next - from > size_max) {
             break;

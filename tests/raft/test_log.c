@@ -199,6 +199,30 @@ static void test_group_commit(void **state)
     sim_io_free(s);
 }
 
+/* While a batch is under way, what stands before it is read from the file and it from memory. */
+static void test_read_while_writing(void **state)
+{
+    (void)state;
+    struct sim_io *s = sim_io_new(1);
+    struct raft_log *log = log_open(s, 1 << 20, 1);
+    uint64_t terms[32] = {0};
+    for (int i = 1; i <= 20; i++) {
+        assert_ok(put(log, 1));
+        terms[i] = 1;
+        if (i == 10) {
+            assert_ok(flush(log));
+        }
+    }
+    struct raft_log_batch *b = raft_log_batch_begin(log);
+    assert_non_null(b);
+    check(log, 1, 20, terms);
+    assert_ok(raft_log_batch_write(b, NULL));
+    raft_log_batch_end(log, b, 0);
+    check(log, 1, 20, terms);
+    raft_log_free(log);
+    sim_io_free(s);
+}
+
 /* More than one batch may hold is split, in order. */
 static void test_batch_limits(void **state)
 {
@@ -482,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_group_commit),
         cmocka_unit_test(test_batch_limits),
+        cmocka_unit_test(test_read_while_writing),
         cmocka_unit_test(test_torn_tail),
         cmocka_unit_test(test_flipped_bit),
         cmocka_unit_test(test_missing_segment),
