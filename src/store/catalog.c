@@ -64,6 +64,54 @@ void catalog_raise_node(struct store_txn *tx, struct str node, uint64_t index)
     buf_deinit(&b);
 }
 
+static struct str left_index_name(struct buf *b, struct str service)
+{
+    buf_clear(b);
+    buf_lit(b, "service_left.");
+    buf_str(b, service);
+    return buf_view(b);
+}
+
+void catalog_note_left(struct store_txn *tx, struct str service)
+{
+    struct buf b = {0};
+    store_era_begin(tx);
+    store_index_raise(tx, left_index_name(&b, service), store_txn_raft_index(tx));
+    buf_deinit(&b);
+}
+
+void catalog_note_left_node(struct store_txn *tx, struct str node)
+{
+    struct buf b = {0};
+    struct tree_iter it;
+    const struct service_row *row;
+    store_iter(&it, store_txn_view(tx), INDEX_SERVICES_ID, catalog_key1(&b, node));
+    while ((row = tree_next(&it, NULL)) != NULL) {
+        catalog_note_left(tx, row->service.service);
+    }
+    buf_deinit(&b);
+}
+
+uint64_t catalog_left_index(const struct store_view *v, struct watch_set *ws, struct str service)
+{
+    uint64_t index = 0;
+    if (ws != NULL) {
+        struct buf b = {0};
+        struct str name = left_index_name(&b, service);
+        store_index_watch(ws, name);
+        index = store_index(v, name);
+        buf_deinit(&b);
+    }
+    return index;
+}
+
+void catalog_forget_left(struct store_txn *tx, struct str service)
+{
+    struct buf b = {0};
+    store_index_delete(tx, left_index_name(&b, service));
+    buf_deinit(&b);
+}
+
 uint64_t catalog_service_index(const struct store_view *v, struct str service)
 {
     struct buf b = {0};

@@ -70,6 +70,14 @@ int catalog_check_set(struct store_txn *tx, const struct health_check *check, un
         catalog_raise_node(tx, row.node, index);
     }
 
+    if (existing != NULL && !str_eq_fold(existing->service_id, row.service_id)) {
+        if (existing->service_id.n > 0) {
+            catalog_note_left(tx, existing->service_name);
+        } else {
+            catalog_note_left_node(tx, row.node);
+        }
+    }
+
     /* Sessions that depend on the check do not survive its failure, not even one that was known. */
     if (str_eq(row.status, HEALTH_CRITICAL)) {
         session_invalidate_for_check(tx, index, row.node, row.check_id);
@@ -122,6 +130,9 @@ void catalog_check_delete(struct store_txn *tx, struct str node, struct str chec
         const struct service_row *service =
             catalog_service_row(v, existing->node, existing->service_id);
         catalog_raise_service(tx, existing->service_name, index);
+        if (service != NULL && !str_eq_fold(existing->service_name, service->service.service)) {
+            catalog_note_left(tx, service->service.service); /* renamed since */
+        }
         if (service != NULL) {
             catalog_raise_kind(tx, service->service.kind, index);
         }

@@ -122,8 +122,9 @@ uint64_t catalog_health_nodes(const struct store_view *v, struct watch_set *ws, 
     struct service_row *row;
     struct buf key = {0};
     bool exists = false;
-    /* One point to watch: this entry moves with everything the answer shows. */
+    /* Two points to watch: these entries move with everything the answer shows. */
     catalog_watch_service(ws, service);
+    uint64_t left = catalog_left_index(v, ws, service);
     store_iter(&it, v, INDEX_SERVICES_SERVICE, catalog_key1(&key, service));
     while ((row = tree_next(&it, NULL)) != NULL) {
         exists = true;
@@ -133,7 +134,7 @@ uint64_t catalog_health_nodes(const struct store_view *v, struct watch_set *ws, 
     }
     buf_deinit(&key);
     *ret_nodes = health_list_take(&list);
-    return catalog_answer_index(v, service, exists, true);
+    return MAX(catalog_answer_index(v, service, exists, true), left);
 }
 
 uint64_t catalog_health_connect_nodes(const struct store_view *v, struct watch_set *ws,
@@ -161,7 +162,18 @@ uint64_t catalog_health_connect_nodes(const struct store_view *v, struct watch_s
     }
     buf_deinit(&key);
     *ret_nodes = health_list_take(&list);
-    return ret_nodes->n > 0 ? index : catalog_answer_index(v, service, false, true);
+    if (ret_nodes->n > 0) {
+        return index;
+    }
+    index = catalog_answer_index(v, service, false, true);
+    if (ws != NULL) {
+        /* Who waits is to hear that the last one went, even if it went by turning into something
+         * else. The entries that this moves move for more than that, so that such an answer may
+         * come once too often, and for readers that do not wait they do not count. */
+        index = MAX(index, catalog_service_index(v, service));
+        index = MAX(index, catalog_kind_index(v, SERVICE_KIND_CONNECT_PROXY));
+    }
+    return index;
 }
 
 uint64_t catalog_service_dump(const struct store_view *v, struct watch_set *ws, struct arena *a,

@@ -12,6 +12,17 @@ void catalog_raise_service(struct store_txn *tx, struct str service, uint64_t in
 void catalog_raise_kind(struct store_txn *tx, struct str kind, uint64_t index);
 void catalog_raise_node(struct store_txn *tx, struct str node, uint64_t index);
 
+/* Something was taken from the answers about a service without its index moving, as 1.10.3 has it:
+ * an instance that now goes by another name, a check that is now about something else. Those who
+ * wait for the service are told by an entry of our own, "service_left.<name>"; caches by a new
+ * era. */
+void catalog_note_left(struct store_txn *tx, struct str service);
+void catalog_note_left_node(struct store_txn *tx, struct str node);
+/* That index (0: none), watched; 0 also when nobody waits. */
+uint64_t catalog_left_index(const struct store_view *v, struct watch_set *ws, struct str service);
+/* The last instance is gone, and with it the need for the entry. */
+void catalog_forget_left(struct store_txn *tx, struct str service);
+
 /* The recorded index of a service (0: none), and of services of a kind. */
 uint64_t catalog_service_index(const struct store_view *v, struct str service);
 uint64_t catalog_kind_index(const struct store_view *v, struct str kind);

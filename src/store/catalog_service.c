@@ -143,7 +143,7 @@ int catalog_service_set(struct store_txn *tx, struct str node, const struct node
         if (!str_eq(existing->service.service, service->service) ||
             !str_eq(existing->service.kind, service->kind)) {
             /* Only the new name's and kind's indexes move, as in 1.10.3. */
-            store_era_begin(tx);
+            catalog_note_left(tx, existing->service.service);
         }
     }
     if ((flags & CATALOG_RESTORE) == 0) {
@@ -196,6 +196,7 @@ static void service_extinct(struct store_txn *tx, struct str name)
     store_index_delete(tx, buf_view(&b));
     buf_deinit(&b);
     store_index_set(tx, CATALOG_INDEX_EXTINCTION, store_txn_raft_index(tx));
+    catalog_forget_left(tx, name);
 }
 
 void catalog_service_delete(struct store_txn *tx, struct str node, struct str service_id)
