@@ -99,6 +99,8 @@ enum http_route_flag {
     HTTP_ROUTE_META_ON_ERROR = 1u << 3,
     HTTP_ROUTE_NO_META = 1u << 4, /* a read whose answer carries no query metadata headers */
     HTTP_ROUTE_CONSISTENCY = 1u << 5, /* the answer says which consistency the read had */
+    /* Any status is an answer (local health): none is logged as an error. */
+    HTTP_ROUTE_NO_ERROR_LOG = 1u << 6,
 };
 
 struct http_route {

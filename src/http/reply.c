@@ -226,7 +226,8 @@ void http_finish(struct http_req *req, int status)
         if (UNLIKELY(log_is_on(LOG_DEBUG))) {
             log_finished(f);
         }
-        if (UNLIKELY((status >= 500 || status == 403) && log_is_on(LOG_ERROR))) {
+        if (UNLIKELY((status >= 500 || status == 403) &&
+                     (req->route->flags & HTTP_ROUTE_NO_ERROR_LOG) == 0 && log_is_on(LOG_ERROR))) {
             log_error(f);
         }
     }

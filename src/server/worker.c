@@ -20,6 +20,8 @@ void worker_deinit(struct worker *w)
         return;
     }
     rpc_calls_drop_idle(w);
+    /* A canceled write may still come back while the loop is freed: it is not to be kept then. */
+    w->idle_calls_count = UINT32_MAX;
     w->watches = watch_registry_free(w->watches);
     w->loop = NULL;
 }
