@@ -126,6 +126,7 @@ struct http_route {
     X(session) \
     X(status) \
     X(txn) \
+    X(debug) \
     X(later)
 /* clang-format on */
 #define X(file)                                   \
