@@ -63,6 +63,10 @@ int catalog_check_set(struct store_txn *tx, const struct health_check *check, un
         }
     }
     bool modified = existing == NULL || !same_check(existing, &row);
+    if (existing != NULL && !str_eq(existing->service_id, row.service_id)) {
+        /* Of what it was about before no index moves, as in 1.10.3. */
+        store_era_begin(tx);
+    }
     if (modified && service != NULL) {
         catalog_raise_service(tx, service->service.service, index);
         catalog_raise_kind(tx, service->service.kind, index);
@@ -135,6 +139,10 @@ void catalog_check_delete(struct store_txn *tx, struct str node, struct str chec
         }
         if (service != NULL) {
             catalog_raise_kind(tx, service->service.kind, index);
+            if (!str_eq(service->service.service, existing->service_name)) {
+                /* Since the check was written the instance has taken another name. */
+                store_era_begin(tx);
+            }
         }
     } else {
         catalog_raise_node(tx, existing->node, index);
