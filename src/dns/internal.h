@@ -128,11 +128,12 @@ struct dns_server {
 
 /* Where an answer goes. */
 struct dns_client {
+    void (*send)(const struct dns_client *client, uint8_t *message, size_t size);
+    bool is_tcp;
     struct udp_socket *udp; /* or */
     struct dns_conn *conn;
     struct udp_peer peer; /* both have an address */
 };
-void dns_client_send(const struct dns_client *client, uint8_t *message, size_t size);
 /* A wait keeps the connection's memory and counts against it. */
 void dns_conn_wait_begin(struct dns_conn *conn);
 void dns_conn_wait_end(struct dns_conn *conn);

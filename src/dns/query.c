@@ -141,7 +141,7 @@ static void add_opt(struct dns_query *q)
 static void send_written(struct dns_query *q, int n)
 {
     if (n > 0 && n <= (int)DNS_SIZE_MAX) {
-        dns_client_send(q->client, q->server->out, (size_t)n);
+        q->client->send(q->client, q->server->out, (size_t)n);
     }
 }
 
@@ -428,7 +428,7 @@ void dns_query_init(struct dns_query *q, struct dns_server *s, struct arena *a, 
                             .rng = s->worker->rng,
                             .rng_start = s->worker->rng,
                             .bytes = bytes,
-                            .is_tcp = client->conn != NULL,
+                            .is_tcp = client->is_tcp,
                             .start_ns = clock_mono_ns()};
     list_init(&q->missing);
     dns_cache_collect(&s->cache);

@@ -168,13 +168,27 @@ void dns_conn_wait_end(struct dns_conn *c)
     }
 }
 
+static void conn_send(const struct dns_client *client, uint8_t *message, size_t size)
+{
+    struct dns_conn *c = client->conn;
+    if (c->is_closing) {
+        return;
+    }
+    char length[2];
+    put_be16(length, (uint16_t)size);
+    const struct iovec iov[] = {{length, 2}, {message, size}};
+    if (tcp_write(&c->stream, iov, 2) < 0) {
+        conn_close(c);
+    }
+}
+
 static void listener_accept(struct tcp_listener *l, int fd, const struct address *peer)
 {
     struct dns_listener *listener = container_of(l, struct dns_listener, tcp);
     struct dns_server *s = listener->server;
     struct dns_conn *c = xcalloc(1, sizeof(*c));
     c->server = s;
-    c->client.conn = c;
+    c->client = (struct dns_client){.send = conn_send, .is_tcp = true, .conn = c};
     c->client.peer.address = *peer;
     /* A whole message, and what one read brings behind it. */
     buf_init(&c->in, 4u * (DNS_SIZE_MAX + 2u));
@@ -191,29 +205,16 @@ static void listener_accept(struct tcp_listener *l, int fd, const struct address
 /* --- both
  * ------------------------------------------------------------------------------------------ */
 
+static void udp_answer(const struct dns_client *client, uint8_t *message, size_t size)
+{
+    udp_send(client->udp, str_make(message, size), &client->peer);
+}
+
 static void udp_receive(struct udp_socket *udp, struct str data, const struct udp_peer *peer)
 {
     struct dns_listener *listener = container_of(udp, struct dns_listener, udp);
-    const struct dns_client client = {.udp = udp, .peer = *peer};
+    const struct dns_client client = {.send = udp_answer, .udp = udp, .peer = *peer};
     dns_query_receive(listener->server, data, &client);
-}
-
-void dns_client_send(const struct dns_client *client, uint8_t *message, size_t size)
-{
-    struct dns_conn *c = client->conn;
-    if (c == NULL) {
-        udp_send(client->udp, str_make(message, size), &client->peer);
-        return;
-    }
-    if (c->is_closing) {
-        return;
-    }
-    char length[2];
-    put_be16(length, (uint16_t)size);
-    const struct iovec iov[] = {{length, 2}, {message, size}};
-    if (tcp_write(&c->stream, iov, 2) < 0) {
-        conn_close(c);
-    }
 }
 
 static void log_started(const struct address *address, const char *network)

@@ -26,6 +26,10 @@ struct trimmer {
      * these; made when first needed. */
     struct dns_rrs extras;
     uint32_t *extras_count;
+    /* Of a message without SRV answers: where each answer ends in what is in out. Nothing stands
+     * behind the answers once any was cut, so that sizes can be looked up and cutting is forgetting
+     * the rest. NULL: not measured. */
+    uint32_t *ends;
     uint8_t *out;
     int written; /* size of what is in out, when that is the message as it is now; else 0 */
     bool compress;
@@ -42,6 +46,9 @@ static size_t size_now(struct trimmer *t)
 {
     if (!t->compress) {
         return dns_size_uncompressed(t->m);
+    }
+    if (t->ends != NULL) {
+        return t->ends[t->m->answer.n];
     }
     int n = write_out(t);
     return n < 0 ? DNS_OUT_SIZE : (size_t)n;
@@ -142,6 +149,28 @@ static size_t bisect(struct trimmer *t, size_t size_max)
     return low;
 }
 
+static bool has_srv(const struct dns_rrs *rrs)
+{
+    for (size_t i = 0; i < rrs->n; i++) {
+        if (rrs->v[i].type == DNS_TYPE_SRV) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void measure(struct trimmer *t)
+{
+    if (t->ends != NULL || !t->compress || has_srv(&t->answer)) {
+        return;
+    }
+    uint32_t *ends = ARENA_ARRAY(t->arena, uint32_t, t->m->answer.n + 1);
+    const struct dns_trim *o = t->options;
+    if (dns_write_ends(t->m, true, o->names, t->out, DNS_OUT_SIZE, ends) >= 0) {
+        t->ends = ends;
+    }
+}
+
 /* limit: above which the message is too big; target: what the bisection aims for. */
 static bool cut_to_size(struct trimmer *t, size_t limit, size_t target)
 {
@@ -152,6 +181,7 @@ static bool cut_to_size(struct trimmer *t, size_t limit, size_t target)
             break;
         }
         cut = true;
+        measure(t);
         if (t->m->authority.n > 0) {
             t->m->authority.n = 0;
             t->written = 0;
@@ -200,6 +230,10 @@ int dns_trim_write(struct dns_msg *m, struct arena *a, const struct dns_trim *tr
     if (cut && trim->set_truncated) {
         m->flags |= DNS_TC;
         t.written = 0;
+    }
+    if (t.ends != NULL) {
+        dns_patch_cut(out, m->flags, m->answer.n);
+        return (int)t.ends[m->answer.n];
     }
     return t.written != 0 ? t.written : write_out(&t);
 }

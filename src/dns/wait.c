@@ -379,7 +379,7 @@ static void forward_done(struct dns_exchange *x, struct str reply)
             int n = dns_write(&q.reply, !s->settings->disable_compression, s->names, s->out,
                               DNS_OUT_SIZE);
             if (n > 0 && n <= (int)DNS_SIZE_MAX) {
-                dns_client_send(&w->client, s->out, (size_t)n);
+                w->client.send(&w->client, s->out, (size_t)n);
             }
         } else {
             dns_query_fail(&q);

@@ -153,5 +153,10 @@ struct dns_names *dns_names_free(struct dns_names *names);
  * compress is set. */
 NODISCARD int dns_write(const struct dns_msg *m, bool compress, struct dns_names *names,
                         uint8_t *to, size_t size);
+/* The same; answer_ends[i] becomes the size of the message up to its i-th answer (of n + 1). */
+NODISCARD int dns_write_ends(const struct dns_msg *m, bool compress, struct dns_names *names,
+                             uint8_t *to, size_t size, uint32_t *answer_ends);
+/* What was written, cut after its n-th answer: new counts and flags in the header. */
+void dns_patch_cut(uint8_t *written, uint16_t flags, size_t answers);
 /* The size without compression. */
 size_t dns_size_uncompressed(const struct dns_msg *m);

@@ -260,8 +260,8 @@ static void put_section(struct writer *w, const struct dns_rrs *rrs, const struc
     }
 }
 
-int dns_write(const struct dns_msg *m, bool compress, struct dns_names *names, uint8_t *to,
-              size_t size)
+int dns_write_ends(const struct dns_msg *m, bool compress, struct dns_names *names, uint8_t *to,
+                   size_t size, uint32_t *answer_ends)
 {
     struct writer w = {.p = to, .size = size, .names = compress ? names : NULL};
     uint8_t *head = reserve(&w, DNS_HEADER_SIZE);
@@ -286,10 +286,31 @@ int dns_write(const struct dns_msg *m, bool compress, struct dns_names *names, u
             put_be16(rest + 2, m->question.class);
         }
     }
-    put_section(&w, &m->answer, &m->question);
+    for (size_t i = 0; i < m->answer.n && !w.failed; i++) {
+        if (answer_ends != NULL) {
+            answer_ends[i] = (uint32_t)w.n;
+        }
+        put_rr(&w, &m->answer.v[i], &m->question);
+    }
+    if (answer_ends != NULL) {
+        answer_ends[m->answer.n] = (uint32_t)w.n;
+    }
     put_section(&w, &m->authority, &m->question);
     put_section(&w, &m->additional, &m->question);
     return w.failed ? -ERR_TOO_LARGE : (int)w.n;
+}
+
+int dns_write(const struct dns_msg *m, bool compress, struct dns_names *names, uint8_t *to,
+              size_t size)
+{
+    return dns_write_ends(m, compress, names, to, size, NULL);
+}
+
+void dns_patch_cut(uint8_t *written, uint16_t flags, size_t answers)
+{
+    put_be16(written + 2, flags);
+    put_be16(written + 6, (uint16_t)answers);
+    put_be32(written + 8, 0);
 }
 
 static size_t section_size(const struct dns_rrs *rrs)
