@@ -45,14 +45,14 @@ static struct str number(struct tags *t, int64_t n)
     return arena_printf(t->arena, "%lld", (long long)n);
 }
 
-static void server_tags(struct tags *t, const struct agent_config *config)
+static void server_tags(struct tags *t, const struct agent_config *config, bool is_wan)
 {
     tag(t, STR("role"), STR("consul"));
     tag(t, STR("ft_fs"), STR("1")); /* federation states */
     tag(t, STR("ft_si"), STR("1")); /* service-intentions entries */
     tag(t, STR("port"), number(t, config->ports.server));
     tag(t, STR("raft_vsn"), number(t, config->raft.protocol));
-    if (config->addresses.serf_bind_wan.host.n > 0 || config->ports.serf_wan > 0) {
+    if (!is_wan && config->ports.serf_wan > 0) {
         tag(t, STR("wan_join_port"), number(t, config->ports.serf_wan));
     }
     if (config->bootstrap && !config->is_dev) {
@@ -83,7 +83,7 @@ void member_self(const struct agent_config *config, struct str node_id, bool is_
     tag(&t, STR("vsn_min"), STR("2"));
     tag(&t, STR("vsn_max"), STR("3"));
     if (config->is_server) {
-        server_tags(&t, config);
+        server_tags(&t, config, is_wan);
     } else {
         tag(&t, STR("role"), STR("node"));
     }
