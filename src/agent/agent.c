@@ -359,6 +359,7 @@ struct agent *agent_free(struct agent *a)
     a->local = local_free(a->local);
     a->events = user_events_free(a->events);
     tokens_deinit(&a->tokens);
+    expose_deinit(&a->expose);
     for (size_t i = 0; i < AGENT_READERS_MAX; i++) {
         epoch_unregister(a->epoch, a->slots[i]);
     }

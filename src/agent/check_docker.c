@@ -156,6 +156,27 @@ static void put_create_body(struct buf *body, const struct check_def *def)
     json_object_end(&w);
 }
 
+/* Ids come from definitions: what is not plain is escaped, lest one names another part of the API.
+ */
+static struct str escaped(struct arena *arena, struct str s)
+{
+    char *to = arena_alloc(arena, 3 * s.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        uint8_t c = (uint8_t)s.p[i];
+        bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                        (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '~';
+        if (is_plain) {
+            to[n++] = (char)c;
+        } else {
+            to[n++] = '%';
+            to[n++] = "0123456789ABCDEF"[c >> 4];
+            to[n++] = "0123456789ABCDEF"[c & 15];
+        }
+    }
+    return str_make(to, n);
+}
+
 /* unix:///path, or tcp://host:port/base. */
 static int docker_target(struct arena *arena, struct http_client_options *o, struct str path,
                          struct err *err)
@@ -183,7 +204,7 @@ static void docker_ask(struct check_docker *d, enum docker_step step)
     struct check *c = &d->check;
     struct arena arena = {0};
     struct buf body = {0};
-    struct str path, exec_id = buf_view(&d->exec_id);
+    struct str path, exec_id = escaped(&arena, buf_view(&d->exec_id));
     struct http_client_options o = {
         .method = step == STEP_INSPECT ? STR("GET") : STR("POST"),
         .timeout_ms = check_timeout_ms(c, CHECK_SCRIPT_TIMEOUT_MS_DEFAULT),
@@ -193,7 +214,8 @@ static void docker_ask(struct check_docker *d, enum docker_step step)
     };
     if (step == STEP_CREATE) {
         put_create_body(&body, c->def);
-        path = arena_printf(&arena, "/containers/%.*s/exec", STRF(c->def->docker_container_id));
+        path = arena_printf(&arena, "/containers/%.*s/exec",
+                            STRF(escaped(&arena, c->def->docker_container_id)));
     } else if (step == STEP_START) {
         buf_lit(&body, "{\"Detach\":false,\"Tty\":true}");
         path = arena_printf(&arena, "/exec/%.*s/start", STRF(exec_id));

@@ -358,6 +358,19 @@ bool local_update_check(struct local *l, struct check_entry *e, struct str statu
     return true;
 }
 
+void local_set_exposed_port(struct local *l, struct check_entry *e, int64_t port)
+{
+    if (e->row->exposed_port == port) {
+        return;
+    }
+    struct health_check copy = *e->row;
+    atomic_init(&copy.rendered, NULL);
+    copy.exposed_port = port;
+    publish_check(l, e, schema_clone(&health_check_schema, &copy, NULL));
+    e->changes++;
+    local_check_set_sync(l, e, false);
+}
+
 static const struct field meta_fields[] = {F_STRMAP(struct local_meta, meta, "Meta", 0),
                                            FIELDS_END};
 static const struct schema meta_schema = SCHEMA("Meta", struct local_meta, meta_fields);

@@ -131,6 +131,8 @@ bool local_remove_check(struct local *l, struct str id);
 /* The result of a check. Output alone reaches the catalog late. False: nothing has changed. */
 bool local_update_check(struct local *l, struct check_entry *e, struct str status,
                         struct str output);
+/* Where a proxy exposes the check; 0: nowhere. */
+void local_set_exposed_port(struct local *l, struct check_entry *e, int64_t port);
 void local_set_meta(struct local *l, struct strmap meta);
 
 /* The ids of a service's checks (""; of the node's), allocated in `a`. Of the running change. */

@@ -10,7 +10,7 @@
 #include "agent/state.h"
 
 #define PERSISTED_SIZE_MAX (4u << 20)
-#define PERSISTED_COUNT_MAX 262144u
+#define PERSISTED_COUNT_MAX 524288u /* more than may be registered */
 
 NODISCARD int persist_service(struct agent *a, const struct node_service *service, struct str token,
                               enum source source, struct err *err);

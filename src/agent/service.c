@@ -166,6 +166,7 @@ static void runner_start(struct agent *a, struct check_entry *e, const struct ch
 {
     check_remove(e->runner);
     check_add(&a->checks, e, def, output_size_max(a, def));
+    expose_check_started(a, e);
 }
 
 /* A TTL check goes on from what it heard last before a restart. */
@@ -241,6 +242,10 @@ int service_add(struct agent *a, struct service_addition *req, struct err *err)
     for (size_t i = 0; rc >= 0 && i < req->checks.n; i++) {
         rc = scripts_allowed(a, req->checks.v[i], req->source, err);
     }
+    if (rc >= 0 && (a->local->services.n >= AGENT_SERVICES_MAX ||
+                    a->local->checks.n + req->checks.n > AGENT_CHECKS_MAX)) {
+        rc = err_set(err, ERR_TOO_LARGE, "this agent has as many services and checks as it may");
+    }
     if (rc < 0) {
         return rc;
     }
@@ -270,6 +275,7 @@ int service_add(struct agent *a, struct service_addition *req, struct err *err)
         struct check_entry *e = local_put_check(a->local, &checks[i], req->token);
         runner_start(a, e, req->checks.v[i]);
     }
+    expose_service_put(a, service);
     if (req->replace_existing_checks) {
         for (size_t i = 0; i < existing.n; i++) {
             if (!is_among(checks, req->checks.n, existing.v[i])) {
@@ -291,6 +297,7 @@ void service_drop(struct agent *a, struct str id, bool persist)
     }
     struct arena arena = {0};
     struct strlist ids = local_check_ids(a->local, id, &arena);
+    expose_service_removed(a, &e->row->service);
     (void)local_remove_service(a->local, id);
     if (persist) {
         persist_purge_service(a, id);
@@ -336,6 +343,9 @@ int check_register(struct agent *a, struct check_addition *req, struct err *err)
     if (check->check_id.n == 0) {
         return err_set(err, ERR_FAILED, "CheckID missing");
     }
+    if (a->local->checks.n >= AGENT_CHECKS_MAX) {
+        return err_set(err, ERR_TOO_LARGE, "this agent has as many checks as it may");
+    }
     if (req->def != NULL) {
         if (check_def_validate(req->def, err) < 0) {
             (void)err_wrap(err, "Check is not valid");
@@ -376,6 +386,7 @@ void check_drop(struct agent *a, struct str id, bool persist)
 {
     struct check_entry *e = local_check(a->local, id);
     if (e != NULL) {
+        expose_check_ended(a, e);
         check_remove(e->runner);
         (void)local_remove_check(a->local, id);
         agent_publish_soon(a);

@@ -4,6 +4,10 @@
 #include "agent/service_def.h"
 #include "agent/state.h"
 
+/* On one agent. Registrations beyond are refused. */
+#define AGENT_SERVICES_MAX 131072u
+#define AGENT_CHECKS_MAX 262144u
+
 /* One service with the checks of its definition. */
 struct service_addition {
     struct node_service *service; /* in `arena`; completed on the way (weights, tagged addresses) */

@@ -4,6 +4,7 @@
 #include "agent/agent.h"
 #include "agent/check.h"
 #include "agent/config.h"
+#include "agent/expose.h"
 #include "agent/local.h"
 #include "agent/tokens.h"
 #include "base/epoch.h"
@@ -30,6 +31,7 @@ struct agent {
     struct local *local;
     struct sync *sync;
     struct checks checks;
+    struct expose expose;
     struct tokens tokens;
     struct user_events *events;
     struct loop_msg publish_msg;

@@ -26,8 +26,8 @@ struct fixture {
     struct server *server;
     struct agent *agent;
     struct arena arena;
-    const char *hcl;      /* of the next configuration that is loaded */
-    char data_dir[64];    /* "" with none */
+    const char *hcl;   /* of the next configuration that is loaded */
+    char data_dir[64]; /* "" with none */
     struct loop_timer poll, limit;
     bool (*until)(struct fixture *f);
     bool gave_up;

@@ -11,8 +11,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "base/buf.h"
 #include "agent/check.h"
+#include "base/buf.h"
 
 #define SECOND ((int64_t)NS_PER_SEC)
 
@@ -95,8 +95,7 @@ static void test_script_that_floods(void **state)
         probe_script(f, "i=0; while [ $i -lt 9000 ]; do echo 0123456789; i=$((i+1)); done", 0, 22)
             ->status,
         "passing");
-    assert_string_equal(waited_output,
-                        "Captured 22 of 99000 bytes\n...\n0123456789\n0123456789\n");
+    assert_string_equal(waited_output, "Captured 22 of 99000 bytes\n...\n0123456789\n0123456789\n");
 }
 
 static void test_script_that_is_not_there(void **state)
@@ -132,10 +131,10 @@ static void test_scripts_are_refused(void **state)
     struct fixture *f = *state;
     struct str args[] = {STR("/bin/true")};
     struct err err = {0};
-    assert_true(add_check(f,
-                          (struct check_def){
-                              .name = STR("no"), .script_args = {args, 1}, .interval = SECOND},
-                          &err) < 0);
+    assert_true(
+        add_check(
+            f, (struct check_def){.name = STR("no"), .script_args = {args, 1}, .interval = SECOND},
+            &err) < 0);
     assert_string_equal(err.text, "Scripts are disabled on this agent from remote calls; to "
                                   "enable, configure 'enable_script_checks' to true");
 }
@@ -322,7 +321,7 @@ static ssize_t grpc_body(nghttp2_session *s, int32_t stream, uint8_t *to, size_t
     assert_true(n >= sizeof(message));
     memcpy(to, message, sizeof(message));
     *flags = NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
-    const nghttp2_nv trailer = {(uint8_t *)(uintptr_t)"grpc-status",
+    const nghttp2_nv trailer = {(uint8_t *)(uintptr_t) "grpc-status",
                                 (uint8_t *)(uintptr_t)g->grpc_status, 11, 1, 0};
     assert_int_equal(nghttp2_submit_trailer(s, stream, &trailer, 1), 0);
     return sizeof(message);
@@ -336,8 +335,9 @@ static int grpc_frame(nghttp2_session *s, const nghttp2_frame *frame, void *user
         return 0;
     }
     const nghttp2_nv head[] = {
-        {(uint8_t *)(uintptr_t)":status", (uint8_t *)(uintptr_t)"200", 7, 3, 0},
-        {(uint8_t *)(uintptr_t)"content-type", (uint8_t *)(uintptr_t)"application/grpc", 12, 16, 0},
+        {(uint8_t *)(uintptr_t) ":status", (uint8_t *)(uintptr_t) "200", 7, 3, 0},
+        {(uint8_t *)(uintptr_t) "content-type", (uint8_t *)(uintptr_t) "application/grpc", 12, 16,
+         0},
     };
     nghttp2_data_provider body = {.read_callback = grpc_body};
     assert_int_equal(nghttp2_submit_response(s, frame->hd.stream_id, head, 2, &body), 0);
@@ -590,12 +590,11 @@ static void test_ttl(void **state)
     struct err err = {0};
     bool is_changed;
     waited_id = "ttl";
-    assert_ok(add_check(f,
-                        (struct check_def){.name = STR("ttl"),
-                                           .ttl = SECOND / 10,
-                                           .status = STR("passing"),
-                                           .output_max_size = 4},
-                        &err));
+    assert_ok(add_check(
+        f,
+        (struct check_def){
+            .name = STR("ttl"), .ttl = SECOND / 10, .status = STR("passing"), .output_max_size = 4},
+        &err));
     run_until(f, is_critical);
     assert_str_lit(check_row(f, STR("ttl"))->output, "TTL expired");
     assert_ok(check_ttl_report(f->agent, STR("ttl"), STR("passing"), STR("a long one"), &is_changed,
@@ -605,8 +604,8 @@ static void test_ttl(void **state)
     assert_str_lit(check_row(f, STR("ttl"))->output,
                    "TTL expired (last output before timeout follows): a lo ... (captured 4 of 10 "
                    "bytes)");
-    assert_true(check_ttl_report(f->agent, STR("none"), STR("passing"), STR(""), &is_changed,
-                                 &err) < 0);
+    assert_true(
+        check_ttl_report(f->agent, STR("none"), STR("passing"), STR(""), &is_changed, &err) < 0);
     assert_string_equal(err.text, "CheckID \"none\" does not have associated TTL");
 }
 
@@ -618,8 +617,8 @@ static void test_alias_of_a_local_service(void **state)
     waited_id = "alias";
     struct check_def ttl = {.ttl = 60 * SECOND, .status = STR("passing")};
     assert_ok(add_service(f, (struct node_service){.service = STR("db")}, &ttl, 1, &err));
-    assert_ok(add_check(
-        f, (struct check_def){.name = STR("alias"), .alias_service = STR("db")}, &err));
+    assert_ok(
+        add_check(f, (struct check_def){.name = STR("alias"), .alias_service = STR("db")}, &err));
     run_until(f, is_passing);
     assert_str_lit(check_row(f, STR("alias"))->output, "All checks passing.");
     assert_ok(check_ttl_report(f->agent, STR("service:db"), STR("critical"), STR("down"),

@@ -222,8 +222,8 @@ static void test_model(void **state)
             services[i].is_there = false;
         } else if (what == 1) {
             (void)snprintf(id, sizeof(id), "s%d", i);
-            services[i] = (struct model){true, (int64_t)rng_below(&rng, 3),
-                                         (int)rng_below(&rng, 4)};
+            services[i] =
+                (struct model){true, (int64_t)rng_below(&rng, 3), (int)rng_below(&rng, 4)};
             (void)snprintf(text, sizeof(text), "n%d", services[i].name);
             put_service(id, text, services[i].port);
         } else if (what == 2) {

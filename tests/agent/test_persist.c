@@ -9,24 +9,24 @@
 
 /* As an agent of 1.10.3 wrote them. */
 #define WEB1_SERVICE_FILE "services/e694aa37abf20c91a442da4841aeccdf"
-#define WEB1_SERVICE                                                                            \
-    "{\"Token\":\"\",\"Service\":{\"ID\":\"web1\",\"Service\":\"web\",\"Tags\":[\"v1\"],"       \
-    "\"Address\":\"\",\"Meta\":{\"k\":\"v\"},\"Port\":80,\"Weights\":{\"Passing\":1,"           \
-    "\"Warning\":1},\"EnableTagOverride\":false,\"Proxy\":{\"Mode\":\"\",\"MeshGateway\":{},"   \
+#define WEB1_SERVICE                                                                          \
+    "{\"Token\":\"\",\"Service\":{\"ID\":\"web1\",\"Service\":\"web\",\"Tags\":[\"v1\"],"     \
+    "\"Address\":\"\",\"Meta\":{\"k\":\"v\"},\"Port\":80,\"Weights\":{\"Passing\":1,"         \
+    "\"Warning\":1},\"EnableTagOverride\":false,\"Proxy\":{\"Mode\":\"\",\"MeshGateway\":{}," \
     "\"Expose\":{}},\"Connect\":{},\"CreateIndex\":0,\"ModifyIndex\":0},\"Source\":\"remote\"}"
 #define WEB1_CHECK_FILE "checks/b56960a7cfb1e8c914c9285682d47496"
-#define WEB1_CHECK                                                                              \
-    "{\"Check\":{\"Node\":\"node1\",\"CheckID\":\"service:web1\",\"Name\":\"Service 'web' "      \
-    "check\",\"Status\":\"passing\",\"Notes\":\"\",\"Output\":\"\",\"ServiceID\":\"web1\","     \
-    "\"ServiceName\":\"web\",\"ServiceTags\":[\"v1\"],\"Type\":\"ttl\",\"Interval\":\"\","      \
-    "\"Timeout\":\"\",\"ExposedPort\":0,\"Definition\":{},\"CreateIndex\":0,"                   \
-    "\"ModifyIndex\":0},\"ChkType\":{\"CheckID\":\"\",\"Name\":\"\",\"Status\":\"passing\","    \
-    "\"Notes\":\"\",\"ScriptArgs\":null,\"HTTP\":\"\",\"H2PING\":\"\",\"Header\":null,"         \
-    "\"Method\":\"\",\"Body\":\"\",\"TCP\":\"\",\"Interval\":0,\"AliasNode\":\"\","             \
-    "\"AliasService\":\"\",\"DockerContainerID\":\"\",\"Shell\":\"\",\"GRPC\":\"\","            \
-    "\"GRPCUseTLS\":false,\"TLSServerName\":\"\",\"TLSSkipVerify\":false,\"Timeout\":0,"        \
-    "\"TTL\":30000000000,\"SuccessBeforePassing\":0,\"FailuresBeforeCritical\":0,"              \
-    "\"ProxyHTTP\":\"\",\"ProxyGRPC\":\"\",\"DeregisterCriticalServiceAfter\":0,"               \
+#define WEB1_CHECK                                                                           \
+    "{\"Check\":{\"Node\":\"node1\",\"CheckID\":\"service:web1\",\"Name\":\"Service 'web' "  \
+    "check\",\"Status\":\"passing\",\"Notes\":\"\",\"Output\":\"\",\"ServiceID\":\"web1\","  \
+    "\"ServiceName\":\"web\",\"ServiceTags\":[\"v1\"],\"Type\":\"ttl\",\"Interval\":\"\","   \
+    "\"Timeout\":\"\",\"ExposedPort\":0,\"Definition\":{},\"CreateIndex\":0,"                \
+    "\"ModifyIndex\":0},\"ChkType\":{\"CheckID\":\"\",\"Name\":\"\",\"Status\":\"passing\"," \
+    "\"Notes\":\"\",\"ScriptArgs\":null,\"HTTP\":\"\",\"H2PING\":\"\",\"Header\":null,"      \
+    "\"Method\":\"\",\"Body\":\"\",\"TCP\":\"\",\"Interval\":0,\"AliasNode\":\"\","          \
+    "\"AliasService\":\"\",\"DockerContainerID\":\"\",\"Shell\":\"\",\"GRPC\":\"\","         \
+    "\"GRPCUseTLS\":false,\"TLSServerName\":\"\",\"TLSSkipVerify\":false,\"Timeout\":0,"     \
+    "\"TTL\":30000000000,\"SuccessBeforePassing\":0,\"FailuresBeforeCritical\":0,"           \
+    "\"ProxyHTTP\":\"\",\"ProxyGRPC\":\"\",\"DeregisterCriticalServiceAfter\":0,"            \
     "\"OutputMaxSize\":0},\"Token\":\"\",\"Source\":\"remote\"}"
 
 static int setup_kept(void **state)

@@ -5,8 +5,8 @@ static void test_registration_reaches_the_catalog(void **state)
     struct fixture *f = *state;
     struct err err = {0};
     struct check_def ttl = {.ttl = 60 * (int64_t)NS_PER_SEC, .status = STR("passing")};
-    assert_ok(add_service(f, (struct node_service){.service = STR("web"), .port = 80}, &ttl, 1,
-                          &err));
+    assert_ok(
+        add_service(f, (struct node_service){.service = STR("web"), .port = 80}, &ttl, 1, &err));
     assert_ok(add_check(f, (struct check_def){.name = STR("alone"), .ttl = ttl.ttl}, &err));
     run_until(f, is_in_step);
     assert_str_lit(catalog_services(f), "web:80 ");
@@ -14,8 +14,8 @@ static void test_registration_reaches_the_catalog(void **state)
 
     /* A change of status is sent at once, and the removal of a service takes its checks along. */
     bool is_changed = false;
-    assert_ok(check_ttl_report(f->agent, STR("alone"), STR("passing"), STR("fine"), &is_changed,
-                               &err));
+    assert_ok(
+        check_ttl_report(f->agent, STR("alone"), STR("passing"), STR("fine"), &is_changed, &err));
     assert_true(is_changed);
     run_until(f, is_in_step);
     assert_str_lit(catalog_checks(f), "alone=passing(fine) service:web=passing() ");
@@ -36,8 +36,8 @@ static void test_full_sync_repairs_the_catalog(void **state)
 {
     struct fixture *f = *state;
     struct err err = {0};
-    assert_ok(add_service(f, (struct node_service){.service = STR("web"), .port = 80}, NULL, 0,
-                          &err));
+    assert_ok(
+        add_service(f, (struct node_service){.service = STR("web"), .port = 80}, NULL, 0, &err));
     run_until(f, is_in_step);
     struct weights weights = {1, 1};
     struct node_service changed = {
@@ -183,7 +183,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_registration_reaches_the_catalog, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_sync_repairs_the_catalog, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_enable_tag_override_adopts_their_tags, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_enable_tag_override_adopts_their_tags, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_call_is_answered_when_the_catalog_has_it, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_without_a_leader, NULL, teardown),

@@ -1,0 +1,91 @@
+#include "agent/user_event.h"
+
+#include "agent_fixture.h"
+
+static struct objlist list(struct fixture *f, struct str name)
+{
+    return user_events_list(f->agent->events, name, &f->arena);
+}
+
+static int fire(struct fixture *f, struct user_event event, struct err *err)
+{
+    return user_event_fire(f->agent, &event, &f->arena, err);
+}
+
+static void test_ring_keeps_the_last(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    assert_int_equal(user_events_index(list(f, STR(""))), 1);
+    for (int i = 0; i < 300; i++) {
+        struct str payload = arena_printf(&f->arena, "%d", i);
+        assert_ok(fire(
+            f, (struct user_event){.name = i % 2 ? STR("odd") : STR("even"), .payload = payload},
+            &err));
+    }
+    struct objlist all = list(f, STR("")), odd = list(f, STR("odd"));
+    const struct user_event *events = all.v;
+    assert_int_equal(all.n, USER_EVENTS_MAX);
+    assert_int_equal(odd.n, USER_EVENTS_MAX / 2);
+    assert_str_lit(events[0].payload, "44");
+    assert_str_lit(events[USER_EVENTS_MAX - 1].payload, "299");
+    assert_true(events[0].ltime < events[1].ltime);
+    assert_true(user_events_index(all) > 1);
+    assert_true(user_events_index(all) == user_events_index(odd)); /* the same last event */
+}
+
+static void test_filters_decide_who_gets_it(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct str tags[] = {STR("v1"), STR("blue")};
+    struct node_service web = {.service = STR("web"), .tags = {tags, 2}};
+    assert_ok(add_service(f, web, NULL, 0, &err));
+    static const struct {
+        const char *node, *service, *tag;
+        bool is_for_us;
+    } cases[] = {
+        {"^node1$", "", "", true}, {"^other", "", "", false}, {"", "we.", "", true},
+        {"", "db", "", false},     {"", "web", "^v", true},   {"", "web", "^green", false},
+    };
+    size_t count = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        assert_ok(fire(f,
+                       (struct user_event){.name = STR("e"),
+                                           .node_filter = str_from_cstr(cases[i].node),
+                                           .service_filter = str_from_cstr(cases[i].service),
+                                           .tag_filter = str_from_cstr(cases[i].tag)},
+                       &err));
+        count += cases[i].is_for_us;
+        assert_int_equal(list(f, STR("")).n, count);
+    }
+}
+
+static void test_what_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    char big[600];
+    memset(big, 'x', sizeof(big));
+    assert_true(fire(f, (struct user_event){0}, &err) < 0);
+    assert_string_equal(err.text, "User event missing name");
+    assert_true(fire(f, (struct user_event){.name = STR("e"), .tag_filter = STR("t")}, &err) < 0);
+    assert_string_equal(err.text, "Cannot provide tag filter without service filter");
+    assert_true(fire(f, (struct user_event){.name = STR("e"), .node_filter = STR("(")}, &err) < 0);
+    assert_string_equal(err.text, "Invalid node filter: error parsing regexp: missing closing ): "
+                                  "`(`");
+    assert_true(
+        fire(f, (struct user_event){.name = STR("e"), .payload = {big, sizeof(big)}}, &err) < 0);
+    assert_non_null(strstr(err.text, "user event exceeds configured limit of 512 bytes"));
+    assert_int_equal(list(f, STR("")).n, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_ring_keeps_the_last, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_filters_decide_who_gets_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_refused, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
