@@ -889,7 +889,7 @@ static void on_client(struct sim *s)
         break;
     }
     case 1:
-        if (chance(s, s->hands_over ? 0.5 : 0.02)) {
+        if (!s->is_healing && chance(s, s->hands_over ? 0.5 : 0.02)) {
             (void)server_event(s, sv, (struct raft_core_event){.kind = RAFT_EVENT_TRANSFER});
         }
         break;
