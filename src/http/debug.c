@@ -1,8 +1,8 @@
 /* /debug/pprof/: what this program can say of its own insides.
  *
  * Consul serves the profiles of Go's runtime here. There is none in a C program, so the index shows
- * the process's own figures, and the profiles are refused by name: perf(1) and the heap profilers of
- * C are better at that job. Without ACLs Consul lets anyone look at the index. */
+ * the process's own figures, and the profiles are refused by name: perf(1) and the heap profilers
+ * of C are better at that job. Without ACLs Consul lets anyone look at the index. */
 #include "http/http.h"
 
 #include <fcntl.h>
@@ -31,8 +31,7 @@ static void put_file(struct buf *to, const char *path)
 static void pprof_index(struct http_req *req)
 {
     if (req->tail.n > 0) {
-        http_error(req, 501, "the Go profile %.*s does not exist in this program",
-                   STRF(req->tail));
+        http_error(req, 501, "the Go profile %.*s does not exist in this program", STRF(req->tail));
         return;
     }
     struct mallinfo2 heap = mallinfo2();
@@ -61,7 +60,7 @@ static void pprof_cmdline(struct http_req *req)
 }
 
 const struct http_route http_debug_routes[] = {
-    {"/debug/pprof/", 0, "", HTTP_ROUTE_PREFIX, pprof_index},
-    {"/debug/pprof/cmdline", 0, "", 0, pprof_cmdline},
+    {"/debug/pprof/", 0, "", HTTP_ROUTE_PREFIX | HTTP_ROUTE_PLAIN, pprof_index},
+    {"/debug/pprof/cmdline", 0, "", HTTP_ROUTE_PLAIN, pprof_cmdline},
 };
 const size_t http_debug_routes_count = ARRAY_SIZE(http_debug_routes);

@@ -105,7 +105,9 @@ void http_put_head(struct http_flight *f, struct buf *to, int status, int64_t si
         buf_str(to, f->req.content_type);
         buf_lit(to, "\r\n");
     }
-    if (f->is_api) {
+    if (f->is_api && (f->req.route->flags & HTTP_ROUTE_PLAIN) != 0) {
+        buf_lit(to, "Vary: Accept-Encoding\r\n");
+    } else if (f->is_api) {
         buf_str(to, s->front->common_headers);
     }
     if (UNLIKELY(s->front->options.response_headers.n > 0 && !f->is_bare)) {
