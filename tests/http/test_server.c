@@ -265,11 +265,13 @@ static void expect(const char *request, const char *wanted_start, const char *wa
 
 #define CLOSE "Host: x\r\nConnection: close\r\n\r\n"
 
-static size_t count_of(struct str s, const char *needle)
+/* Not by memmem(): ThreadSanitizer looks at all that is left each time it is called. */
+static size_t count_of(struct str s, const char *text)
 {
+    struct str needle = str_from_cstr(text);
     size_t n = 0;
-    for (ptrdiff_t at; (at = str_find(s, str_from_cstr(needle))) >= 0; n++) {
-        s = str_from(s, (size_t)at + 1);
+    for (; s.n > 0; s = str_from(s, 1)) {
+        n += s.p[0] == needle.p[0] && str_has_prefix(s, needle);
     }
     return n;
 }
