@@ -3,6 +3,7 @@
 #include "fsm/fsm.h"
 #include "schema/dump.h"
 #include "schema/msgpack.h"
+#include "server/query_metrics.h"
 #include "server/read.h"
 #include "server/reply.h"
 #include "server/rpc.h"
@@ -60,8 +61,7 @@ static int register_prepare(struct rpc_ctx *ctx, void *data, void *reply UNUSED,
         return r;
     }
     if (args->address.n == 0 && !args->skip_node_update) {
-        return err_set(ctx->err, ERR_FAILED,
-                       "Must provide address if SkipNodeUpdate is not set");
+        return err_set(ctx->err, ERR_FAILED, "Must provide address if SkipNodeUpdate is not set");
     }
     if (args->service != NULL) {
         r = prepare_service(ctx, args);
@@ -202,6 +202,9 @@ static int service_nodes(struct rpc_ctx *ctx, const void *data, void *out)
         return r;
     }
     read_sort_objs(ctx, &args->source, node_of_service_node, sizeof(struct service_node), list);
+    if (read_will_answer(ctx, &args->options, reply->meta.index)) {
+        query_metrics_count("catalog", args, list->n);
+    }
     return 0;
 }
 

@@ -1,4 +1,5 @@
 /* Health.*: checks, and service instances with the checks that concern them. */
+#include "server/query_metrics.h"
 #include "server/read.h"
 #include "server/rpc.h"
 #include "store/catalog.h"
@@ -110,6 +111,9 @@ static int service_nodes(struct rpc_ctx *ctx, const void *data, void *out)
     }
     read_sort_objs(ctx, &args->source, node_of_instance, sizeof(struct check_service_node),
                    &reply->nodes);
+    if (read_will_answer(ctx, &args->options, reply->meta.index)) {
+        query_metrics_count("health", args, reply->nodes.n);
+    }
     return 0;
 }
 

@@ -25,3 +25,10 @@ void read_sort_ptrs(struct rpc_ctx *ctx, const struct query_source *source, read
                     struct ptrlist *list);
 void read_sort_objs(struct rpc_ctx *ctx, const struct query_source *source, read_node_fn node,
                     size_t size, struct objlist *list);
+
+/* The call will be answered with this index; false when it is put to sleep and runs again. */
+static inline bool read_will_answer(const struct rpc_ctx *ctx, const struct query_options *options,
+                                    uint64_t index)
+{
+    return ctx->ws == NULL || index > options->min_query_index;
+}
