@@ -177,7 +177,7 @@ static void node_elect(struct raft *r)
         if (err.code == 0) {
             err_from_errno(&err, k, "raft: cannot start a term");
         }
-        node_step_down(r, &err, true);
+        node_step_down(r, &err, k != -ERR_FAILED); /* which says that a sync has failed */
         return;
     }
     r->state = RAFT_LEADER;

@@ -212,6 +212,35 @@ static void test_disk_full(void **state)
     sim_io_free(f.s);
 }
 
+/* A sync that failed is not tried again: the node stays down, answers, and can be stopped. What was
+ * answered before is there after a restart. */
+static void test_sync_fails(void **state)
+{
+    (void)state;
+    struct fixture f = {.s = sim_io_new(1)};
+    start(&f);
+    assert_int_equal(toy_apply(f.r, &f.toy, 1), 0);
+    pthread_mutex_lock(&f.s->lock);
+    f.s->fail_at = f.s->ops + 2;
+    pthread_mutex_unlock(&f.s->lock);
+    assert_int_equal(toy_apply(f.r, &f.toy, 100), -ERR_LEADERSHIP_LOST);
+    pthread_mutex_lock(&f.s->lock);
+    uint64_t ops = f.s->ops;
+    pthread_mutex_unlock(&f.s->lock);
+    for (int i = 0; i < 15000; i++) { /* longer than it would wait before it tries again */
+        nap();
+    }
+    assert_false(raft_is_leader(f.r));
+    assert_int_equal(toy_apply(f.r, &f.toy, 2), -ERR_NO_LEADER);
+    assert_true(f.s->ops == ops);
+    stop(&f);
+    sim_io_crash(f.s);
+    start(&f);
+    assert_int_equal(f.toy.sum, 1);
+    stop(&f);
+    sim_io_free(f.s);
+}
+
 static void on_snapshot(void *data, int code)
 {
     atomic_store((_Atomic int *)data, code == 0 ? 1 : code);
@@ -476,11 +505,17 @@ static void test_group_commit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_memory),           cmocka_unit_test(test_memory_is_bounded),
-        cmocka_unit_test(test_restart),          cmocka_unit_test(test_crash),
-        cmocka_unit_test(test_disk_full),        cmocka_unit_test(test_snapshot),
-        cmocka_unit_test(test_damaged_snapshot), cmocka_unit_test(test_snapshot_by_itself),
-        cmocka_unit_test(test_cut_log),          cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory_is_bounded),
+        cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_crash),
+        cmocka_unit_test(test_disk_full),
+        cmocka_unit_test(test_sync_fails),
+        cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_damaged_snapshot),
+        cmocka_unit_test(test_snapshot_by_itself),
+        cmocka_unit_test(test_cut_log),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_group_commit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -942,7 +942,7 @@ static void on_fault(struct sim *s)
         struct server *leader = a_leader(s);
         sv = leader != NULL && chance(s, 0.7) ? leader : sv;
     }
-        /* fall through */
+        __attribute__((fallthrough));
     case 6:
         if (sv->is_up) {
             server_stop(s, sv);
