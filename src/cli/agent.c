@@ -303,6 +303,14 @@ static int program_make_server(struct program *p, struct str node_id)
         .connect_enabled = c->connect.enabled,
         .ca_provider = c->connect.ca_provider,
         .ca_config = c->connect.ca_config,
+        .autopilot = {.cleanup_dead_servers = c->autopilot.cleanup_dead_servers,
+                      .last_contact_threshold = c->autopilot.last_contact_threshold,
+                      .max_trailing_logs = (uint64_t)c->autopilot.max_trailing_logs,
+                      .min_quorum = c->autopilot.min_quorum,
+                      .server_stabilization_time = c->autopilot.server_stabilization_time,
+                      .redundancy_zone_tag = c->autopilot.redundancy_zone_tag,
+                      .disable_upgrade_migration = c->autopilot.disable_upgrade_migration,
+                      .upgrade_version_tag = c->autopilot.upgrade_version_tag},
     };
     return server_new(&options, &p->main, &p->server, &p->err);
 }

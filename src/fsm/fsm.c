@@ -31,7 +31,7 @@ static const struct {
     [FSM_COORDINATE_BATCH_UPDATE] = {"CoordinateBatchUpdate", fsm_apply_coordinates},
     [FSM_PREPARED_QUERY] = {"PreparedQuery", NULL},
     [FSM_TXN] = {"Txn", fsm_apply_txn},
-    [FSM_AUTOPILOT] = {"Autopilot", NULL},
+    [FSM_AUTOPILOT] = {"Autopilot", fsm_apply_autopilot},
     [FSM_AREA] = {"Area", NULL},
     [FSM_ACL_BOOTSTRAP] = {"ACLBootstrap", NULL},
     [FSM_INTENTION] = {"Intention", NULL},

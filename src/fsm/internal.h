@@ -32,6 +32,7 @@ int fsm_apply_session(struct apply *ap);
 int fsm_apply_tombstone(struct apply *ap);
 int fsm_apply_coordinates(struct apply *ap);
 int fsm_apply_txn(struct apply *ap);
+int fsm_apply_autopilot(struct apply *ap);
 int fsm_apply_connect_ca(struct apply *ap);
 int fsm_apply_connect_ca_leaf(struct apply *ap);
 
@@ -63,6 +64,8 @@ int snapshot_write_rows(struct snapshot_out *out, const struct store_view *v,
 NODISCARD int snapshot_read_object(struct snapshot_in *in, const struct schema *schema,
                                    void *object);
 
+int snapshot_write_autopilot(struct snapshot_out *out, const struct store_view *v);
+int snapshot_read_autopilot(struct snapshot_in *in);
 int snapshot_write_ca_roots(struct snapshot_out *out, const struct store_view *v);
 int snapshot_write_ca_provider_states(struct snapshot_out *out, const struct store_view *v);
 int snapshot_write_ca_config(struct snapshot_out *out, const struct store_view *v);

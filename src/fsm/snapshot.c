@@ -286,7 +286,7 @@ static const struct {
     {FSM_KVS, write_kvs, read_kv},
     {FSM_TOMBSTONE, write_tombstones, read_tombstone},
     {FSM_PREPARED_QUERY, NULL, NULL},
-    {FSM_AUTOPILOT, NULL, NULL},
+    {FSM_AUTOPILOT, snapshot_write_autopilot, snapshot_read_autopilot},
     {FSM_INTENTION, NULL, NULL},
     {FSM_CONNECT_CA, snapshot_write_ca_roots, snapshot_read_ca_root},
     {FSM_CONNECT_CA_PROVIDER_STATE, snapshot_write_ca_provider_states,

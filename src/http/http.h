@@ -124,6 +124,7 @@ struct http_route {
     X(health) \
     X(internal) \
     X(kv) \
+    X(operator) \
     X(session) \
     X(status) \
     X(txn) \

@@ -52,8 +52,10 @@ struct raft {
     uint64_t term, commit_index, applied_index;
     uint64_t noop_index; /* of this term; leadership is announced when it is applied */
     uint64_t snapshot_index, snapshot_term;
-    struct raft_configuration configuration; /* the latest in the log or snapshot */
+    /* The latest in the log or snapshot. Written under the lock, which other threads read under. */
+    struct raft_configuration configuration;
     uint64_t configuration_index;
+    pthread_mutex_t configuration_lock;
     struct list pending; /* proposals in the log, not applied yet, by index */
     uint64_t pending_count, pending_size;
     uint64_t retry_ms; /* when to try to lead again after a failure; 0: not waiting */

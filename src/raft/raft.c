@@ -73,6 +73,15 @@ void raft_status(const struct raft *r, struct raft_status *ret_status)
     memcpy(ret_status, words, sizeof(*ret_status));
 }
 
+void raft_get_configuration(struct raft *r, struct raft_configuration *ret_configuration,
+                            uint64_t *ret_index)
+{
+    pthread_mutex_lock(&r->configuration_lock);
+    *ret_configuration = r->configuration;
+    *ret_index = r->configuration_index;
+    pthread_mutex_unlock(&r->configuration_lock);
+}
+
 /* --- the raft thread --- */
 
 void node_publish_status(struct raft *r)
@@ -469,6 +478,7 @@ int raft_start(const struct raft_options *o, struct raft **ret_raft, struct err 
     r->trailing_logs = o->trailing_logs;
     rng_seed_system(&r->rng);
     pthread_mutex_init(&r->requests_lock, NULL);
+    pthread_mutex_init(&r->configuration_lock, NULL);
     r->state = RAFT_FOLLOWER;
     list_init(&r->pending);
     int k = name_copy(r->id, o->local_id, "the local id", err);
@@ -518,6 +528,7 @@ struct raft *raft_free(struct raft *r)
     raft_stable_free(r->stable);
     raft_snapshots_free(r->snapshots);
     pthread_mutex_destroy(&r->requests_lock);
+    pthread_mutex_destroy(&r->configuration_lock);
     raft_io_free(r->io);
     return mem_free(r);
 }

@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 
 struct raft;
+struct raft_configuration;
 struct raft_io;
 
 /* Log entry types of the consensus layer itself (HashiCorp Raft's LogType). */
@@ -112,5 +113,8 @@ struct raft *raft_free(struct raft *r);
 void raft_status(const struct raft *r,
                  struct raft_status *ret_status); /* any thread, no lock held long */
 bool raft_is_leader(const struct raft *r);        /* any thread, one atomic load */
+/* The latest configuration and the entry it came with; any thread. */
+void raft_get_configuration(struct raft *r, struct raft_configuration *ret_configuration,
+                            uint64_t *ret_index);
 /* Ask for a snapshot now; `done(data, code)` on the raft thread when it is stored. */
 void raft_snapshot(struct raft *r, void (*done)(void *data, int code), void *data);

@@ -11,8 +11,10 @@
 
 void node_configuration_set(struct raft *r, uint64_t index, const struct raft_configuration *c)
 {
+    pthread_mutex_lock(&r->configuration_lock);
     r->configuration = *c;
     r->configuration_index = index;
+    pthread_mutex_unlock(&r->configuration_lock);
 }
 
 /* The configuration is the last such entry of the log (or the snapshot's, which is set before). */

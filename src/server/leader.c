@@ -15,6 +15,7 @@
 #include "schema/kv.h"
 #include "schema/msgpack.h"
 #include "schema/session.h"
+#include "server/autopilot.h"
 #include "server/ca_manager.h"
 #include "server/rpc.h"
 #include "server/self.h"
@@ -336,6 +337,7 @@ static void leader_step_up(struct leader *l)
     log_write(LOG_INFO, "agent.server", "New leader elected",
               LOG_STR("payload", l->server->options.node_name));
     sessions_start(l);
+    autopilot_start(l->server->autopilot);
     ca_manager_start(l->ca);
     tombstones_made(l, store_view(l->server->store)->last_index);
     self_register(&l->register_timer);
@@ -349,6 +351,7 @@ static void leader_step_down(struct leader *l)
     l->is_leading = false;
     log_write(LOG_INFO, "agent.server", "cluster leadership lost");
     sessions_stop(l);
+    autopilot_stop(l->server->autopilot);
     ca_manager_stop(l->ca);
     loop_timer_stop(l->server->main->loop, &l->tombstone_timer);
     loop_timer_stop(l->server->main->loop, &l->register_timer);

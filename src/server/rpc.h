@@ -131,6 +131,13 @@ const struct rpc_method *rpc_method_at(size_t i);
     X(kvs, rpc_kvs_get)                        /* KVS.Get */                  \
     X(kvs, rpc_kvs_list)                       /* KVS.List */                 \
     X(kvs, rpc_kvs_list_keys)                  /* KVS.ListKeys */             \
+    X(operator, rpc_operator_raft_get_configuration)      /* Operator.RaftGetConfiguration */ \
+    X(operator, rpc_operator_raft_remove_peer_by_address) /* Operator.RaftRemovePeerByAddress */ \
+    X(operator, rpc_operator_raft_remove_peer_by_id)      /* Operator.RaftRemovePeerByID */ \
+    X(operator, rpc_operator_autopilot_get_configuration) /* Operator.AutopilotGetConfiguration */ \
+    X(operator, rpc_operator_autopilot_set_configuration) /* Operator.AutopilotSetConfiguration */ \
+    X(operator, rpc_operator_server_health)               /* Operator.ServerHealth */ \
+    X(operator, rpc_operator_autopilot_state)             /* Operator.AutopilotState */ \
     X(session, rpc_session_apply)              /* Session.Apply */            \
     X(session, rpc_session_get)                /* Session.Get */              \
     X(session, rpc_session_list)               /* Session.List */             \

@@ -11,6 +11,7 @@
 #include "fsm/snapshot.h"
 #include "raft/raft.h"
 #include "raft/snapshot.h"
+#include "server/autopilot.h"
 #include "server/call.h"
 #include "server/coordinate_batch.h"
 #include "server/leader.h"
@@ -207,12 +208,16 @@ int server_new(const struct server_options *options, struct worker *main,
     s->options.ca_provider = arena_str(a, options->ca_provider);
     s->options.ca_config =
         options->ca_config != NULL ? value_copy(a, options->ca_config) : NULL;
+    struct autopilot_config *autopilot = &s->options.autopilot;
+    autopilot->redundancy_zone_tag = arena_str(a, autopilot->redundancy_zone_tag);
+    autopilot->upgrade_version_tag = arena_str(a, autopilot->upgrade_version_tag);
     s->epoch = epoch_new();
     s->lock_delay = lock_delay_new();
     s->store = store_new(s->epoch);
     store_set_listener(s->store, server_store_changed, s);
     s->fsm = fsm_new(s->store, s->lock_delay);
     s->main = main;
+    s->autopilot = autopilot_new(s);
     s->leader = leader_new(s);
     s->coordinates = coordinate_batch_new(s);
     server_add_worker(s, main);
@@ -264,6 +269,7 @@ struct server *server_free(struct server *s)
     }
     s->raft = raft_free(s->raft);
     s->leader = leader_free(s->leader);
+    s->autopilot = autopilot_free(s->autopilot);
     s->coordinates = coordinate_batch_free(s->coordinates);
     s->fsm = fsm_free(s->fsm);
     s->store = store_free(s->store);

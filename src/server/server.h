@@ -5,9 +5,10 @@
  * workers read it. Leader duties (leader.h) run on the main loop while this server leads. */
 #pragma once
 #include "base/err.h"
-#include "schema/field.h"
+#include "schema/operator.h"
 #include "server/worker.h"
 
+struct autopilot;
 struct change_list;
 struct coordinate_batch;
 struct epoch;
@@ -38,6 +39,7 @@ struct server_options {
     bool connect_enabled;
     struct str ca_provider;        /* "": the built-in one */
     const struct value *ca_config; /* a map with CamelCase keys, or NULL */
+    struct autopilot_config autopilot; /* written by a leader that finds none */
 };
 
 struct server {
@@ -50,6 +52,7 @@ struct server {
     struct lock_delay *lock_delay;
     struct worker *main;         /* the agent's main loop: the leader's duties run there */
     struct leader *leader;       /* leader.c's, touched on the main loop */
+    struct autopilot *autopilot; /* run by the leader; any thread may ask for its state */
     struct coordinate_batch *coordinates; /* updates on their way into the log, any thread */
     struct worker *workers[WORKERS_MAX]; /* all that are told of changes; main is among them */
     uint32_t workers_count;

@@ -107,6 +107,7 @@ enum store_index {
     INDEX_CA_BUILTIN_ID,         /* id of the provider's configuration */
     INDEX_CA_CONFIG_ID,          /* one row, under the empty key */
     INDEX_CA_ROOTS_ID,           /* id */
+    INDEX_AUTOPILOT_CONFIG_ID,   /* one row, under the empty key */
     INDEX_COUNT_NOW,
     /* Tables whose issues are still to come get theirs here. */
 };

@@ -211,7 +211,7 @@ static bool key_ca_provider_state(const void *row, struct buf *to)
 }
 
 /* There is one at most. */
-static bool key_ca_config(const void *row, struct buf *to)
+static bool key_single(const void *row, struct buf *to)
 {
     (void)row;
     (void)to;
@@ -263,8 +263,9 @@ const struct table_def table_defs[TABLE_COUNT] = {
         {INDEX_SESSION_CHECKS_ID, key_session_check},
         {INDEX_SESSION_CHECKS_SESSION, key_session_check_session}}},
     [TABLE_COORDINATES] = {false, 1, {{INDEX_COORDINATES_ID, key_coordinate}}},
+    [TABLE_AUTOPILOT_CONFIG] = {false, 1, {{INDEX_AUTOPILOT_CONFIG_ID, key_single}}},
     [TABLE_CA_BUILTIN] = {false, 1, {{INDEX_CA_BUILTIN_ID, key_ca_provider_state}}},
-    [TABLE_CA_CONFIG] = {false, 1, {{INDEX_CA_CONFIG_ID, key_ca_config}}},
+    [TABLE_CA_CONFIG] = {false, 1, {{INDEX_CA_CONFIG_ID, key_single}}},
     [TABLE_CA_ROOTS] = {false, 1, {{INDEX_CA_ROOTS_ID, key_ca_root}}},
     [TABLE_OPAQUE] = {false, 1, {{INDEX_OPAQUE_ID, key_opaque}}},
 };

@@ -11,6 +11,7 @@
 #include "schema/coordinate.h"
 #include "schema/kv.h"
 #include "schema/msgpack.h"
+#include "store/autopilot.h"
 #include "store/catalog.h"
 #include "store/kv.h"
 #include "store/lock_delay.h"
@@ -269,6 +270,29 @@ static void test_refused(void **state)
     assert_null(fsm_message_name(99));
 }
 
+static struct fsm_result autopilot(struct fixture *f, uint64_t logs, bool cas, uint64_t index)
+{
+    struct autopilot_set_config_request req = {
+        .config = {.max_trailing_logs = logs, .raft.modify_index = index}, .cas = cas};
+    return apply(f, FSM_AUTOPILOT, &autopilot_set_config_request_schema, &req);
+}
+
+static void test_autopilot(void **state)
+{
+    struct fixture *f = *state;
+    check_bool(autopilot(f, 1, true, 0), false); /* none is there to compare with */
+    assert_null(autopilot_config_get(store_view(f->store)));
+    assert_int_equal(autopilot(f, 250, false, 0).kind, FSM_RESULT_NONE);
+    uint64_t created = f->index;
+    check_bool(autopilot(f, 7, true, created + 1), false);
+    assert_int_equal(autopilot_config_get(store_view(f->store))->max_trailing_logs, 250);
+    check_bool(autopilot(f, 7, true, created), true);
+    const struct autopilot_config *c = autopilot_config_get(store_view(f->store));
+    assert_int_equal(c->max_trailing_logs, 7);
+    assert_int_equal(c->raft.create_index, created);
+    assert_int_equal(c->raft.modify_index, f->index);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -277,6 +301,7 @@ int main(void)
         T(test_sessions_and_catalog),
         T(test_txn),
         T(test_refused),
+        T(test_autopilot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

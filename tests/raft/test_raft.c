@@ -99,6 +99,11 @@ static void test_memory(void **state)
     assert_string_equal(s.leader_address, "127.0.0.1:8300");
     assert_string_equal(s.leader_id, "8b8d0c6e-id");
     assert_int_equal(s.configuration_index, 1);
+    struct raft_configuration c;
+    uint64_t index;
+    raft_get_configuration(f.r, &c, &index);
+    assert_true(index == 1 && c.count == 1 && c.servers[0].suffrage == RAFT_VOTER);
+    assert_string_equal(c.servers[0].id, "8b8d0c6e-id");
     assert_int_equal(atomic_load(&f.leader), 1);
     raft_stop(f.r);
     assert_int_equal(atomic_load(&f.leader), 0);

@@ -1,0 +1,254 @@
+/* Operator.*: Raft's configuration, autopilot's configuration and its view of the servers. */
+#include "schema/operator.h"
+
+#include "base/log.h"
+#include "fsm/fsm.h"
+#include "raft/configuration.h"
+#include "raft/raft.h"
+#include "schema/msgpack.h"
+#include "server/autopilot.h"
+#include "server/reply.h"
+#include "server/rpc.h"
+#include "server/server.h"
+#include "store/autopilot.h"
+
+/* --- Raft ------------------------------------------------------------------------------------ */
+
+static int raft_get_configuration_read(struct rpc_ctx *ctx, const void *args, void *reply)
+{
+    struct raft_configuration_response *r = reply;
+    struct raft_configuration *c = ARENA_NEW(ctx->arena, struct raft_configuration);
+    const struct server_options *o = &ctx->server->options;
+    struct str leader = server_leader_address(ctx->server, ctx->arena);
+    uint64_t index;
+    (void)args;
+    raft_get_configuration(ctx->server->raft, c, &index);
+    r->servers.v = ARENA_ARRAY(ctx->arena, void *, c->count);
+    for (uint32_t i = 0; i < c->count; i++) {
+        struct raft_server_info *server = ARENA_NEW(ctx->arena, struct raft_server_info);
+        bool is_self = str_eq(str_from_cstr(c->servers[i].id), o->node_id);
+        server->id = str_from_cstr(c->servers[i].id);
+        server->address = str_from_cstr(c->servers[i].address);
+        server->node = is_self ? o->node_name : STR("(unknown)");
+        server->protocol_version = is_self ? STR("3") : STR("unknown");
+        server->leader = str_eq(server->address, leader);
+        server->voter = c->servers[i].suffrage == RAFT_VOTER;
+        r->servers.v[r->servers.n++] = server;
+    }
+    r->index = 0; /* Consul never fills it in */
+    return 0;
+}
+
+const struct rpc_method rpc_operator_raft_get_configuration = {
+    .name = "Operator.RaftGetConfiguration",
+    .flags = RPC_READ,
+    .args = &dc_request_schema,
+    .reply = &raft_configuration_response_schema,
+    .options_offset = offsetof(struct dc_request, options),
+    .meta_offset = -1,
+    .acl = "operator:read",
+    .read = raft_get_configuration_read,
+};
+
+/* As long as one server votes alone it is the only one there is, and Raft does not let it go. */
+static int remove_peer(struct rpc_ctx *ctx, const struct raft_configuration *c,
+                       const struct raft_server *server)
+{
+    struct raft_configuration *changed = ARENA_NEW(ctx->arena, struct raft_configuration);
+    int rc = raft_configuration_change(c, RAFT_REMOVE_SERVER, str_from_cstr(server->id), STR_NULL,
+                                       changed, ctx->err);
+    if (rc == 0) {
+        rc = err_set(ctx->err, ERR_UNSUPPORTED,
+                     "removing servers from the Raft configuration is not supported by this "
+                     "version");
+    }
+    log_write(LOG_WARN, "agent.server", "Failed to remove Raft server", LOG_CSTR("id", server->id),
+              LOG_CSTR("address", server->address), LOG_CSTR("error", err_text(ctx->err)));
+    return rc;
+}
+
+static int remove_by_address(struct rpc_ctx *ctx, void *args, void *reply, struct buf *entry)
+{
+    const struct raft_remove_peer_request *request = args;
+    struct raft_configuration *c = ARENA_NEW(ctx->arena, struct raft_configuration);
+    uint64_t index;
+    (void)reply;
+    (void)entry;
+    raft_get_configuration(ctx->server->raft, c, &index);
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (str_eq(str_from_cstr(c->servers[i].address), request->address)) {
+            return remove_peer(ctx, c, &c->servers[i]);
+        }
+    }
+    return err_set(ctx->err, ERR_FAILED, "address \"%.*s\" was not found in the Raft configuration",
+                   STRF(request->address));
+}
+
+static int remove_by_id(struct rpc_ctx *ctx, void *args, void *reply, struct buf *entry)
+{
+    const struct raft_remove_peer_request *request = args;
+    struct raft_configuration *c = ARENA_NEW(ctx->arena, struct raft_configuration);
+    uint64_t index;
+    (void)reply;
+    (void)entry;
+    raft_get_configuration(ctx->server->raft, c, &index);
+    const struct raft_server *server = raft_configuration_find(c, request->id);
+    if (server != NULL) {
+        return remove_peer(ctx, c, server);
+    }
+    return err_set(ctx->err, ERR_FAILED, "id \"%.*s\" was not found in the Raft configuration",
+                   STRF(request->id));
+}
+
+const struct rpc_method rpc_operator_raft_remove_peer_by_address = {
+    .name = "Operator.RaftRemovePeerByAddress",
+    .flags = RPC_WRITE,
+    .args = &raft_remove_peer_request_schema,
+    .options_offset = -1,
+    .meta_offset = -1,
+    .acl = "operator:write",
+    .prepare = remove_by_address,
+};
+
+const struct rpc_method rpc_operator_raft_remove_peer_by_id = {
+    .name = "Operator.RaftRemovePeerByID",
+    .flags = RPC_WRITE,
+    .args = &raft_remove_peer_request_schema,
+    .options_offset = -1,
+    .meta_offset = -1,
+    .acl = "operator:write",
+    .prepare = remove_by_id,
+};
+
+/* --- autopilot's configuration --------------------------------------------------------------- */
+
+static int autopilot_get_configuration(struct rpc_ctx *ctx, const void *args, void *reply)
+{
+    const struct autopilot_config *config = autopilot_config_get(ctx->view);
+    (void)args;
+    if (config == NULL) {
+        return err_set(ctx->err, ERR_FAILED, "autopilot config not initialized yet");
+    }
+    *(struct autopilot_config *)reply = *config;
+    return 0;
+}
+
+const struct rpc_method rpc_operator_autopilot_get_configuration = {
+    .name = "Operator.AutopilotGetConfiguration",
+    .flags = RPC_READ,
+    .args = &dc_request_schema,
+    .reply = &autopilot_config_schema,
+    .options_offset = offsetof(struct dc_request, options),
+    .meta_offset = -1,
+    .acl = "operator:read",
+    .read = autopilot_get_configuration,
+};
+
+static int set_configuration_prepare(struct rpc_ctx *ctx, void *args, void *reply,
+                                     struct buf *entry)
+{
+    (void)ctx;
+    (void)reply;
+    buf_byte(entry, FSM_AUTOPILOT);
+    msgpack_object(entry, &autopilot_set_config_request_schema, args);
+    return RPC_PREPARE_PROPOSE;
+}
+
+static int set_configuration_applied(struct rpc_ctx *ctx, const void *args,
+                                     const struct fsm_result *result, void *reply)
+{
+    (void)ctx;
+    (void)args;
+    ((struct bool_reply *)reply)->value = result->kind == FSM_RESULT_BOOL && result->b;
+    return 0;
+}
+
+const struct rpc_method rpc_operator_autopilot_set_configuration = {
+    .name = "Operator.AutopilotSetConfiguration",
+    .flags = RPC_WRITE,
+    .args = &autopilot_set_config_request_schema,
+    .reply = &bool_reply_schema,
+    .options_offset = -1,
+    .meta_offset = -1,
+    .acl = "operator:write",
+    .prepare = set_configuration_prepare,
+    .applied = set_configuration_applied,
+    .apply_error = "raft apply failed",
+};
+
+/* --- autopilot's state ----------------------------------------------------------------------- */
+
+static int64_t serf_status(struct str node_status)
+{
+    return str_eq_lit(node_status, "alive")    ? SERF_ALIVE
+           : str_eq_lit(node_status, "left")   ? SERF_LEFT
+           : str_eq_lit(node_status, "failed") ? SERF_FAILED
+                                               : SERF_NONE;
+}
+
+static int server_health(struct rpc_ctx *ctx, const void *args, void *reply)
+{
+    struct autopilot_health_reply *r = reply;
+    (void)args;
+    const struct autopilot_state *state = autopilot_state(ctx->server->autopilot, ctx->arena);
+    if (state == NULL) {
+        return 0; /* nothing is known yet: unhealthy, and no error */
+    }
+    struct autopilot_server_health *servers =
+        ARENA_ARRAY(ctx->arena, struct autopilot_server_health, state->servers.n);
+    for (size_t i = 0; i < state->servers.n; i++) {
+        const struct autopilot_server_state *s = state->servers.v[i].value;
+        bool is_leader = str_eq_lit(s->state, "leader");
+        servers[i] = (struct autopilot_server_health){
+            .id = s->server.id,
+            .name = s->server.name,
+            .address = s->server.address,
+            .serf_status = serf_status(s->server.node_status),
+            .version = s->server.version,
+            .leader = is_leader,
+            .last_contact = s->stats.last_contact,
+            .last_term = s->stats.last_term,
+            .last_index = s->stats.last_index,
+            .healthy = s->health.healthy,
+            .voter = is_leader || str_eq_lit(s->state, "voter"),
+            .stable_since = s->health.stable_since,
+        };
+    }
+    r->healthy = state->healthy;
+    r->failure_tolerance = state->failure_tolerance;
+    r->servers = (struct objlist){servers, state->servers.n};
+    return 0;
+}
+
+const struct rpc_method rpc_operator_server_health = {
+    .name = "Operator.ServerHealth",
+    .flags = RPC_READ | RPC_LEADER_ONLY,
+    .args = &dc_request_schema,
+    .reply = &autopilot_health_reply_schema,
+    .options_offset = offsetof(struct dc_request, options),
+    .meta_offset = -1,
+    .acl = "operator:read",
+    .read = server_health,
+};
+
+static int autopilot_state_read(struct rpc_ctx *ctx, const void *args, void *reply)
+{
+    (void)args;
+    const struct autopilot_state *state = autopilot_state(ctx->server->autopilot, ctx->arena);
+    if (state == NULL) {
+        return err_set(ctx->err, ERR_FAILED, "Failed to get autopilot state: no state found");
+    }
+    *(struct autopilot_state *)reply = *state;
+    return 0;
+}
+
+const struct rpc_method rpc_operator_autopilot_state = {
+    .name = "Operator.AutopilotState",
+    .flags = RPC_READ | RPC_LEADER_ONLY,
+    .args = &dc_request_schema,
+    .reply = &autopilot_state_schema,
+    .options_offset = offsetof(struct dc_request, options),
+    .meta_offset = -1,
+    .acl = "operator:read",
+    .read = autopilot_state_read,
+};
