@@ -6,6 +6,17 @@
 
 #include <stdlib.h>
 
+/* A call, unless the agent was told to do without coordinates (answered). */
+static struct rpc_call *coordinate_rpc(struct http_req *req, const struct rpc_method *method,
+                                       http_reply_fn reply)
+{
+    if (!http_has_coordinates(req)) {
+        http_error(req, 401, "Coordinate support disabled");
+        return NULL;
+    }
+    return http_rpc(req, method, reply);
+}
+
 static int by_datacenter(const void *x, const void *y)
 {
     const struct datacenter_map *a = x, *b = y;
@@ -57,7 +68,8 @@ static void datacenters_reply(struct http_req *req, struct rpc_call *call)
 
 static void datacenters(struct http_req *req)
 {
-    struct rpc_call *call = http_rpc(req, &rpc_coordinate_list_datacenters, datacenters_reply);
+    struct rpc_call *call =
+        coordinate_rpc(req, &rpc_coordinate_list_datacenters, datacenters_reply);
     if (call != NULL) {
         http_rpc_start(req, call);
     }
@@ -90,7 +102,7 @@ static void nodes_reply(struct http_req *req, struct rpc_call *call)
 
 static void nodes(struct http_req *req)
 {
-    struct rpc_call *call = http_rpc(req, &rpc_coordinate_list_nodes, nodes_reply);
+    struct rpc_call *call = coordinate_rpc(req, &rpc_coordinate_list_nodes, nodes_reply);
     if (call != NULL) {
         http_rpc_start(req, call);
     }
@@ -112,7 +124,7 @@ static void node_reply(struct http_req *req, struct rpc_call *call)
 
 static void node(struct http_req *req)
 {
-    struct rpc_call *call = http_rpc(req, &rpc_coordinate_node, node_reply);
+    struct rpc_call *call = coordinate_rpc(req, &rpc_coordinate_node, node_reply);
     if (call == NULL) {
         return;
     }
@@ -128,7 +140,7 @@ static void updated(struct http_req *req, struct rpc_call *call UNUSED)
 
 static void update(struct http_req *req)
 {
-    struct rpc_call *call = http_rpc(req, &rpc_coordinate_update, updated);
+    struct rpc_call *call = coordinate_rpc(req, &rpc_coordinate_update, updated);
     if (call == NULL) {
         return;
     }

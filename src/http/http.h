@@ -174,6 +174,7 @@ void http_error_from(struct http_req *req, const struct err *err);
 struct str http_datacenter(const struct http_req *req);
 struct str http_node_name(const struct http_req *req);
 bool http_uses_streaming(const struct http_req *req);
+bool http_has_coordinates(const struct http_req *req);
 /* An answer without end: headers now, then pieces, until http_stream_end() or on_close. A piece is
  * refused (false) while the client has more than HTTP_STREAM_PENDING_MAX bytes to take. */
 #define HTTP_STREAM_PENDING_MAX (256u * 1024u)

@@ -93,6 +93,11 @@ bool http_uses_streaming(const struct http_req *req)
     return req->http->front->options.use_streaming;
 }
 
+bool http_has_coordinates(const struct http_req *req)
+{
+    return !req->http->front->options.disable_coordinates;
+}
+
 /* url.QueryEscape */
 static void put_query_escaped(struct buf *to, struct str s)
 {

@@ -142,6 +142,7 @@ void http_options_from_config(struct http_options *o, const struct agent_config 
     o->translate_wan_addrs = config->translate_wan_addrs;
     o->use_cache = config->http.use_cache;
     o->use_streaming = config->use_streaming_backend;
+    o->disable_coordinates = config->coordinates.disabled;
     o->allow_unprintable_paths = config->disable_http_unprintable_char_filter;
     o->ui_content_path =
         config->ui.enabled || config->ui.dir.n > 0 ? config->ui.content_path : STR_NULL;

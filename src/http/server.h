@@ -33,6 +33,7 @@ struct http_options {
     struct str datacenter, node_name;
     bool is_dev; /* answers are always pretty */
     bool translate_wan_addrs, use_cache, use_streaming, allow_unprintable_paths;
+    bool disable_coordinates;
     struct str ui_content_path;    /* "/ui/"; empty: no UI */
     struct str ui_dir;             /* its files; empty: the page that is built in */
     struct str acl_default_policy; /* "allow" */

@@ -8,8 +8,14 @@
 #include "server/rpc.h"
 #include "server/server.h"
 
+#include <stdatomic.h>
+
+/* Updates on their way to the main loop; more are dropped, as those over the limit of a period. */
+#define UPDATES_UNDER_WAY_MAX 4096u
+
 struct coordinate_batch {
     struct server *server;
+    _Atomic uint32_t under_way;
     struct map pending; /* "node:segment" to a clone, struct node_coordinate */
     struct loop_timer timer;
     uint64_t dropped; /* of the running period */
@@ -147,6 +153,7 @@ static void update_run(struct loop_msg *msg)
 {
     struct update_msg *m = container_of(msg, struct update_msg, msg);
     struct coordinate_batch *b = m->batch;
+    atomic_fetch_sub(&b->under_way, 1);
     struct buf key = {0};
     buf_str(&key, m->update->node);
     buf_byte(&key, ':');
@@ -167,6 +174,10 @@ static void update_run(struct loop_msg *msg)
 
 void coordinate_batch_add(struct coordinate_batch *b, const struct node_coordinate *update)
 {
+    if (atomic_fetch_add(&b->under_way, 1) >= UPDATES_UNDER_WAY_MAX) {
+        atomic_fetch_sub(&b->under_way, 1);
+        return;
+    }
     struct update_msg *m = xcalloc(1, sizeof(*m));
     m->msg.run = update_run;
     m->batch = b;
