@@ -52,10 +52,11 @@ const struct cli_flag cli_http_flags[] = {
 /* clang-format on */
 
 struct client {
-    struct arena arena;
+    struct arena config_arena;
+    struct arena arena; /* requests and answers */
     struct client_config config;
     bool uses_proxy;
-    volatile sig_atomic_t *interrupt;
+    const struct client_interrupt *interrupt;
 };
 
 /* --- configuration --------------------------------------------------------------------------- */
@@ -64,7 +65,7 @@ struct client {
 static struct str choose(struct client *c, struct str flag, const char *variable)
 {
     const char *text = flag.n > 0 ? NULL : getenv(variable);
-    return arena_str(&c->arena, flag.n > 0 ? flag : str_from_cstr(text));
+    return arena_str(&c->config_arena, flag.n > 0 ? flag : str_from_cstr(text));
 }
 
 /* A boolean variable; one that cannot be read is warned about and left out. */
@@ -131,7 +132,7 @@ static int config_token(struct client *c, struct err *err)
         return 0;
     }
     struct str text;
-    if (cli_file_read(&c->arena, file, &text, err) < 0) {
+    if (cli_file_read(&c->config_arena, file, &text, err) < 0) {
         return err_wrap(err, "Error loading token file");
     }
     if (str_trim(text).n > 0) {
@@ -155,11 +156,12 @@ static int config_tls(struct client *c, struct err *err)
     struct str ignored;
     struct str files[] = {config->cert_file, config->key_file};
     for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-        if (files[i].n > 0 && cli_file_read(&c->arena, files[i], &ignored, err) < 0) {
+        if (files[i].n > 0 && cli_file_read(&c->config_arena, files[i], &ignored, err) < 0) {
             return -ERR_INVALID;
         }
     }
-    if (config->ca_file.n > 0 && cli_file_read(&c->arena, config->ca_file, &ignored, err) < 0) {
+    if (config->ca_file.n > 0 &&
+        cli_file_read(&c->config_arena, config->ca_file, &ignored, err) < 0) {
         return err_wrap(err, "Error loading CA File");
     }
     return 0;
@@ -182,7 +184,7 @@ static bool wants_proxy(const struct client_config *config)
 int client_new(struct client **ret_client, struct err *err)
 {
     struct client *c = xcalloc(1, sizeof(*c));
-    c->config.datacenter = arena_str(&c->arena, client_flags.datacenter);
+    c->config.datacenter = arena_str(&c->config_arena, client_flags.datacenter);
     c->config.ns = choose(c, client_flags.ns, "CONSUL_NAMESPACE");
     config_auth(c);
     int rc = config_address(c, err);
@@ -204,6 +206,7 @@ int client_new(struct client **ret_client, struct err *err)
 struct client *client_free(struct client *c)
 {
     if (c != NULL) {
+        arena_deinit(&c->config_arena);
         arena_deinit(&c->arena);
         mem_free(c);
     }
@@ -220,9 +223,20 @@ const struct client_config *client_config(const struct client *c)
     return &c->config;
 }
 
-void client_set_interrupt(struct client *c, volatile sig_atomic_t *flag)
+void client_set_interrupt(struct client *c, const struct client_interrupt *interrupt)
 {
-    c->interrupt = flag;
+    c->interrupt = interrupt;
+}
+
+void client_reset(struct client *c)
+{
+    arena_reset(&c->arena);
+}
+
+int client_sleep(struct client *c, uint64_t ms)
+{
+    struct err err = {0};
+    return transport_wait(c->interrupt, -1, 0, (int64_t)ms, &err);
 }
 
 /* --- requests -------------------------------------------------------------------------------- */

@@ -93,9 +93,19 @@ NODISCARD int client_new(struct client **ret_client, struct err *err);
 struct client *client_free(struct client *c);
 struct arena *client_arena(struct client *c);
 const struct client_config *client_config(const struct client *c);
-/* End requests under way with -ERR_CANCELED once *flag is set. Its signals are to be blocked; they
- * arrive while a request waits. */
-void client_set_interrupt(struct client *c, volatile sig_atomic_t *flag);
+/* What ends a wait: a flag, and the thread's signal mask while it waits. The flag's signals are to
+ * be blocked otherwise, and have a handler, so that none is missed between a look at the flag and
+ * the wait. */
+struct client_interrupt {
+    volatile sig_atomic_t *flag;
+    sigset_t mask;
+};
+/* Requests and sleeps end with -ERR_CANCELED once the flag is set. NULL: none does. Borrowed. */
+void client_set_interrupt(struct client *c, const struct client_interrupt *interrupt);
+/* Forget requests and answers so far, for those who go on for long. */
+void client_reset(struct client *c);
+/* 0 after the time, or -ERR_CANCELED. */
+NODISCARD int client_sleep(struct client *c, uint64_t ms);
 
 /* The datacenter and namespace of the configuration are among the parameters already. */
 void client_request_init(struct client_request *r, struct client *c, const char *method,

@@ -9,10 +9,11 @@
 #include <stdio.h>
 
 #define CURL_LIBRARY "libcurl.so.4"
-#define CURL_FUNCTIONS(X)                                                           \
-    X(curl_global_init)                                                             \
-    X(curl_easy_init) X(curl_easy_cleanup) X(curl_easy_setopt) X(curl_easy_getinfo) \
-        X(curl_easy_perform) X(curl_easy_strerror) X(curl_slist_append) X(curl_slist_free_all)
+#define CURL_FUNCTIONS(X)                                                              \
+    X(curl_global_init)                                                                \
+    X(curl_easy_init)                                                                  \
+    X(curl_easy_cleanup) X(curl_easy_setopt) X(curl_easy_getinfo) X(curl_easy_perform) \
+        X(curl_easy_strerror) X(curl_slist_append) X(curl_slist_free_all)
 
 /* curl.h's type-checking macros would hide the members below. */
 #undef curl_easy_setopt
@@ -95,7 +96,8 @@ static int progress_cb(void *data, curl_off_t down_total, curl_off_t down, curl_
 {
     (void)down_total, (void)down, (void)up_total, (void)up;
     struct curl_answer *a = data;
-    a->is_canceled = a->is_canceled || (a->call->interrupt != NULL && *a->call->interrupt != 0);
+    a->is_canceled =
+        a->is_canceled || (a->call->interrupt != NULL && *a->call->interrupt->flag != 0);
     return a->is_canceled ? 1 : 0;
 }
 
@@ -228,14 +230,13 @@ int curl_perform(const struct transport_call *call, struct client_response *ret_
     struct curl_slist *route = set_url(call, easy);
     struct curl_slist *headers = set_headers(call, easy);
 
-    sigset_t none, before;
-    sigemptyset(&none);
+    sigset_t before;
     if (call->interrupt != NULL) {
-        (void)sigprocmask(SIG_SETMASK, &none, &before);
+        (void)pthread_sigmask(SIG_SETMASK, &call->interrupt->mask, &before);
     }
     CURLcode code = curl.curl_easy_perform(easy);
     if (call->interrupt != NULL) {
-        (void)sigprocmask(SIG_SETMASK, &before, NULL);
+        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
     if (code != CURLE_OK) {
         rc = answer.body.failed ? err_set(err, ERR_TOO_LARGE, "the answer is too large")

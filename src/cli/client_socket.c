@@ -34,22 +34,19 @@ static int error_of(struct err *err, int errnum, const char *what)
     return err_set(err, ERR_CONNECTION, "%s: %s", what, text);
 }
 
-/* Until the socket is ready or `timeout_ms` is over (-1: never). 1, 0 after the time, or an error;
- * the signals that are blocked elsewhere come here. */
-static int wait_for(const struct transport_call *call, int fd, short events, int timeout_ms,
-                    struct err *err)
+int transport_wait(const struct client_interrupt *interrupt, int fd, short events,
+                   int64_t timeout_ms, struct err *err)
 {
     uint64_t end = clock_mono_ms() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0);
-    sigset_t none;
-    sigemptyset(&none);
     for (;;) {
-        if (call->interrupt != NULL && *call->interrupt != 0) {
+        if (interrupt != NULL && *interrupt->flag != 0) {
             return err_set(err, ERR_CANCELED, "canceled");
         }
         uint64_t now = clock_mono_ms(), left = end > now ? end - now : 0;
         struct timespec left_ts = {(time_t)(left / 1000), (long)(left % 1000 * NS_PER_MS)};
         struct pollfd p = {.fd = fd, .events = events};
-        int n = ppoll(&p, 1, timeout_ms < 0 ? NULL : &left_ts, call->interrupt ? &none : NULL);
+        int n = ppoll(&p, 1, timeout_ms < 0 ? NULL : &left_ts,
+                      interrupt != NULL ? &interrupt->mask : NULL);
         if (n >= 0) {
             return n;
         }
@@ -73,7 +70,7 @@ static int connect_socket(const struct transport_call *call, const struct sockad
         int problem = errno;
         socklen_t problem_size = sizeof(problem);
         if (problem == EINPROGRESS) {
-            rc = wait_for(call, fd, POLLOUT, CLIENT_CONNECT_TIMEOUT_MS, err);
+            rc = transport_wait(call->interrupt, fd, POLLOUT, CLIENT_CONNECT_TIMEOUT_MS, err);
             if (rc == 0) {
                 rc = err_set(err, ERR_TIMEOUT, "%s: i/o timeout", what);
             } else if (rc > 0) {
@@ -166,7 +163,7 @@ static int send_all(const struct transport_call *call, int fd, struct str bytes,
         if (n >= 0) {
             bytes = str_from(bytes, (size_t)n);
         } else if (errno == EAGAIN) {
-            int rc = wait_for(call, fd, POLLOUT, -1, err);
+            int rc = transport_wait(call->interrupt, fd, POLLOUT, -1, err);
             if (rc < 0) {
                 return rc;
             }
@@ -189,7 +186,7 @@ static int read_answer(const struct transport_call *call, int fd, struct respons
         } else if (n == 0) {
             rc = response_end(p, err);
         } else if (errno == EAGAIN) {
-            rc = wait_for(call, fd, POLLIN, -1, err);
+            rc = transport_wait(call->interrupt, fd, POLLIN, -1, err);
         } else if (errno != EINTR) {
             rc = error_of(err, errno, "read");
         }

@@ -19,9 +19,9 @@ struct cli_command {
 #define CLI_COMMAND_FILES(X)                                                                     \
     X(agent) X(catalog) X(catalog_nodes) X(catalog_services) X(event) X(force_leave) X(info)     \
     X(join) X(keygen) X(keyring) X(kv) X(kv_delete) X(kv_export) X(kv_get) X(kv_import)          \
-    X(kv_put) X(leave) X(maint) X(members) X(monitor) X(operator) X(operator_autopilot)          \
+    X(kv_put) X(leave) X(lock) X(maint) X(members) X(monitor) X(operator) X(operator_autopilot)  \
     X(reload) X(rtt) X(services) X(services_deregister) X(services_register) X(validate)         \
-    X(version)
+    X(version) X(watch)
 /* clang-format on */
 #define X(file)                                                \
     extern const struct cli_command cli_##file##_commands[];   \

@@ -1,6 +1,7 @@
 #include "cli/kv.h"
 
 #include "base/encode.h"
+#include "base/vec.h"
 #include "schema/json.h"
 
 bool kv_key_argument(const struct cli_args *args, struct str *ret_key)
@@ -48,6 +49,31 @@ struct str kv_value(struct arena *a, const struct value *entry)
 {
     struct str value = STR("");
     return base64_decode(a, value_member_str(entry, "Value"), &value) < 0 ? STR("") : value;
+}
+
+struct str kv_key_join(struct arena *a, struct str x, struct str y)
+{
+    struct str rest = x.n > 0 && y.n > 0 ? arena_printf(a, "%.*s/%.*s", STRF(x), STRF(y))
+                      : x.n > 0          ? x
+                                         : y;
+    bool is_rooted = rest.n > 0 && rest.p[0] == '/';
+    VEC(struct str) parts = {0};
+    struct str part;
+    while (str_split_next(&rest, '/', &part)) {
+        if (part.n == 0 || str_eq_lit(part, ".")) {
+            continue;
+        }
+        if (str_eq_lit(part, "..") && parts.n > 0 && !str_eq_lit(parts.v[parts.n - 1], "..")) {
+            parts.n--;
+        } else if (!str_eq_lit(part, "..") || !is_rooted) {
+            avec_push(a, &parts, part);
+        }
+    }
+    struct str joined = is_rooted ? STR("/") : STR("");
+    for (size_t i = 0; i < parts.n; i++) {
+        joined = arena_printf(a, "%.*s%s%.*s", STRF(joined), i > 0 ? "/" : "", STRF(parts.v[i]));
+    }
+    return joined;
 }
 
 const struct cli_command cli_kv_commands[] = {

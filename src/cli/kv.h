@@ -15,3 +15,5 @@ NODISCARD int kv_read(struct client_request *r, const struct value **ret_value, 
 NODISCARD int kv_write(struct client_request *r, bool *ret_done, struct err *err);
 /* The decoded value of an entry of an answer; one that is not base64 reads as empty. */
 struct str kv_value(struct arena *a, const struct value *entry);
+/* Go's path.Join: one slash between, and no empty, "." or ".." elements. */
+struct str kv_key_join(struct arena *a, struct str x, struct str y);

@@ -1,7 +1,6 @@
 #include "cli/kv.h"
 
 #include "base/encode.h"
-#include "base/vec.h"
 #include "schema/json.h"
 
 #include <stdio.h>
@@ -15,32 +14,6 @@ static const struct cli_flag flags[] = {
 static const struct cli_flag_group groups[] = {{CLIENT_TITLE, cli_http_flags},
                                                {"Command Options", flags}};
 
-/* Go's path.Join: one slash between, and no empty, "." or ".." elements. */
-static struct str key_join(struct arena *a, struct str x, struct str y)
-{
-    struct str rest = x.n > 0 && y.n > 0 ? arena_printf(a, "%.*s/%.*s", STRF(x), STRF(y))
-                      : x.n > 0          ? x
-                                         : y;
-    bool is_rooted = rest.n > 0 && rest.p[0] == '/';
-    VEC(struct str) parts = {0};
-    struct str part;
-    while (str_split_next(&rest, '/', &part)) {
-        if (part.n == 0 || str_eq_lit(part, ".")) {
-            continue;
-        }
-        if (str_eq_lit(part, "..") && parts.n > 0 && !str_eq_lit(parts.v[parts.n - 1], "..")) {
-            parts.n--;
-        } else if (!str_eq_lit(part, "..") || !is_rooted) {
-            avec_push(a, &parts, part);
-        }
-    }
-    struct str joined = is_rooted ? STR("/") : STR("");
-    for (size_t i = 0; i < parts.n; i++) {
-        joined = arena_printf(a, "%.*s%s%.*s", STRF(joined), i > 0 ? "/" : "", STRF(parts.v[i]));
-    }
-    return joined;
-}
-
 static int import_entry(struct client *c, const struct value *entry)
 {
     struct arena *a = client_arena(c);
@@ -50,7 +23,7 @@ static int import_entry(struct client *c, const struct value *entry)
         return cli_error("Error base 64 decoding value for key %.*s: illegal base64 data",
                          STRF(name));
     }
-    struct str key = key_join(a, prefix, name), ns = value_member_str(entry, "namespace");
+    struct str key = kv_key_join(a, prefix, name), ns = value_member_str(entry, "namespace");
     uint64_t user_flags = value_member_u64(entry, "flags");
     struct client_request r;
     client_request_init(&r, c, "PUT", "/v1/kv/%.*s", STRF(key));

@@ -1,12 +1,11 @@
+#include "cli/child.h"
 #include "cli/client.h"
 #include "cli/command.h"
 
-#include <signal.h>
 #include <stdio.h>
 
 static bool is_json;
 static struct str level;
-static volatile sig_atomic_t is_interrupted;
 
 static const struct cli_flag flags[] = {
     {"log-json", CLI_BOOL, &is_json, "Lines as JSON."},
@@ -14,26 +13,6 @@ static const struct cli_flag flags[] = {
     CLI_FLAGS_END};
 static const struct cli_flag_group groups[] = {{CLIENT_TITLE, cli_client_flags},
                                                {"Command Options", flags}};
-
-static void interrupted(int signum)
-{
-    (void)signum;
-    is_interrupted = 1;
-}
-
-/* SIGINT and SIGTERM end the stream; blocked, they come while the client waits. */
-static void catch_signals(struct client *c)
-{
-    struct sigaction action = {.sa_handler = interrupted};
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    (void)sigprocmask(SIG_BLOCK, &set, NULL);
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-    client_set_interrupt(c, &is_interrupted);
-}
 
 static int print_lines(void *data, struct str bytes)
 {
@@ -55,10 +34,10 @@ static int monitor_stream(struct client *c)
         client_param(&r, STR("logjson"), STR("true"));
     }
     r.on_body = print_lines;
-    catch_signals(c);
+    client_set_interrupt(c, cli_signals_catch());
     int rc = client_send_ok(&r, &response, &err);
     if (rc == -ERR_CANCELED) {
-        return is_interrupted != 0 ? 0 : 1;
+        return cli_signal != 0 ? 0 : 1;
     }
     if (rc < 0 && rc != -ERR_CLOSED) {
         return cli_error("Error starting%s monitor: %s", is_json ? " JSON" : "", err_text(&err));

@@ -14,7 +14,7 @@ struct transport_call {
     struct str body;
     int (*on_body)(void *data, struct str bytes);
     void *data;
-    volatile sig_atomic_t *interrupt; /* may be NULL */
+    const struct client_interrupt *interrupt; /* may be NULL */
 };
 
 /* One request and its answer; err without method and URL: "dial tcp 127.0.0.1:8500: connect:
@@ -24,5 +24,9 @@ NODISCARD int socket_perform(const struct transport_call *call,
 NODISCARD int curl_perform(const struct transport_call *call, struct client_response *ret_response,
                            struct err *err);
 
+/* Until the descriptor (-1: none) is ready or the time is over (-1: never). 1, 0 after the time,
+ * -ERR_CANCELED, or another error. */
+NODISCARD int transport_wait(const struct client_interrupt *interrupt, int fd, short events,
+                             int64_t timeout_ms, struct err *err);
 /* errno's text in Go's letters: "connection refused". */
 void errno_text(int errnum, char *to, size_t size);

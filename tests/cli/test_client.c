@@ -285,6 +285,8 @@ static void test_interrupt(void **state)
 {
     (void)state;
     volatile sig_atomic_t flag = 1;
+    struct client_interrupt interrupt = {.flag = &flag};
+    sigemptyset(&interrupt.mask);
     struct client_request r;
     struct client_response response;
     struct err err = {0};
@@ -292,7 +294,7 @@ static void test_interrupt(void **state)
     struct server s;
     server_start(&s, answers); /* it never answers */
     struct client *c = client_ok();
-    client_set_interrupt(c, &flag);
+    client_set_interrupt(c, &interrupt);
     client_request_init(&r, c, "GET", "/x");
     assert_int_equal(client_send(&r, &response, &err), -ERR_CANCELED);
     server_stop(&s);

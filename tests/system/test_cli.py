@@ -3,9 +3,12 @@
 import base64
 import json
 import os
+import signal
 import subprocess
 
 import pytest
+
+from conftest import wait_for
 
 NOBODY = "127.255.255.3:1"
 
@@ -116,3 +119,72 @@ def test_catalog(agent):
     assert agent.cli("catalog", "services", "-node=db1").stdout == "db\n"
     none = agent.cli("catalog", "nodes", "-service=none")
     assert none.returncode == 0 and none.stdout == "" and "No nodes match" in none.stderr
+
+
+def spawn(agent, *args):
+    env = {k: v for k, v in os.environ.items() if not k.startswith("CONSUL_")}
+    env["CONSUL_HTTP_ADDR"] = agent.ip + ":8500"
+    return subprocess.Popen([agent.binary, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=env)
+
+
+def test_lock_excludes(agent):
+    first = spawn(agent, "lock", "job", "echo held; sleep 60")
+    assert first.stdout.readline() == "held\n"
+    second = agent.cli("lock", "-timeout=1s", "job", "echo never")
+    assert second.returncode == 1 and second.stdout == ""
+    assert "Shutdown triggered or timeout during lock acquisition" in second.stderr
+    first.send_signal(signal.SIGINT)
+    assert first.wait(20) == 0
+    assert agent.get("/v1/session/list").json == []
+    assert agent.cli("kv", "get", "-keys", "job").stdout == ""
+
+
+def test_lock_is_lost(agent):
+    """Who holds the lock is told when its session goes."""
+    holder = spawn(agent, "lock", "-verbose", "job", "sleep 60")
+    while holder.stdout.readline() != "Starting handler\n":
+        assert holder.poll() is None
+    session = wait_for(lambda: agent.get("/v1/session/list").json, "a session")[0]["ID"]
+    agent.put("/v1/session/destroy/" + session)
+    assert "Lock lost" in holder.stdout.read()
+    holder.wait(20)
+
+
+def test_semaphore(agent):
+    holders = [spawn(agent, "lock", "-n=2", "slots", "echo held; sleep 60") for _ in range(2)]
+    for h in holders:
+        assert h.stdout.readline() == "held\n"
+    assert agent.cli("lock", "-n=2", "-timeout=500ms", "slots", "echo never").returncode == 1
+    holders[0].send_signal(signal.SIGTERM)
+    assert holders[0].wait(20) == 0
+    assert agent.cli("lock", "-n=2", "slots", "echo held").stdout == "held\n"
+    holders[1].send_signal(signal.SIGTERM)
+    assert holders[1].wait(20) == 0
+
+
+def test_child_exit_codes(agent):
+    assert agent.cli("lock", "job", "exit 7").returncode == 0
+    failed = agent.cli("lock", "-child-exit-code", "job", "exit 7")
+    assert failed.returncode == 2 and failed.stderr == "Error running handler: exit status 7\n"
+
+
+def test_watch(agent):
+    agent.cli("kv", "put", "k", "one")
+    once = json.loads(agent.cli("watch", "-type=key", "-key=k").stdout)
+    assert base64.b64decode(once["Value"]) == b"one"
+    watch = spawn(agent, "watch", "-type=key", "-key=k", "cat")
+    assert json.loads(watch.stdout.readline())["Value"] == once["Value"]
+    agent.cli("kv", "put", "k", "two")
+    assert base64.b64decode(json.loads(watch.stdout.readline())["Value"]) == b"two"
+    watch.send_signal(signal.SIGINT)
+    assert watch.wait(20) == 0
+
+
+def test_monitor(agent):
+    monitor = spawn(agent, "monitor", "-log-level=debug")
+    # What is logged before the stream has begun is not in it, so there has to be more until it has.
+    os.set_blocking(monitor.stdout.fileno(), False)
+    log = monitor.stdout.buffer.raw
+    wait_for(lambda: agent.cli("reload").returncode == 0 and log.read(4096), "a line of the log")
+    monitor.send_signal(signal.SIGINT)
+    assert monitor.wait(20) == 0
