@@ -44,8 +44,7 @@ struct objlist;
 struct rpc_call;
 struct store_view;
 
-/* --- sets of records prepared for a service: set.c ----------------------------------------------
- */
+/* --- sets of records prepared for a service: set.c -------------------------------------------- */
 
 /* By what the records show: an address of one family or any, SRV, NS. */
 enum dns_set_type { DNS_SET_A, DNS_SET_AAAA, DNS_SET_ANY, DNS_SET_SRV, DNS_SET_NS };
@@ -94,8 +93,7 @@ struct dns_cache {
     size_t size;
 };
 
-/* --- addresses to names: reverse.c --------------------------------------------------------------
- */
+/* --- addresses to names: reverse.c ------------------------------------------------------------ */
 
 struct dns_reverse {
     struct map nodes, services; /* address bytes to name */
@@ -104,8 +102,7 @@ struct dns_reverse {
     bool is_built;
 };
 
-/* --- the server ----------------------------------------------------------------------------------
- */
+/* --- the server ------------------------------------------------------------------------------- */
 
 struct dns_listener; /* server.c */
 
@@ -138,8 +135,7 @@ struct dns_client {
 void dns_conn_wait_begin(struct dns_conn *conn);
 void dns_conn_wait_end(struct dns_conn *conn);
 
-/* --- a question: query.c
- * -------------------------------------------------------------------------- */
+/* --- a question: query.c ---------------------------------------------------------------------- */
 
 enum dns_outcome {
     DNS_OK,
@@ -204,15 +200,14 @@ struct dns_set *dns_find_set(struct dns_query *q, const struct dns_lookup *looku
                              enum dns_outcome *ret_outcome);
 /* Up to three servers: NS records, and their addresses. */
 void dns_add_nameservers(struct dns_query *q, struct dns_rrs *to);
-/* False: not known here. */
+/* False: not known. */
 bool dns_answer_ptr(struct dns_query *q);
 /* TXT records of a node's metadata. */
 struct str dns_meta_text(struct arena *a, struct str key, struct str value);
 /* The records behind a CNAME's target; nothing when that cannot be found out. */
 struct dns_rrs dns_resolve_name(struct dns_query *q, struct str name, unsigned depth);
 
-/* --- trim.c
- * --------------------------------------------------------------------------------------- */
+/* --- trim.c ----------------------------------------------------------------------------------- */
 
 struct dns_trim {
     struct dns_names *names;
@@ -226,8 +221,7 @@ NODISCARD int dns_trim_write(struct dns_msg *m, struct arena *a, const struct dn
 
 void dns_reverse_clear(struct dns_reverse *reverse);
 
-/* --- set.c
- * ---------------------------------------------------------------------------------------- */
+/* --- set.c ------------------------------------------------------------------------------------ */
 
 /* The set for a look-up that the view may answer; kept until something it shows changes. Never
  * NULL. */
@@ -244,8 +238,7 @@ void dns_cache_deinit(struct dns_cache *cache);
  * address, or of SRV and NS sets any. */
 size_t dns_set_draw(struct dns_query *q, struct dns_set *set, size_t want, uint32_t *to);
 
-/* --- address.c
- * ------------------------------------------------------------------------------------ */
+/* --- address.c -------------------------------------------------------------------------------- */
 
 /* 4, 16 (IPv4 mapped into IPv6 is 4), or 0: no IP address. */
 unsigned dns_ip_parse(struct str text, uint8_t ret_ip[16]);
@@ -258,13 +251,14 @@ struct str dns_service_address(const struct dns_settings *settings, enum dns_set
 int64_t dns_service_port(const struct dns_settings *settings, const struct node_service *service,
                          struct str datacenter);
 
-/* --- waiting: wait.c
- * ------------------------------------------------------------------------------ */
+/* --- waiting: wait.c -------------------------------------------------------------------------- */
 
 enum dns_need_kind {
     DNS_NEED_NAME,    /* what recursors say about a name */
     DNS_NEED_SERVICE, /* a service, from where it is known */
     DNS_NEED_NODE,
+    DNS_NEED_NODE_AT,    /* the name of a node with an address */
+    DNS_NEED_SERVICE_AT, /* the name of a service with one */
 };
 
 struct dns_need {
@@ -279,6 +273,7 @@ struct dns_need {
     struct dns_rrs rrs;  /* NAME: in the wait's arena */
     struct dns_set *set; /* SERVICE: its own; NULL: the request failed */
     struct node *found;  /* NODE: its own; NULL: no such node */
+    struct str found_at; /* …_AT: in the wait's arena; empty: none */
     /* wait.c's */
     bool is_retry;
     struct dns_wait *wait;
@@ -295,8 +290,7 @@ bool dns_wait_start(struct dns_query *q);
 void dns_forward(struct dns_query *q);
 void dns_waits_cancel(struct dns_server *s);
 
-/* --- recursor.c
- * ----------------------------------------------------------------------------------- */
+/* --- recursor.c ------------------------------------------------------------------------------- */
 
 struct dns_exchange {
     struct list node;

@@ -7,8 +7,7 @@
 
 #define NAMESERVERS_MAX 3u
 
-/* --- metadata ----------------------------------------------------------------------------------
- */
+/* --- metadata --------------------------------------------------------------------------------- */
 
 #define RFC1035_PREFIX STR("rfc1035-")
 
@@ -47,8 +46,7 @@ struct str dns_meta_text(struct arena *a, struct str key, struct str value)
     return text;
 }
 
-/* --- nodes -------------------------------------------------------------------------------------
- */
+/* --- nodes ------------------------------------------------------------------------------------ */
 
 static enum dns_set_type set_type(uint16_t type)
 {
@@ -162,8 +160,7 @@ enum dns_outcome dns_answer_node(struct dns_query *q, const struct dns_ask *ask,
     return DNS_OK;
 }
 
-/* --- addresses in names -------------------------------------------------------------------------
- */
+/* --- addresses in names ----------------------------------------------------------------------- */
 
 /* Type and data center do not matter; the owner is the name as we would give it out. */
 enum dns_outcome dns_answer_addr(struct dns_query *q, struct str text, struct str digits)
@@ -184,8 +181,7 @@ enum dns_outcome dns_answer_addr(struct dns_query *q, struct str text, struct st
     return DNS_OK;
 }
 
-/* --- name servers ------------------------------------------------------------------------------
- */
+/* --- name servers ----------------------------------------------------------------------------- */
 
 void dns_add_nameservers(struct dns_query *q, struct dns_rrs *to)
 {

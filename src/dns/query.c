@@ -23,8 +23,7 @@ static struct metric metric_stale = METRIC_COUNTER("dns.stale_queries");
 
 enum zone { ZONE_NONE, ZONE_OURS, ZONE_ARPA };
 
-/* --- small things ------------------------------------------------------------------------------
- */
+/* --- small things ----------------------------------------------------------------------------- */
 
 void dns_reply_add(struct dns_query *q, struct dns_rrs *rrs, struct str owner, uint16_t type,
                    uint32_t ttl, struct str data)
@@ -78,7 +77,8 @@ bool dns_may_read(const struct dns_query *q, struct str datacenter)
 {
     const struct dns_settings *s = q->settings;
     const struct server *server = q->server->worker->server;
-    if (q->view == NULL || (datacenter.n > 0 && !str_eq(datacenter, s->datacenter))) {
+    if (q->view == NULL || s->acl_enabled ||
+        (datacenter.n > 0 && !str_eq(datacenter, s->datacenter))) {
         return false;
     }
     if (server->raft == NULL || server_is_leader(server)) {
@@ -119,8 +119,7 @@ static void add_soa(struct dns_query *q, struct dns_rrs *to)
                   soa_data(q));
 }
 
-/* --- sending -----------------------------------------------------------------------------------
- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 static void add_opt(struct dns_query *q)
 {
@@ -188,8 +187,7 @@ static void send_malformed(struct dns_query *q, bool is_unknown_opcode)
     send_plain(q);
 }
 
-/* --- names of ours -----------------------------------------------------------------------------
- */
+/* --- names of ours ---------------------------------------------------------------------------- */
 
 static enum dns_outcome answer_default(struct dns_query *q)
 {
@@ -316,8 +314,7 @@ static enum zone find_zone(const struct dns_query *q)
     }
 }
 
-/* --- a message ---------------------------------------------------------------------------------
- */
+/* --- a message -------------------------------------------------------------------------------- */
 
 static const char *type_text(uint16_t type, char *to, size_t size)
 {

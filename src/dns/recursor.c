@@ -54,8 +54,7 @@ static const struct address *exchange_recursor(const struct dns_exchange *x)
     return x->recursor < s->recursors_count ? &s->recursors[x->recursor] : NULL;
 }
 
-/* --- sockets -------------------------------------------------------------------------------------
- */
+/* --- sockets ---------------------------------------------------------------------------------- */
 
 static void socket_closed(struct udp_socket *udp)
 {
@@ -133,8 +132,7 @@ static bool has_id(const struct dns_socket *socket, uint16_t id)
     return false;
 }
 
-/* --- the end of an exchange
- * ------------------------------------------------------------------------ */
+/* --- the end of an exchange ------------------------------------------------------------------- */
 
 static void stream_detach(struct dns_exchange *x)
 {
@@ -223,8 +221,7 @@ static void exchange_received(struct dns_exchange *x, struct str bytes)
     }
 }
 
-/* --- UDP
- * ------------------------------------------------------------------------------------------ */
+/* --- UDP -------------------------------------------------------------------------------------- */
 
 static void socket_receive(struct udp_socket *udp, struct str data, const struct udp_peer *peer)
 {
@@ -261,8 +258,7 @@ static int start_udp(struct dns_exchange *x, const struct address *to, struct er
     return 0;
 }
 
-/* --- TCP
- * ------------------------------------------------------------------------------------------ */
+/* --- TCP -------------------------------------------------------------------------------------- */
 
 static void stream_read(struct tcp_stream *tcp, const char *p, size_t n)
 {
@@ -339,8 +335,7 @@ static int start_tcp(struct dns_exchange *x, const struct address *to, struct er
     return tcp_write(&stream->tcp, iov, 2); /* kept until it is connected */
 }
 
-/* --- one recursor after the other
- * ------------------------------------------------------------------ */
+/* --- one recursor after the other ------------------------------------------------------------- */
 
 static void exchange_try(struct dns_exchange *x)
 {
@@ -374,8 +369,7 @@ void dns_exchange_start(struct dns_exchange *x)
     x->is_starting = false;
 }
 
-/* --- the resolver
- * ---------------------------------------------------------------------------------- */
+/* --- the resolver ----------------------------------------------------------------------------- */
 
 struct dns_resolver *dns_resolver_new(struct dns_server *s)
 {

@@ -9,8 +9,7 @@
 
 #define NIBBLES 32u
 
-/* --- the name's address --------------------------------------------------------------------------
- */
+/* --- the name's address ----------------------------------------------------------------------- */
 
 static bool parse_octet(struct str text, uint8_t *ret_octet)
 {
@@ -68,8 +67,7 @@ static unsigned parse_arpa(struct str text, uint8_t *ip)
     return str_has_suffix(text, v6) ? parse_v6(str_first(text, text.n - v6.n), ip) : 0;
 }
 
-/* --- the index -----------------------------------------------------------------------------------
- */
+/* --- the index -------------------------------------------------------------------------------- */
 
 static void index_add(struct dns_reverse *r, struct map *map, const uint8_t *ip, unsigned size,
                       struct str name)
@@ -158,24 +156,57 @@ static void index_refresh(struct dns_query *q, struct dns_reverse *r)
     r->services_index = services;
 }
 
-bool dns_answer_ptr(struct dns_query *q)
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static struct str find_here(struct dns_query *q, struct str ip)
 {
     struct dns_reverse *r = &q->server->reverse;
-    char lower[DNS_TEXT_SIZE_MAX];
-    uint8_t ip[16];
-    unsigned size = parse_arpa(dns_name_text(q->request.question.name, true, lower), ip);
-    if (size == 0 || q->view == NULL) {
-        return false;
-    }
     index_refresh(q, r);
-    struct str key = str_make(ip, size);
-    const struct str *name = map_get(&r->nodes, key);
+    const struct str *name = map_get(&r->nodes, ip);
     if (name == NULL) {
-        name = map_get(&r->services, key);
+        name = map_get(&r->services, ip);
     }
-    if (name == NULL) {
+    return name != NULL ? *name : STR_NULL;
+}
+
+static struct str find_elsewhere(struct dns_query *q, struct str ip)
+{
+    const struct dns_settings *s = q->settings;
+    char text[INET6_ADDRSTRLEN];
+    struct str label = STR("node");
+    struct dns_need want = {.kind = DNS_NEED_NODE_AT, .key = ip};
+    const struct dns_need *need = dns_need(q, &want);
+    if (need != NULL && need->found_at.n == 0) {
+        const char *usual = inet_ntop(ip.n == 4 ? AF_INET : AF_INET6, ip.p, text, sizeof(text));
+        want.kind = DNS_NEED_SERVICE_AT;
+        want.name = arena_str(q->arena, str_from_cstr(usual));
+        label = STR("service");
+        need = dns_need(q, &want);
+    }
+    if (need == NULL || need->found_at.n == 0) {
+        return STR_NULL;
+    }
+    struct buf name = {0};
+    buf_printf(&name, "%.*s.%.*s.%.*s.%.*s", STRF(need->found_at), STRF(label), STRF(s->datacenter),
+               STRF(s->domain));
+    struct str wire = dns_query_name(q, buf_view(&name));
+    buf_deinit(&name);
+    return wire;
+}
+
+bool dns_answer_ptr(struct dns_query *q)
+{
+    char lower[DNS_TEXT_SIZE_MAX];
+    uint8_t bytes[16];
+    unsigned size = parse_arpa(dns_name_text(q->request.question.name, true, lower), bytes);
+    if (size == 0) {
         return false;
     }
-    dns_reply_add(q, &q->reply.answer, q->request.question.name, DNS_TYPE_PTR, 0, *name);
+    struct str ip = arena_str(q->arena, str_make(bytes, size));
+    struct str name = dns_may_read(q, STR_NULL) ? find_here(q, ip) : find_elsewhere(q, ip);
+    if (name.n == 0) {
+        return false;
+    }
+    dns_reply_add(q, &q->reply.answer, q->request.question.name, DNS_TYPE_PTR, 0, name);
     return true;
 }

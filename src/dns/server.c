@@ -34,8 +34,7 @@ struct dns_conn {
     bool is_closing, is_paused, is_handling;
 };
 
-/* --- connections
- * ----------------------------------------------------------------------------------- */
+/* --- connections ------------------------------------------------------------------------------ */
 
 static void conn_close(struct dns_conn *c)
 {
@@ -202,8 +201,7 @@ static void listener_accept(struct tcp_listener *l, int fd, const struct address
     loop_timer_start(s->worker->loop, &c->timer, FIRST_TIMEOUT_MS, conn_idle);
 }
 
-/* --- both
- * ------------------------------------------------------------------------------------------ */
+/* --- both ------------------------------------------------------------------------------------- */
 
 static void udp_answer(const struct dns_client *client, uint8_t *message, size_t size)
 {
@@ -256,8 +254,7 @@ int dns_server_listen(struct dns_server *s, const struct address *address, bool 
     return 0;
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static struct metric *node_metric(const struct dns_settings *settings, const char *name)
 {

@@ -51,8 +51,7 @@ static bool is_own_alias(const struct dns_ask *ask, const struct dns_instance *i
     return instance->node_address.n > 0 && str_eq(str_from(instance->srv, 6), ask->name);
 }
 
-/* --- SRV ---------------------------------------------------------------------------------------
- */
+/* --- SRV -------------------------------------------------------------------------------------- */
 
 static void add_srv(struct dns_query *q, const struct dns_ask *ask, const struct dns_set *set,
                     const struct dns_instance *instance)
@@ -86,8 +85,7 @@ static void add_srvs(struct dns_query *q, const struct dns_ask *ask, struct dns_
     }
 }
 
-/* --- addresses ---------------------------------------------------------------------------------
- */
+/* --- addresses -------------------------------------------------------------------------------- */
 
 /* Asking for text gives addresses too, as in 1.10.3. */
 static bool wants_addresses(uint16_t type)
@@ -187,8 +185,7 @@ enum dns_outcome dns_answer_service(struct dns_query *q, const struct dns_ask *a
     return q->reply.answer.n > 0 ? DNS_OK : DNS_NO_DATA;
 }
 
-/* --- names behind names --------------------------------------------------------------------------
- */
+/* --- names behind names ----------------------------------------------------------------------- */
 
 static bool is_below(struct str name, struct str domain)
 {

@@ -21,8 +21,7 @@
 #define KIND_PROXY STR("service_kind.connect-proxy")
 #define INDEX_NAME_SIZE (8u + DNS_TEXT_SIZE_MAX)
 
-/* --- building: one instance --------------------------------------------------------------------
- */
+/* --- building: one instance ------------------------------------------------------------------- */
 
 struct builder {
     const struct dns_settings *settings;
@@ -270,8 +269,7 @@ static void add_nameserver(struct builder *b, const struct check_service_node *c
     vec_push(&b->order[false], (uint32_t)(b->found[false].n - 1));
 }
 
-/* --- building: the set -------------------------------------------------------------------------
- */
+/* --- building: the set ------------------------------------------------------------------------ */
 
 static void finish(struct builder *b)
 {
@@ -334,8 +332,7 @@ struct dns_set *dns_set_free(struct dns_set *set)
     return mem_free(set);
 }
 
-/* --- drawing -----------------------------------------------------------------------------------
- */
+/* --- drawing ---------------------------------------------------------------------------------- */
 
 /* The first steps of a Fisher-Yates shuffle. Instances that look like one that was drawn are drawn
  * and passed over; when all looks are out there is nothing more to find. */
@@ -372,8 +369,7 @@ size_t dns_set_draw(struct dns_query *q, struct dns_set *set, size_t want, uint3
     return n;
 }
 
-/* --- the cache ---------------------------------------------------------------------------------
- */
+/* --- the cache -------------------------------------------------------------------------------- */
 
 void dns_cache_init(struct dns_cache *cache)
 {

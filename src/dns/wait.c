@@ -29,8 +29,7 @@ struct dns_wait {
 
 static void wait_run_again(struct loop_msg *msg);
 
-/* --- the wait ------------------------------------------------------------------------------------
- */
+/* --- the wait --------------------------------------------------------------------------------- */
 
 static struct dns_wait *wait_new(struct dns_query *q)
 {
@@ -139,8 +138,7 @@ static void need_settled(struct dns_need *need, int code)
     }
 }
 
-/* --- needs ---------------------------------------------------------------------------------------
- */
+/* --- needs ------------------------------------------------------------------------------------ */
 
 static bool is_same_need(const struct dns_need *a, const struct dns_need *b)
 {
@@ -180,8 +178,7 @@ static void exchange_set_request(struct dns_exchange *x, struct arena *a, const 
     memcpy(x->request, bytes, size);
 }
 
-/* --- what recursors say about a name
- * --------------------------------------------------------------- */
+/* --- what recursors say about a name ---------------------------------------------------------- */
 
 /* Asked for as A, whatever the client wants to know: as in 1.10.3. */
 static void name_request(struct dns_wait *w, struct str name, struct dns_exchange *x)
@@ -219,18 +216,13 @@ static void start_name(struct dns_need *need)
     dns_exchange_start(x);
 }
 
-/* --- services and nodes that others know
- * ----------------------------------------------------------- */
+/* --- services and nodes that others know ------------------------------------------------------ */
 
 static void set_options(const struct dns_need *need, struct query_options *options)
 {
-    const struct dns_server *s = need->wait->server;
-    const struct dns_settings *settings = s->settings;
-    bool is_ours =
-        need->lookup.datacenter.n == 0 || str_eq(need->lookup.datacenter, settings->datacenter);
-    /* Our own view would have done, had it been fresh enough. */
-    options->allow_stale =
-        settings->allow_stale && !need->is_retry && !(is_ours && s->worker->server != NULL);
+    const struct dns_settings *settings = need->wait->server->settings;
+    options->token = settings->token;
+    options->allow_stale = settings->allow_stale && !need->is_retry;
     options->max_stale_duration = settings->max_stale_ns;
     options->use_cache = settings->use_cache;
     options->max_age = settings->cache_max_age_ns;
@@ -257,31 +249,61 @@ static bool retry_if_stale(struct dns_need *need, const struct query_meta *meta)
     return true;
 }
 
-static void service_done(struct rpc_call *call)
+/* The method's answer is good: take what is needed out of it. */
+static void take_reply(struct dns_need *need, const void *data)
 {
-    struct dns_need *need = call->data;
-    const struct indexed_check_service_nodes *reply = call->reply;
-    int code = -call->err.code;
-    need->call = NULL;
-    bool retried = code == 0 && retry_if_stale(need, &reply->meta);
-    if (code == 0 && !retried) {
+    struct arena *a = &need->wait->arena;
+    switch (need->kind) {
+    case DNS_NEED_SERVICE: {
+        const struct indexed_check_service_nodes *reply = data;
         need->set = dns_set_new(need->wait->server->settings, &need->lookup, &reply->nodes);
+        break;
     }
-    rpc_call_free(call);
-    if (!retried) {
-        need_settled(need, code);
+    case DNS_NEED_NODE: {
+        const struct indexed_node_services *reply = data;
+        if (reply->node_services != NULL) {
+            need->found = schema_clone(&node_schema, reply->node_services->node, NULL);
+        }
+        break;
+    }
+    case DNS_NEED_NODE_AT: {
+        const struct indexed_nodes *reply = data;
+        for (size_t i = 0; i < reply->nodes.n && need->found_at.n == 0; i++) {
+            const struct node *node = reply->nodes.v[i];
+            uint8_t ip[16];
+            if (str_eq(str_make(ip, dns_ip_parse(node->address, ip)), need->key)) {
+                need->found_at = arena_str(a, node->node);
+            }
+        }
+        break;
+    }
+    case DNS_NEED_SERVICE_AT: {
+        const struct indexed_service_nodes *reply = data;
+        const struct service_node *nodes = reply->service_nodes.v;
+        for (size_t i = 0; i < reply->service_nodes.n && need->found_at.n == 0; i++) {
+            if (str_eq(nodes[i].service->address, need->name)) { /* not by a tagged one */
+                need->found_at = arena_str(a, nodes[i].service->service);
+            }
+        }
+        break;
+    }
+    case DNS_NEED_NAME:
+        break;
     }
 }
 
-static void node_done(struct rpc_call *call)
+static void call_done(struct rpc_call *call)
 {
     struct dns_need *need = call->data;
-    const struct indexed_node_services *reply = call->reply;
     int code = -call->err.code;
+    bool retried = false;
     need->call = NULL;
-    bool retried = code == 0 && retry_if_stale(need, &reply->meta);
-    if (code == 0 && !retried && reply->node_services != NULL) {
-        need->found = schema_clone(&node_schema, reply->node_services->node, NULL);
+    if (code == 0) {
+        const char *reply = call->reply;
+        retried = retry_if_stale(need, (const void *)(reply + call->method->meta_offset));
+    }
+    if (code == 0 && !retried) {
+        take_reply(need, call->reply);
     }
     rpc_call_free(call);
     if (!retried) {
@@ -289,36 +311,61 @@ static void node_done(struct rpc_call *call)
     }
 }
 
-static void start_call(struct dns_need *need)
+static const struct rpc_method *need_method(enum dns_need_kind kind)
 {
-    struct worker *worker = need->wait->server->worker;
-    struct rpc_call *call;
-    if (need->kind == DNS_NEED_SERVICE) {
-        call = rpc_call_new(worker, &rpc_health_service_nodes);
-        struct service_request *args = call->args;
-        args->datacenter = need_datacenter(need);
+    switch (kind) {
+    case DNS_NEED_SERVICE:
+        return &rpc_health_service_nodes;
+    case DNS_NEED_NODE:
+        return &rpc_catalog_node_services;
+    case DNS_NEED_NODE_AT:
+        return &rpc_catalog_list_nodes;
+    case DNS_NEED_SERVICE_AT:
+        return &rpc_catalog_service_nodes;
+    case DNS_NEED_NAME:
+        break;
+    }
+    return NULL;
+}
+
+static void fill_service_request(const struct dns_need *need, struct service_request *args)
+{
+    args->datacenter = need_datacenter(need);
+    if (need->kind == DNS_NEED_SERVICE_AT) {
+        args->service_address = need->name;
+    } else {
         args->service_name = need->lookup.service;
         args->service_tags = (struct strlist){&need->lookup.tag, need->lookup.tag.n > 0};
         args->tag_filter = need->lookup.tag.n > 0;
         args->connect = need->lookup.kind == DNS_KIND_CONNECT;
         args->ingress = need->lookup.kind == DNS_KIND_INGRESS;
-        set_options(need, &args->options);
-        call->done = service_done;
-    } else {
-        call = rpc_call_new(worker, &rpc_catalog_node_services);
+    }
+    set_options(need, &args->options);
+}
+
+static void start_call(struct dns_need *need)
+{
+    const struct rpc_method *method = need_method(need->kind);
+    struct rpc_call *call = rpc_call_new(need->wait->server->worker, method);
+    if (method->args == &service_request_schema) {
+        fill_service_request(need, call->args);
+    } else if (method->args == &node_request_schema) {
         struct node_request *args = call->args;
         args->datacenter = need_datacenter(need);
         args->node = need->name;
         set_options(need, &args->options);
-        call->done = node_done;
+    } else {
+        struct dc_request *args = call->args;
+        args->datacenter = need_datacenter(need);
+        set_options(need, &args->options);
     }
+    call->done = call_done;
     call->data = need;
     need->call = call;
     rpc_start(call);
 }
 
-/* --- starting
- * ------------------------------------------------------------------------------------- */
+/* --- starting --------------------------------------------------------------------------------- */
 
 static struct dns_need *keep_need(struct dns_wait *w, const struct dns_need *missing)
 {
@@ -361,8 +408,7 @@ bool dns_wait_start(struct dns_query *q)
     return true;
 }
 
-/* --- handing on
- * ------------------------------------------------------------------------------------ */
+/* --- handing on ------------------------------------------------------------------------------- */
 
 static void forward_done(struct dns_exchange *x, struct str reply)
 {

@@ -22,7 +22,7 @@ bool dns_parse_header(struct str bytes, struct dns_header *ret_header)
     return true;
 }
 
-/* --- names ----------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 struct reader {
     struct arena *arena;
@@ -200,7 +200,7 @@ struct str dns_name_parent(struct str name, size_t count)
     return name;
 }
 
-/* --- records --------------------------------------------------------------------------------- */
+/* --- records ---------------------------------------------------------------------------------- */
 
 /* Options are told apart only as far as we use them; a client subnet must make sense. */
 static bool subnet_parse(struct str option, struct dns_subnet *ret_subnet)

@@ -103,7 +103,7 @@ static inline unsigned dns_opcode(uint16_t flags)
     return (flags & DNS_OPCODE_MASK) >> DNS_OPCODE_SHIFT;
 }
 
-/* --- reading --------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /* False when there are not even DNS_HEADER_SIZE bytes. */
 bool dns_parse_header(struct str bytes, struct dns_header *ret_header);
@@ -125,7 +125,7 @@ struct dns_subnet {
 /* True when the OPT record has one. Parsed messages have only good ones. */
 bool dns_opt_subnet(const struct dns_rr *opt, struct dns_subnet *ret_subnet);
 
-/* --- names ----------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 /* Text to wire form; a dot at the end is optional. The size, or -ERR_INVALID: an empty label, one
  * over DNS_LABEL_SIZE_MAX, or too long in all. */
@@ -136,7 +136,7 @@ bool dns_name_eq_fold(struct str a, struct str b);
 /* The part of `name` from its count-th label on. */
 struct str dns_name_parent(struct str name, size_t count);
 
-/* --- writing --------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 void dns_add(struct arena *a, struct dns_rrs *rrs, const struct dns_rr *rr);
 /* Data of a TXT record: the text in strings of at most DNS_TXT_SIZE_MAX. */

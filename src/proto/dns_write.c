@@ -45,8 +45,7 @@ static void names_begin(struct dns_names *names)
     }
 }
 
-/* --- the layout of data ------------------------------------------------------------------------
- */
+/* --- the layout of data ----------------------------------------------------------------------- */
 
 const struct dns_rdata *dns_rdata_find(uint16_t type)
 {
@@ -80,7 +79,7 @@ const struct dns_rdata *dns_rdata_find(uint16_t type)
     return NULL;
 }
 
-/* --- bytes ----------------------------------------------------------------------------------- */
+/* --- bytes ------------------------------------------------------------------------------------ */
 
 struct writer {
     uint8_t *p;
@@ -108,7 +107,7 @@ static void put(struct writer *w, struct str bytes)
     }
 }
 
-/* --- names ----------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 /* Does the name that stands at this place of the message say the same? Pointers there are ours, so
  * they go backwards and end. */
@@ -201,7 +200,7 @@ static void put_name(struct writer *w, struct str name, bool compress)
     }
 }
 
-/* --- records --------------------------------------------------------------------------------- */
+/* --- records ---------------------------------------------------------------------------------- */
 
 /* The size of a name in wire form at the front of bytes, or 0. */
 static size_t name_size(struct str bytes)
@@ -329,8 +328,7 @@ size_t dns_size_uncompressed(const struct dns_msg *m)
            section_size(&m->additional);
 }
 
-/* --- making records ----------------------------------------------------------------------------
- */
+/* --- making records --------------------------------------------------------------------------- */
 
 void dns_add(struct arena *a, struct dns_rrs *rrs, const struct dns_rr *rr)
 {

@@ -96,8 +96,7 @@ UNUSED static int fixture_teardown(void **state)
     return 0;
 }
 
-/* --- the catalog
- * ----------------------------------------------------------------------------------- */
+/* --- the catalog ------------------------------------------------------------------------------ */
 
 UNUSED static void fixture_register(struct fixture *f, const struct register_request *req)
 {
@@ -130,8 +129,7 @@ UNUSED static void fixture_check(struct fixture *f, struct str node, struct str 
     (void)epoch_collect(f->server.epoch);
 }
 
-/* --- questions
- * --------------------------------------------------------------------------------------- */
+/* --- questions -------------------------------------------------------------------------------- */
 
 UNUSED static struct str fixture_name(struct fixture *f, const char *text)
 {

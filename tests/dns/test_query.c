@@ -11,8 +11,7 @@ static void receive_hex(struct fixture *f, const char *hex)
     dns_query_receive(f->dns, bytes, &f->client);
 }
 
-/* --- odd packets
- * ----------------------------------------------------------------------------------- */
+/* --- odd packets ------------------------------------------------------------------------------ */
 
 #define QUESTION "056e6f646531046e6f646506636f6e73756c0000010001"
 
@@ -82,8 +81,7 @@ static void test_mutated_questions(void **state)
     assert_true(f->answers > 10000);
 }
 
-/* --- nodes and services
- * ------------------------------------------------------------------------------ */
+/* --- nodes and services ----------------------------------------------------------------------- */
 
 static void test_node(void **state)
 {
@@ -222,8 +220,7 @@ static void test_ttls(void **state)
     assert_int_equal(fixture_ask(f, "db.service.consul", DNS_TYPE_A, 0)->answer.v[0].ttl, 1);
 }
 
-/* --- addresses to names
- * ------------------------------------------------------------------------------ */
+/* --- addresses to names ----------------------------------------------------------------------- */
 
 static void test_reverse(void **state)
 {

@@ -8,8 +8,7 @@ static void fixture_query(struct fixture *f, struct dns_query *q)
     dns_query_init(q, f->dns, &f->arena, STR_NULL, &f->client);
 }
 
-/* --- against sets made anew
- * ------------------------------------------------------------------------ */
+/* --- against sets made anew ------------------------------------------------------------------- */
 
 static int by_content(const void *x, const void *y)
 {
@@ -191,8 +190,7 @@ static void test_restore_empties_the_cache(void **state)
     assert_str_lit(dns_set_find(&q, &lookup)->v[0].address, "\x0a\0\0\2");
 }
 
-/* --- the cache's bounds
- * ------------------------------------------------------------------------------ */
+/* --- the cache's bounds ----------------------------------------------------------------------- */
 
 static void test_cache_is_bounded(void **state)
 {
@@ -214,8 +212,7 @@ static void test_cache_is_bounded(void **state)
     }
 }
 
-/* --- drawing
- * ----------------------------------------------------------------------------------------- */
+/* --- drawing ---------------------------------------------------------------------------------- */
 
 static void test_drawing_is_fair(void **state)
 {
