@@ -68,19 +68,6 @@ size_t agent_cluster_size(const struct agent *a)
 
 /* --- calls ----------------------------------------------------------------------------------- */
 
-static void call_run(struct loop_msg *msg)
-{
-    struct agent_call *call = container_of(msg, struct agent_call, msg);
-    if (call->agent->is_stopped) {
-        /* The loop is being freed, after the caller's: nobody is there to post to. */
-        (void)err_set(&call->err, ERR_CLOSED, "the agent is shutting down");
-        call->abort_is_out = false;
-        call->done(call);
-        return;
-    }
-    call->run(call);
-}
-
 static void call_done(struct loop_msg *msg)
 {
     struct agent_call *call = container_of(msg, struct agent_call, msg);
@@ -89,6 +76,19 @@ static void call_done(struct loop_msg *msg)
         return;
     }
     call->done(call);
+}
+
+static void call_run(struct loop_msg *msg)
+{
+    struct agent_call *call = container_of(msg, struct agent_call, msg);
+    if (call->agent->is_stopped) {
+        /* The loop is being freed, after the caller's: nobody is there to post to. An abort may be
+         * in the inbox behind this. */
+        (void)err_set(&call->err, ERR_CLOSED, "the agent is shutting down");
+        call_done(&call->msg);
+        return;
+    }
+    call->run(call);
 }
 
 void agent_call(struct agent *a, struct loop *home, struct agent_call *call)
@@ -261,6 +261,7 @@ int agent_new(const struct agent_options *options, struct agent **ret_agent, str
     }
     list_init(&a->woken);
     checks_init(&a->checks, a);
+    watch_plans_init(&a->watches, a);
     const struct local_options local = {
         .loop = a->loop,
         .epoch = a->epoch,
@@ -287,6 +288,7 @@ int agent_start(struct agent *a, struct err *err)
     load_metadata(a, config);
     int rc = load_services(a, config, NULL, err);
     rc = rc < 0 ? rc : load_checks(a, config, NULL, err);
+    rc = rc < 0 ? rc : watch_plans_load(&a->watches, config, err);
     if (rc < 0) {
         return rc;
     }
@@ -307,6 +309,7 @@ void agent_stop(struct agent *a)
     list_for_each (node, &a->checks.all) {
         check_remove(list_entry(node, struct check, node));
     }
+    watch_plans_stop(&a->watches);
     if (a->is_started) {
         sync_stop(a->sync);
     }
@@ -406,6 +409,9 @@ static int reload(struct agent *a, const struct agent_config *config, struct err
     }
     if (rc >= 0) {
         load_metadata(a, config);
+        if (watch_plans_load(&a->watches, config, err) < 0) {
+            rc = err_wrap(err, "Failed reloading watches");
+        }
     }
     map_deinit(&snapshot);
     arena_deinit(&arena);

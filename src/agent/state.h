@@ -7,6 +7,7 @@
 #include "agent/expose.h"
 #include "agent/local.h"
 #include "agent/tokens.h"
+#include "agent/watch_plan.h"
 #include "base/epoch.h"
 #include "server/worker.h"
 
@@ -34,6 +35,7 @@ struct agent {
     struct expose expose;
     struct tokens tokens;
     struct user_events *events;
+    struct watch_plans watches;
     struct loop_msg publish_msg;
     bool publish_is_due, is_started, is_stopped;
     struct list woken; /* struct agent_call: to be answered at the end of the turn */

@@ -89,7 +89,8 @@ struct http_transfer {
     struct arena arena;
     struct http_client_options options;
     struct http_client_result result;
-    char *body; /* the last bytes, as a ring */
+    char *body; /* the last bytes: grows up to body_size_max, then a ring */
+    size_t body_cap;
     struct watched *reader;
     struct str host; /* "host:port" for error texts */
     bool in_multi, is_done, is_busy, is_ended;
@@ -214,8 +215,9 @@ static size_t body_cb(char *bytes, size_t size, size_t count, void *data)
     if (max == 0) {
         return size * count;
     }
-    if (t->body == NULL) {
-        t->body = xmalloc(max);
+    if (t->body_cap < max && t->result.body_total > t->body_cap) {
+        t->body_cap = MIN(max, MAX((size_t)t->result.body_total, 2 * t->body_cap + 1024));
+        t->body = xrealloc(t->body, t->body_cap);
     }
     if (n > max) {
         at += n - max;
@@ -246,6 +248,9 @@ static size_t header_cb(char *bytes, size_t size, size_t count, void *data)
             t->result.grpc_status = arena_str(&t->arena, str_trim(value));
         } else if (str_eq_fold(name, STR("grpc-message"))) {
             t->result.grpc_message = arena_str(&t->arena, str_trim(value));
+        } else if (t->options.wanted_header != NULL &&
+                   str_eq_fold(name, str_from_cstr(t->options.wanted_header))) {
+            t->result.wanted_header = arena_str(&t->arena, str_trim(value));
         }
     }
     return size * count;

@@ -17,7 +17,7 @@ struct http_client;
 struct http_transfer;
 struct loop;
 
-#define HTTP_CLIENT_BODY_SIZE_MAX (1u << 20)
+#define HTTP_CLIENT_BODY_SIZE_MAX (64u << 20)
 #define HTTP_CLIENT_TRANSFERS_MAX 1024u /* at a time; more wait their turn */
 #define HTTP_CLIENT_REDIRECTS_MAX 10
 
@@ -45,6 +45,7 @@ struct http_client_options {
     uint64_t timeout_ms;
     size_t body_size_max; /* the last so many bytes of the answer are kept */
     struct http_client_tls tls;
+    const char *wanted_header;                         /* of the answer; a literal; NULL: none */
     void (*done)(void *data, struct http_transfer *t); /* not from inside http_client_start() */
     /* CONNECT, after http_client_read_start(): bytes that came; empty at the end. */
     void (*read)(void *data, struct http_transfer *t, struct str bytes);
@@ -65,6 +66,7 @@ struct http_client_result { /* valid until http_client_end() */
     struct str status_text; /* "200 OK" */
     struct str body;
     uint64_t body_total;                  /* bytes that came, kept or not */
+    struct str wanted_header;             /* its last value; empty: it did not come */
     struct str grpc_status, grpc_message; /* headers or trailers of those names */
 };
 

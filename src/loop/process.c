@@ -18,6 +18,10 @@ struct process {
     struct loop *loop;
     uv_process_t uv;
     uv_pipe_t pipe;
+    uv_pipe_t input; /* when it has one */
+    uv_write_t input_write;
+    char *input_bytes;
+    bool has_input;
     void (*exited)(void *data, struct process *p);
     void *data;
     struct process_status status;
@@ -30,14 +34,20 @@ struct process {
     uint64_t output_total;
 };
 
+static void process_release(struct process *p)
+{
+    mem_free(p->input_bytes);
+    mem_free(p->output);
+    mem_free(p);
+}
+
 static void process_closed(uv_handle_t *handle)
 {
     struct process *p = (struct process *)handle->data;
     loop_turn_begin(p->loop);
     p->open_handles--;
     if (p->open_handles == 0 && p->is_freed) {
-        mem_free(p->output);
-        mem_free(p);
+        process_release(p);
     }
 }
 
@@ -48,12 +58,20 @@ static void close_once(uv_handle_t *handle)
     }
 }
 
+static void close_input(struct process *p)
+{
+    if (p->has_input) {
+        close_once((uv_handle_t *)&p->input);
+    }
+}
+
 static void process_check_done(struct process *p)
 {
     if (!p->has_exited || !(p->has_eof || p->is_killed)) {
         return;
     }
     close_once((uv_handle_t *)&p->pipe);
+    close_input(p);
     if (!p->is_reported && !p->is_freed) {
         p->is_reported = true;
         p->exited(p->data, p);
@@ -117,6 +135,27 @@ static void process_shutdown(struct loop_handle *h)
     p->is_freed = true;
     close_once((uv_handle_t *)&p->uv);
     close_once((uv_handle_t *)&p->pipe);
+    close_input(p);
+}
+
+/* All was taken, or it reads no more (it may have ended without reading): its end of file either
+ * way. */
+static void input_cb(uv_write_t *w, int status)
+{
+    struct process *p = w->data;
+    (void)status;
+    loop_turn_begin(p->loop);
+    close_input(p);
+}
+
+static void start_input(struct process *p, struct str input)
+{
+    p->input_bytes = xmemdup(input.p, input.n);
+    uv_buf_t bytes = uv_buf_init(p->input_bytes, (unsigned)input.n);
+    p->input_write.data = p;
+    if (uv_write(&p->input_write, (uv_stream_t *)&p->input, &bytes, 1, input_cb) < 0) {
+        close_input(p);
+    }
 }
 
 int process_start(struct loop *l, const struct process_options *options,
@@ -139,8 +178,15 @@ int process_start(struct loop *l, const struct process_options *options,
     ASSERT(uv_pipe_init(loop_uv(l), &p->pipe, 0) == 0);
     ASSERT(uv_pipe_open(&p->pipe, fds[0]) == 0);
 
+    if (options->input.n > 0) {
+        p->has_input = true;
+        p->open_handles++;
+        p->input.data = p;
+        ASSERT(uv_pipe_init(loop_uv(l), &p->input, 0) == 0);
+    }
     uv_stdio_container_t stdio[3] = {
-        {.flags = UV_IGNORE},
+        {.flags = p->has_input ? UV_CREATE_PIPE | UV_READABLE_PIPE : UV_IGNORE,
+         .data.stream = (uv_stream_t *)&p->input},
         {.flags = UV_INHERIT_FD, .data.fd = fds[1]},
         {.flags = UV_INHERIT_FD, .data.fd = fds[1]},
     };
@@ -160,9 +206,13 @@ int process_start(struct loop *l, const struct process_options *options,
         p->is_freed = true;
         close_once((uv_handle_t *)&p->uv);
         close_once((uv_handle_t *)&p->pipe);
+        close_input(p);
         return err_set(err, -rc, "%s", uv_strerror(rc));
     }
     p->pid = p->uv.pid;
+    if (p->has_input) {
+        start_input(p, options->input);
+    }
     ASSERT(uv_read_start((uv_stream_t *)&p->pipe, alloc_cb, read_cb) == 0);
     *ret_process = p;
     return 0;
@@ -188,9 +238,9 @@ void process_free(struct process *p)
     p->is_freed = true;
     process_kill(p);
     close_once((uv_handle_t *)&p->pipe);
+    close_input(p);
     if (p->open_handles == 0) {
-        mem_free(p->output);
-        mem_free(p);
+        process_release(p);
     }
 }
 

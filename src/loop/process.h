@@ -4,10 +4,10 @@
  * = me}; rc = process_start(loop, &o, &p, &err);
  *     ... my_exited(me, p): process_status(p), process_output(p, &buf) ...; process_free(p);
  *
- * The child leads a session of its own, reads /dev/null, and writes both outputs into one pipe of
- * which the last output_size_max bytes are kept. exited() comes once the child has ended and nobody
- * holds the pipe any more (a grandchild may), or, after process_kill(), as soon as it has ended.
- * Everything runs on the loop's thread. */
+ * The child leads a session of its own, reads what it was given, and writes both outputs into one
+ * pipe of which the last output_size_max bytes are kept. exited() comes once the child has ended
+ * and nobody holds the pipe any more (a grandchild may), or, after process_kill(), as soon as it
+ * has ended. Everything runs on the loop's thread. */
 #pragma once
 #include "base/err.h"
 
@@ -20,6 +20,7 @@ struct process;
 struct process_options {
     const char *const *args; /* NULL-terminated; the program is args[0], looked up in PATH */
     const char *const *env;  /* NULL: this process's */
+    struct str input;        /* what it may read; empty: nothing (/dev/null) */
     size_t output_size_max;  /* up to PROCESS_OUTPUT_SIZE_MAX */
     void (*exited)(void *data, struct process *p); /* not called from inside process_start() */
     void *data;

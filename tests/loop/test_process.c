@@ -127,6 +127,25 @@ static void test_loop_ends_first(void **state)
     start("sleep 1000", 100);
 }
 
+static void test_input(void **state)
+{
+    (void)state;
+    static char big[300000];
+    memset(big, 'x', sizeof(big));
+    const char *const count[] = {"/usr/bin/wc", "-c", NULL};
+    const char *const ignore[] = {"/bin/true", NULL};
+    struct process_options o = {
+        .args = count, .output_size_max = 100, .input = {big, sizeof(big)}, .exited = exited};
+    struct err err = {0};
+    assert_ok(process_start(loop, &o, &child, &err));
+    loop_run(loop);
+    assert_str_lit(buf_view(&output), "300000\n");
+    o.args = ignore; /* ends without reading any of it */
+    assert_ok(process_start(loop, &o, &child, &err));
+    loop_run(loop);
+    assert_int_equal(status.exit_code, 0);
+}
+
 static void test_no_such_program(void **state)
 {
     (void)state;
@@ -149,6 +168,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_pipe_held_by_a_stranger, setup, teardown),
         cmocka_unit_test_setup_teardown(test_free_while_running, setup, teardown),
         cmocka_unit_test_setup_teardown(test_loop_ends_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_input, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_such_program, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
