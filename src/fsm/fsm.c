@@ -29,7 +29,7 @@ static const struct {
     [FSM_ACL] = {"ACL (Deprecated)", NULL},
     [FSM_TOMBSTONE] = {"Tombstone", fsm_apply_tombstone},
     [FSM_COORDINATE_BATCH_UPDATE] = {"CoordinateBatchUpdate", fsm_apply_coordinates},
-    [FSM_PREPARED_QUERY] = {"PreparedQuery", NULL},
+    [FSM_PREPARED_QUERY] = {"PreparedQuery", fsm_apply_prepared_query},
     [FSM_TXN] = {"Txn", fsm_apply_txn},
     [FSM_AUTOPILOT] = {"Autopilot", fsm_apply_autopilot},
     [FSM_AREA] = {"Area", NULL},

@@ -285,7 +285,7 @@ static const struct {
     {FSM_ACL_AUTH_METHOD_SET, NULL, NULL},
     {FSM_KVS, write_kvs, read_kv},
     {FSM_TOMBSTONE, write_tombstones, read_tombstone},
-    {FSM_PREPARED_QUERY, NULL, NULL},
+    {FSM_PREPARED_QUERY, snapshot_write_prepared_queries, snapshot_read_prepared_query},
     {FSM_AUTOPILOT, snapshot_write_autopilot, snapshot_read_autopilot},
     {FSM_INTENTION, NULL, NULL},
     {FSM_CONNECT_CA, snapshot_write_ca_roots, snapshot_read_ca_root},

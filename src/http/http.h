@@ -125,6 +125,7 @@ struct http_route {
     X(internal) \
     X(kv) \
     X(operator) \
+    X(prepared_query) \
     X(session) \
     X(status) \
     X(txn) \

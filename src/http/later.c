@@ -14,25 +14,6 @@ static void later_acl(struct http_req *req)
     http_error(req, 401, "ACL support disabled");
 }
 
-/* The one endpoint that looks to methods itself. */
-static void later_query(struct http_req *req)
-{
-    if (req->method == HTTP_OPTIONS) {
-        http_set_header(req, STR("Allow"), STR("OPTIONS,GET,PUT,DELETE"));
-        struct json_writer w = http_json_begin(req);
-        json_object_begin(&w);
-        json_object_end(&w);
-        http_finish(req, 200);
-        return;
-    }
-    if ((req->method & (HTTP_GET | HTTP_PUT | HTTP_DELETE)) == 0) {
-        http_set_header(req, STR("Allow"), STR("OPTIONS,GET,PUT,DELETE"));
-        http_error(req, 405, "method %.*s not allowed", STRF(req->method_text));
-        return;
-    }
-    later_unsupported(req);
-}
-
 static void later_config(struct http_req *req)
 {
     static const struct str kinds[] = {
@@ -120,8 +101,6 @@ const struct http_route http_later_routes[] = {
     {"/v1/internal/ui/service-topology/", G, "GET", PREFIX, later_unsupported},
     {"/v1/internal/ui/services", G, "GET", 0, later_unsupported},
     {"/v1/operator/keyring", G | P | U | D, "GET,POST,PUT,DELETE", 0, later_unsupported},
-    {"/v1/query", G | P, "GET,POST", 0, later_unsupported},
-    {"/v1/query/", 0, "", PREFIX, later_query},
     {"/v1/snapshot", G | U, "GET,PUT", 0, later_unsupported},
     {"/v1/txn", U, "PUT", 0, later_unsupported},
 };

@@ -91,7 +91,9 @@ static void bridge_done(struct rpc_call *call)
     unsigned flags = req->route != NULL ? req->route->flags : 0;
     f->call = NULL; /* the reply may start another */
     if (call->err.code != 0) {
-        if ((flags & HTTP_ROUTE_META_ON_ERROR) != 0) {
+        /* What is not there is answered before the metadata, by Consul's handlers. */
+        if ((flags & HTTP_ROUTE_META_ON_ERROR) != 0 && method->meta_offset >= 0 &&
+            call->err.code != ERR_NOT_FOUND) {
             http_set_meta(req, &(struct query_meta){0});
         }
         http_error_from(req, &call->err);

@@ -596,3 +596,26 @@ int regexp_match(const struct regexp *re, struct str text)
     }
     return r == PCRE2_ERROR_NOMATCH ? 0 : -ERR_TOO_LARGE;
 }
+
+int regexp_match_groups(struct arena *a, const struct regexp *re, struct str text,
+                        struct strlist *ret_groups)
+{
+    pcre2_general_context *general = pcre2_general_context_create(pcre2_alloc, pcre2_release, a);
+    pcre2_match_data *data = pcre2_match_data_create_from_pattern(re->code, general);
+    int r = pcre2_match(re->code, (PCRE2_SPTR)(text.n > 0 ? text.p : ""), text.n, 0, 0, data,
+                        re->match_context);
+    if (r < 0) {
+        return r == PCRE2_ERROR_NOMATCH ? 0 : -ERR_TOO_LARGE;
+    }
+    size_t count = pcre2_get_ovector_count(data);
+    const PCRE2_SIZE *bounds = pcre2_get_ovector_pointer(data);
+    struct str *groups = ARENA_ARRAY(a, struct str, count);
+    for (size_t i = 0; i < count; i++) {
+        bool took_part = i < (size_t)r && bounds[2 * i] != PCRE2_UNSET;
+        if (took_part && bounds[2 * i + 1] > bounds[2 * i]) {
+            groups[i] = str_make(text.p + bounds[2 * i], bounds[2 * i + 1] - bounds[2 * i]);
+        }
+    }
+    *ret_groups = (struct strlist){groups, count};
+    return 1;
+}

@@ -8,7 +8,7 @@
  * where RE2 does not, so matching has a limit. Everything lives in the arena. A regexp has room for
  * one match at a time: not to be shared between threads. */
 #pragma once
-#include "base/arena.h"
+#include "schema/field.h"
 
 struct err;
 struct regexp;
@@ -25,3 +25,7 @@ NODISCARD int regexp_compile(struct arena *a, struct str expression, struct rege
                              struct err *err);
 /* 1: somewhere in the text; 0: nowhere; -ERR_TOO_LARGE: over the limits. */
 NODISCARD int regexp_match(const struct regexp *re, struct str text);
+/* As regexp_match(); on a match *ret_groups has the text that matched, then that of each group,
+ * empty where a group took no part. The strings are parts of `text`. */
+NODISCARD int regexp_match_groups(struct arena *a, const struct regexp *re, struct str text,
+                                  struct strlist *ret_groups);

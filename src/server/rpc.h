@@ -138,6 +138,12 @@ const struct rpc_method *rpc_method_at(size_t i);
     X(operator, rpc_operator_autopilot_set_configuration) /* Operator.AutopilotSetConfiguration */ \
     X(operator, rpc_operator_server_health)               /* Operator.ServerHealth */ \
     X(operator, rpc_operator_autopilot_state)             /* Operator.AutopilotState */ \
+    X(prepared_query, rpc_prepared_query_apply)          /* PreparedQuery.Apply */ \
+    X(prepared_query, rpc_prepared_query_get)            /* PreparedQuery.Get */ \
+    X(prepared_query, rpc_prepared_query_list)           /* PreparedQuery.List */ \
+    X(prepared_query, rpc_prepared_query_explain)        /* PreparedQuery.Explain */ \
+    X(prepared_query, rpc_prepared_query_execute)        /* PreparedQuery.Execute */ \
+    X(prepared_query, rpc_prepared_query_execute_remote) /* PreparedQuery.ExecuteRemote */ \
     X(session, rpc_session_apply)              /* Session.Apply */            \
     X(session, rpc_session_get)                /* Session.Get */              \
     X(session, rpc_session_list)               /* Session.List */             \

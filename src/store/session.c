@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/vec.h"
 #include "store/kv.h"
+#include "store/prepared_query.h"
 
 #define INDEX_NAME_SESSIONS STR("sessions")
 #define UUID_TEXT_SIZE 36u
@@ -217,6 +218,7 @@ static void destroy(struct store_txn *tx, const struct session *s)
     session_delete_row(tx, s->id);
     locks_end(tx, s, session_key);
     checks_end(tx, session_key);
+    prepared_query_delete_of_session(tx, s->id);
     buf_deinit(&key);
 }
 

@@ -108,6 +108,10 @@ enum store_index {
     INDEX_CA_CONFIG_ID,          /* one row, under the empty key */
     INDEX_CA_ROOTS_ID,           /* id */
     INDEX_AUTOPILOT_CONFIG_ID,   /* one row, under the empty key */
+    INDEX_PREPARED_QUERIES_ID,       /* the bytes of the id */
+    INDEX_PREPARED_QUERIES_NAME,     /* name; only queries that have one */
+    INDEX_PREPARED_QUERIES_TEMPLATE, /* name, also an empty one; only templates */
+    INDEX_PREPARED_QUERIES_SESSION,  /* session; only queries bound to one */
     INDEX_COUNT_NOW,
     /* Tables whose issues are still to come get theirs here. */
 };
@@ -141,6 +145,8 @@ const struct store_view *store_view(const struct store *s);
 /* Build a key into `to`: each part lower-cased and ended by a NUL. Returns a view of `to`. */
 struct str store_key(struct buf *to, const struct str *parts, size_t count);
 #define STORE_KEY_SIZE 320u
+/* Append the bytes of a UUID in text; what is no hexadecimal digit is passed over. */
+void store_key_uuid(struct buf *to, struct str id);
 /* The row under exactly this key of a unique index, or the first one with this prefix of another. */
 void *store_get(const struct store_view *v, enum store_index index, struct str key);
 void *store_first(const struct store_view *v, enum store_index index, struct str prefix);

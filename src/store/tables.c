@@ -4,8 +4,10 @@
 #include "schema/connect_ca.h"
 #include "schema/coordinate.h"
 #include "schema/kv.h"
+#include "schema/prepared_query.h"
 #include "schema/session.h"
 #include "store/kv.h"
+#include "store/query_template.h"
 #include "store/session.h"
 
 /* A name: lower-cased and ended by a NUL, as in Consul's schema. */
@@ -224,6 +226,47 @@ static bool key_ca_root(const void *row, struct buf *to)
     return true;
 }
 
+void store_key_uuid(struct buf *to, struct str id)
+{
+    int high = -1;
+    for (size_t i = 0; i < id.n; i++) {
+        int digit = hex_digit(id.p[i]);
+        if (digit >= 0 && high >= 0) {
+            buf_byte(to, (uint8_t)(high << 4 | digit));
+            high = -1;
+        } else if (digit >= 0) {
+            high = digit;
+        }
+    }
+}
+
+static bool key_prepared_query(const void *row, struct buf *to)
+{
+    store_key_uuid(to, ((const struct prepared_query *)row)->id);
+    return true;
+}
+
+static bool key_prepared_query_name(const void *row, struct buf *to)
+{
+    const struct prepared_query *q = row;
+    put_name(to, q->name);
+    return q->name.n > 0;
+}
+
+static bool key_prepared_query_template(const void *row, struct buf *to)
+{
+    const struct prepared_query *q = row;
+    put_name(to, q->name);
+    return query_is_template(q);
+}
+
+static bool key_prepared_query_session(const void *row, struct buf *to)
+{
+    const struct prepared_query *q = row;
+    put_name(to, q->session);
+    return q->session.n > 0;
+}
+
 static bool key_opaque(const void *row, struct buf *to)
 {
     const struct opaque_row *o = row;
@@ -264,6 +307,11 @@ const struct table_def table_defs[TABLE_COUNT] = {
         {INDEX_SESSION_CHECKS_SESSION, key_session_check_session}}},
     [TABLE_COORDINATES] = {false, 1, {{INDEX_COORDINATES_ID, key_coordinate}}},
     [TABLE_AUTOPILOT_CONFIG] = {false, 1, {{INDEX_AUTOPILOT_CONFIG_ID, key_single}}},
+    [TABLE_PREPARED_QUERIES] = {false, 4, {
+        {INDEX_PREPARED_QUERIES_ID, key_prepared_query},
+        {INDEX_PREPARED_QUERIES_NAME, key_prepared_query_name},
+        {INDEX_PREPARED_QUERIES_TEMPLATE, key_prepared_query_template},
+        {INDEX_PREPARED_QUERIES_SESSION, key_prepared_query_session}}},
     [TABLE_CA_BUILTIN] = {false, 1, {{INDEX_CA_BUILTIN_ID, key_ca_provider_state}}},
     [TABLE_CA_CONFIG] = {false, 1, {{INDEX_CA_CONFIG_ID, key_single}}},
     [TABLE_CA_ROOTS] = {false, 1, {{INDEX_CA_ROOTS_ID, key_ca_root}}},

@@ -84,9 +84,9 @@ static void parse(struct str bytes, struct arena *a, struct records *ret)
 static bool is_of_a_missing_table(const struct record *r)
 {
     static const char *const names[] = {"autopilot-config", "config-entries", "federation-states",
-                                        "prepared-queries", "system-metadata"};
+                                        "system-metadata"};
     if (r->type != FSM_INDEX) {
-        return r->type > FSM_COORDINATE_BATCH_UPDATE && r->type != FSM_CONNECT_CA &&
+        return r->type > FSM_PREPARED_QUERY && r->type != FSM_CONNECT_CA &&
                r->type != FSM_CONNECT_CA_PROVIDER_STATE && r->type != FSM_CONNECT_CA_CONFIG;
     }
     const struct value *key = value_get(r->value, STR("Key"));

@@ -14,6 +14,7 @@
 #include "schema/connect_ca.h"
 #include "schema/coordinate.h"
 #include "schema/msgpack.h"
+#include "schema/prepared_query.h"
 #include "store/lock_delay.h"
 #include "store/store.h"
 
@@ -197,9 +198,24 @@ static void encode_ca(struct buf *to, struct arena *a)
     encode(to, FSM_CONNECT_CA, &ca_request_schema, &req);
 }
 
+static void encode_query(struct buf *to, struct arena *a)
+{
+    static const char *const ops[] = {"create", "update", "delete"};
+    static const char *const services[] = {"web", "${name.full}", "${match(1)}", "${bad"};
+    struct prepared_query query = {
+        .id = arena_printf(a, "0000000%u-2222-3333-4444-555555555555", rng(4)),
+        .name = rng(3) ? pick(a, "query", 3) : STR_NULL,
+        .session = rng(2) ? pick_session(a) : STR_NULL,
+        .template_.type = rng(2) ? QUERY_TEMPLATE_NAME_PREFIX_MATCH : STR_NULL,
+        .service.service = str_from_cstr(services[rng(4)]),
+    };
+    struct prepared_query_request req = {.op = str_from_cstr(ops[rng(3)]), .query = &query};
+    encode(to, FSM_PREPARED_QUERY, &prepared_query_request_schema, &req);
+}
+
 static void encode_random(struct buf *to, struct arena *a)
 {
-    switch (rng(11)) {
+    switch (rng(12)) {
     case 0:
     case 1:
     case 2: {
@@ -236,6 +252,10 @@ static void encode_random(struct buf *to, struct arena *a)
     }
     case 6: {
         encode_txn(to, a);
+        break;
+    }
+    case 11: {
+        encode_query(to, a);
         break;
     }
     case 10: {

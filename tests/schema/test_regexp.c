@@ -110,12 +110,31 @@ static void matching_is_limited(void **state)
     arena_deinit(&a);
 }
 
+static void groups_are_found(void **state)
+{
+    (void)state;
+    struct arena a = {0};
+    struct err err = {0};
+    struct regexp *re;
+    struct strlist groups;
+    assert_ok(regexp_compile(&a, STR("^(a)|(b+)(c)?$"), &re, &err));
+    assert_int_equal(regexp_match_groups(&a, re, STR("bb"), &groups), 1);
+    assert_int_equal(groups.n, 4);
+    assert_true(str_eq_lit(groups.v[0], "bb"));
+    assert_int_equal(groups.v[1].n, 0);
+    assert_true(str_eq_lit(groups.v[2], "bb"));
+    assert_int_equal(groups.v[3].n, 0);
+    assert_int_equal(regexp_match_groups(&a, re, STR("ca"), &groups), 0);
+    arena_deinit(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(expressions_mean_what_re2_means),
         cmocka_unit_test(what_re2_refuses_is_refused),
         cmocka_unit_test(matching_is_limited),
+        cmocka_unit_test(groups_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
