@@ -27,12 +27,14 @@ struct builder {
     const struct dns_settings *settings;
     const struct dns_lookup *lookup;
     struct str datacenter;
+    struct str node_suffix, address_suffix; /* wire */
     struct dns_set *set;
     struct arena *arena; /* the set's */
     struct map seen[2];  /* of addresses, of names: key to index + 1 */
     VEC(struct dns_instance) found[2];
     VEC(uint32_t) order[2];
     struct buf key;
+    struct arena scratch; /* keys of the maps */
 };
 
 static bool is_healthy(const struct check_service_node *csn, bool only_passing)
@@ -81,30 +83,45 @@ static struct str wire(struct builder *b, struct str text)
     return n < 0 ? STR_NULL : arena_str(b->arena, str_make(name, (size_t)n));
 }
 
-static struct str node_name(struct builder *b, const struct node *node, struct str datacenter)
+/* ".node.<dc>.<domain>" or ".addr.…", made once for all names that end so. */
+static struct str suffix(struct builder *b, const char *label, struct str datacenter)
 {
     struct buf text = {0};
-    buf_printf(&text, "%.*s.node.%.*s.%.*s", STRF(node->node), STRF(datacenter),
-               STRF(b->settings->domain));
+    buf_printf(&text, "%s.%.*s.%.*s", label, STRF(datacenter), STRF(b->settings->domain));
     struct str name = wire(b, buf_view(&text));
     buf_deinit(&text);
     return name;
 }
 
+/* The labels of `front` (a name on its own) before a suffix; empty when that is too long. */
+static struct str join(struct builder *b, const uint8_t *front, int size, struct str suffix_wire)
+{
+    if (size <= 1 || suffix_wire.n == 0 || (size_t)size - 1 + suffix_wire.n > DNS_NAME_SIZE_MAX) {
+        return STR_NULL;
+    }
+    size_t labels = (size_t)size - 1;
+    char *name = arena_alloc(b->arena, labels + suffix_wire.n);
+    memcpy(name, front, labels);
+    memcpy(name + labels, suffix_wire.p, suffix_wire.n);
+    return str_make(name, labels + suffix_wire.n);
+}
+
+static struct str node_name(struct builder *b, const struct node *node)
+{
+    uint8_t front[DNS_NAME_SIZE_MAX];
+    return join(b, front, dns_name_parse(node->node, front), b->node_suffix);
+}
+
 static struct str address_name(struct builder *b, const uint8_t *ip, unsigned size)
 {
-    char text[32 + 1];
+    uint8_t front[1 + 32 + 1];
     static const char digits[] = "0123456789abcdef";
+    front[0] = (uint8_t)(2 * size);
     for (unsigned i = 0; i < size; i++) {
-        text[2 * i] = digits[ip[i] >> 4];
-        text[2 * i + 1] = digits[ip[i] & 15];
+        front[1 + 2 * i] = (uint8_t)digits[ip[i] >> 4];
+        front[2 + 2 * i] = (uint8_t)digits[ip[i] & 15];
     }
-    struct buf full = {0};
-    buf_printf(&full, "%.*s.addr.%.*s.%.*s", (int)(2 * size), text, STRF(b->datacenter),
-               STRF(b->settings->domain));
-    struct str name = wire(b, buf_view(&full));
-    buf_deinit(&full);
-    return name;
+    return join(b, front, (int)(2 * size + 2), b->address_suffix);
 }
 
 static struct str srv_data(struct builder *b, const struct check_service_node *csn,
@@ -131,20 +148,23 @@ static void add_metas(struct builder *b, const struct node *node, struct dns_ins
     }
     instance->metas = metas;
     instance->metas_count = (uint32_t)node->meta.n;
-    instance->meta_owner = node_name(b, node, b->datacenter);
+    instance->meta_owner = node_name(b, node);
 }
 
-/* What instances that look the same have in common. */
+/* What instances that look the same have in common: the record, or for SRV node, address and port;
+ * as bytes. */
 static struct str instance_key(struct builder *b, const struct check_service_node *csn,
                                struct str looks)
 {
     if (b->lookup->type != DNS_SET_SRV) {
         return looks;
     }
+    int64_t port = dns_service_port(b->settings, csn->service, b->datacenter);
     buf_clear(&b->key);
-    buf_printf(&b->key, "%.*s:%.*s:%lld", STRF(csn->node->node),
-               STRF(dns_service_address(b->settings, DNS_SET_ANY, csn->service, b->datacenter)),
-               (long long)dns_service_port(b->settings, csn->service, b->datacenter));
+    buf_put(&b->key, &port, sizeof(port));
+    buf_str(&b->key, csn->node->node);
+    buf_byte(&b->key, 0);
+    buf_str(&b->key, dns_service_address(b->settings, DNS_SET_ANY, csn->service, b->datacenter));
     return buf_view(&b->key);
 }
 
@@ -159,7 +179,7 @@ static uintptr_t add_found(struct builder *b, bool is_name, struct str key,
 {
     vec_push(&b->found[is_name], *instance);
     uintptr_t at = b->found[is_name].n;
-    map_put(&b->seen[is_name], key, (void *)at);
+    map_put(&b->seen[is_name], arena_str(&b->scratch, key), (void *)at);
     return at;
 }
 
@@ -181,8 +201,7 @@ static void add_address(struct builder *b, const struct check_service_node *csn,
     if (at == 0) {
         struct dns_instance instance = {.address = arena_str(b->arena, str_make(ip, size))};
         if (b->lookup->type == DNS_SET_SRV) {
-            struct str target =
-                by_node ? node_name(b, csn->node, b->datacenter) : address_name(b, ip, size);
+            struct str target = by_node ? node_name(b, csn->node) : address_name(b, ip, size);
             if (target.n == 0) {
                 return; /* no record can hold the node's name */
             }
@@ -206,7 +225,7 @@ static void add_name(struct builder *b, const struct check_service_node *csn, st
             return;
         }
         struct dns_instance instance = {.srv = srv_data(b, csn, target)};
-        struct str node_target = node_name(b, csn->node, b->datacenter);
+        struct str node_target = node_name(b, csn->node);
         if (node_ip_size > 0 && node_target.n > 0) {
             instance.node_address = arena_str(b->arena, str_make(node_ip, node_ip_size));
             instance.node_srv = srv_data(b, csn, node_target);
@@ -256,7 +275,7 @@ static void add_nameserver(struct builder *b, const struct check_service_node *c
     const struct node *node = csn->node;
     uint8_t ip[16];
     struct dns_instance instance = {0};
-    struct str name = node_name(b, node, node->datacenter);
+    struct str name = node_name(b, node);
     if (!may_be_nameserver(node->node) || name.n == 0) {
         return;
     }
@@ -293,6 +312,7 @@ static void finish(struct builder *b)
         map_deinit(&b->seen[i]);
     }
     buf_deinit(&b->key);
+    arena_deinit(&b->scratch);
 }
 
 struct dns_set *dns_set_new(const struct dns_settings *settings, const struct dns_lookup *lookup,
@@ -306,8 +326,12 @@ struct dns_set *dns_set_new(const struct dns_settings *settings, const struct dn
         .set = set,
         .arena = &set->arena,
     };
+    map_init(&b.seen[0], MAP_KEYS_BORROWED);
+    map_init(&b.seen[1], MAP_KEYS_BORROWED);
     set->type = lookup->type;
     set->ttl = dns_service_ttl(settings, lookup->service);
+    b.node_suffix = suffix(&b, "node", b.datacenter);
+    b.address_suffix = suffix(&b, "addr", b.datacenter);
     const struct check_service_node *v = nodes->v;
     for (size_t i = 0; i < nodes->n; i++) {
         if (!is_healthy(&v[i], settings->only_passing)) {
