@@ -262,6 +262,7 @@ int agent_new(const struct agent_options *options, struct agent **ret_agent, str
     list_init(&a->woken);
     checks_init(&a->checks, a);
     watch_plans_init(&a->watches, a);
+    remote_exec_init(&a->remote_exec, a);
     const struct local_options local = {
         .loop = a->loop,
         .epoch = a->epoch,
@@ -310,6 +311,7 @@ void agent_stop(struct agent *a)
         check_remove(list_entry(node, struct check, node));
     }
     watch_plans_stop(&a->watches);
+    remote_exec_stop(&a->remote_exec);
     if (a->is_started) {
         sync_stop(a->sync);
     }

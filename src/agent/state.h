@@ -6,6 +6,7 @@
 #include "agent/config.h"
 #include "agent/expose.h"
 #include "agent/local.h"
+#include "agent/remote_exec.h"
 #include "agent/tokens.h"
 #include "agent/watch_plan.h"
 #include "base/epoch.h"
@@ -36,6 +37,7 @@ struct agent {
     struct tokens tokens;
     struct user_events *events;
     struct watch_plans watches;
+    struct remote_exec remote_exec;
     struct loop_msg publish_msg;
     bool publish_is_due, is_started, is_stopped;
     struct list woken; /* struct agent_call: to be answered at the end of the turn */

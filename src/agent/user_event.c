@@ -181,8 +181,13 @@ void user_event_receive(struct agent *a, const struct user_event *event)
         return;
     }
     if (str_eq(event->name, REMOTE_EXEC)) {
-        log_write(LOG_INFO, "agent", "ignoring remote exec event, disabled.",
-                  LOG_STR("event_name", event->name), LOG_STR("event_id", event->id));
+        if (conf(a)->disable_remote_exec) {
+            log_write(LOG_INFO, "agent", "ignoring remote exec event, disabled.",
+                      LOG_STR("event_name", event->name), LOG_STR("event_id", event->id));
+        } else {
+            log_write(LOG_DEBUG, "agent", "received remote exec event", LOG_STR("id", event->id));
+            remote_exec_start(&a->remote_exec, event->payload);
+        }
         return;
     }
     log_write(LOG_DEBUG, "agent", "new event", LOG_STR("event_name", event->name),

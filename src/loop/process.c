@@ -22,6 +22,7 @@ struct process {
     uv_write_t input_write;
     char *input_bytes;
     bool has_input;
+    void (*output_cb)(void *data, struct process *p, struct str bytes);
     void (*exited)(void *data, struct process *p);
     void *data;
     struct process_status status;
@@ -121,6 +122,9 @@ static void read_cb(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     loop_turn_begin(p->loop);
     if (n > 0) {
         ring_put(p, buf->base, (size_t)n);
+        if (p->output_cb != NULL && !p->is_freed) {
+            p->output_cb(p->data, p, str_make(buf->base, (size_t)n));
+        }
     } else if (n < 0) {
         p->has_eof = true;
         close_once((uv_handle_t *)stream);
@@ -169,6 +173,7 @@ int process_start(struct loop *l, const struct process_options *options,
     struct process *p = xcalloc(1, sizeof(*p));
     p->handle.shutdown = process_shutdown;
     p->loop = l;
+    p->output_cb = options->output;
     p->exited = options->exited;
     p->data = options->data;
     p->output_size_max = MIN(options->output_size_max, (size_t)PROCESS_OUTPUT_SIZE_MAX);
@@ -265,4 +270,18 @@ uint64_t process_output(const struct process *p, struct buf *to)
 int process_id(const struct process *p)
 {
     return p->pid;
+}
+
+void process_pause(struct process *p)
+{
+    if (!p->has_eof) {
+        (void)uv_read_stop((uv_stream_t *)&p->pipe);
+    }
+}
+
+void process_resume(struct process *p)
+{
+    if (!p->has_eof && !uv_is_closing((uv_handle_t *)&p->pipe)) {
+        (void)uv_read_start((uv_stream_t *)&p->pipe, alloc_cb, read_cb);
+    }
 }

@@ -22,6 +22,8 @@ struct process_options {
     const char *const *env;  /* NULL: this process's */
     struct str input;        /* what it may read; empty: nothing (/dev/null) */
     size_t output_size_max;  /* up to PROCESS_OUTPUT_SIZE_MAX */
+    /* Output as it comes, besides what is kept; optional. */
+    void (*output)(void *data, struct process *p, struct str bytes);
     void (*exited)(void *data, struct process *p); /* not called from inside process_start() */
     void *data;
 };
@@ -43,3 +45,6 @@ struct process_status process_status(const struct process *p); /* once it has ex
  * many bytes were written in all. */
 uint64_t process_output(const struct process *p, struct buf *to);
 int process_id(const struct process *p);
+/* Stop reading its output, so that it waits when the pipe is full; and go on. */
+void process_pause(struct process *p);
+void process_resume(struct process *p);
