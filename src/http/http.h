@@ -98,10 +98,11 @@ enum http_route_flag {
      * of Consul's endpoints that set them before they ask. */
     HTTP_ROUTE_META_ON_ERROR = 1u << 3,
     HTTP_ROUTE_NO_META = 1u << 4, /* a read whose answer carries no query metadata headers */
-    HTTP_ROUTE_PLAIN = 1u << 6, /* not of the API: its answer has none of the API's own headers but Vary */
     HTTP_ROUTE_CONSISTENCY = 1u << 5, /* the answer says which consistency the read had */
     /* Any status is an answer (local health): none is logged as an error. */
     HTTP_ROUTE_NO_ERROR_LOG = 1u << 6,
+    /* Not of the API: its answer has none of the API's own headers but Vary. */
+    HTTP_ROUTE_PLAIN = 1u << 7,
 };
 
 struct http_route {
