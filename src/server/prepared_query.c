@@ -426,10 +426,9 @@ static void fail_over(const struct prepared_query *query)
     }
 }
 
-static int execute_read(struct rpc_ctx *ctx, const void *data, void *out)
+int prepared_query_execute(struct rpc_ctx *ctx, const struct prepared_query_execute_request *args,
+                           struct prepared_query_execute_response *reply)
 {
-    const struct prepared_query_execute_request *args = data;
-    struct prepared_query_execute_response *reply = out;
     const struct prepared_query *query;
     int r = resolve(ctx, args, &query);
     if (r < 0) {
@@ -443,6 +442,11 @@ static int execute_read(struct rpc_ctx *ctx, const void *data, void *out)
         fail_over(query);
     }
     return 0;
+}
+
+static int execute_read(struct rpc_ctx *ctx, const void *args, void *reply)
+{
+    return prepared_query_execute(ctx, args, reply);
 }
 
 const struct rpc_method rpc_prepared_query_execute = {
