@@ -51,10 +51,13 @@ static int parse(const char *line, struct cli_args *ret_args, struct err *err)
     cli_map_deinit(&o.meta);
     o = (struct options){0};
     (void)snprintf(storage, sizeof(storage), "%s", line);
-    for (char *save = NULL, *word = strtok_r(storage, " ", &save); word != NULL;
-         word = strtok_r(NULL, " ", &save)) {
+    for (char *word = storage; *word != '\0';) {
+        char *end = strchrnul(word, ' ');
+        bool is_last = *end == '\0';
+        *end = '\0';
         assert_true(argc < ARGS_MAX);
-        argv[argc++] = strcmp(word, "_") == 0 ? word + 1 : word;
+        argv[argc++] = strcmp(word, "_") == 0 ? end : word;
+        word = is_last ? end : end + 1;
     }
     argv[argc] = NULL;
     return cli_flags_parse(argc, argv, groups, ARRAY_SIZE(groups), ret_args, err);
