@@ -314,8 +314,10 @@ static int provider_continue(struct ca_manager *m, struct arena *a,
     r = roots_check(a, state->root_cert, active, err);
     if (r >= 0) {
         m->attempts = 0;
-        log_write(LOG_INFO, MODULE, "initialized primary datacenter CA with provider",
-                  LOG_STR("provider", config->provider));
+        if (m->steps > 1) { /* something was missing */
+            log_write(LOG_INFO, MODULE, "initialized primary datacenter CA with provider",
+                      LOG_STR("provider", config->provider));
+        }
     }
     return r;
 }
