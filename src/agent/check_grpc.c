@@ -7,8 +7,8 @@
 #include "agent/state.h"
 #include "base/buf.h"
 #include "loop/http_client.h"
+#include "proto/grpc_health.h"
 
-#define HEALTH_PATH "/grpc.health.v1.Health/Check"
 #define ANSWER_SIZE_MAX 4096u
 
 struct check_grpc {
@@ -20,80 +20,6 @@ static struct str target_of(const struct check_def *def)
 {
     return def->proxy_grpc.n > 0 ? def->proxy_grpc : def->grpc;
 }
-
-static void put_varint(struct buf *to, uint64_t v)
-{
-    for (; v >= 0x80; v >>= 7) {
-        buf_byte(to, (uint8_t)(v | 0x80));
-    }
-    buf_byte(to, (uint8_t)v);
-}
-
-static bool get_varint(struct cur *c, uint64_t *ret_v)
-{
-    uint64_t v = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        uint8_t byte = cur_u8(c);
-        v |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            *ret_v = v;
-            return !c->failed;
-        }
-    }
-    return false;
-}
-
-/* The status of a HealthCheckResponse, or -1 when it cannot be read. */
-static int64_t answer_status(struct str body)
-{
-    struct cur c = cur_make(body);
-    uint8_t is_compressed = cur_u8(&c);
-    struct cur m = cur_make(cur_take(&c, cur_be32(&c)));
-    uint64_t status = 0, tag, v;
-    if (c.failed || is_compressed != 0) {
-        return -1;
-    }
-    while (cur_left(&m) > 0) {
-        if (!get_varint(&m, &tag)) {
-            return -1;
-        }
-        switch (tag & 7) {
-        case 0:
-            if (!get_varint(&m, &v)) {
-                return -1;
-            }
-            status = tag >> 3 == 1 ? v : status;
-            break;
-        case 1:
-            (void)cur_take(&m, 8);
-            break;
-        case 2:
-            if (!get_varint(&m, &v)) {
-                return -1;
-            }
-            (void)cur_take(&m, (size_t)v);
-            break;
-        case 5:
-            (void)cur_take(&m, 4);
-            break;
-        default:
-            return -1;
-        }
-        if (m.failed) {
-            return -1;
-        }
-    }
-    return (int64_t)(status & INT32_MAX);
-}
-
-static const char *const grpc_codes[] = {
-    "OK",       "Canceled",        "Unknown",          "InvalidArgument",   "DeadlineExceeded",
-    "NotFound", "AlreadyExists",   "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
-    "Aborted",  "OutOfRange",      "Unimplemented",    "Internal",          "Unavailable",
-    "DataLoss", "Unauthenticated",
-};
-static const char *const serving_states[] = {"UNKNOWN", "SERVING", "NOT_SERVING",
-                                             "SERVICE_UNKNOWN"};
 
 static bool answer_passes(const struct check_def *def, const struct http_client_result *r,
                           struct buf *output)
@@ -124,19 +50,19 @@ static bool answer_passes(const struct check_def *def, const struct http_client_
     }
     if (str_parse_u64(r->grpc_status, &code) < 0 || code != 0) {
         buf_printf(output, "rpc error: code = %s desc = %.*s",
-                   code < ARRAY_SIZE(grpc_codes) ? grpc_codes[code] : "Unknown",
+                   grpc_code_text(code) != NULL ? grpc_code_text(code) : "Unknown",
                    STRF(r->grpc_message));
         return false;
     }
-    int64_t status = answer_status(r->body);
+    int64_t status = grpc_health_parse(r->body);
     if (status < 0) {
         buf_lit(output, "rpc error: code = Internal desc = malformed health check response");
         return false;
     }
-    if (status != 1) {
+    if (status != GRPC_SERVING) {
         buf_printf(output, "gRPC %.*s serving status: ", STRF(target));
-        if ((size_t)status < ARRAY_SIZE(serving_states)) {
-            buf_str(output, str_from_cstr(serving_states[status]));
+        if (grpc_serving_text(status) != NULL) {
+            buf_str(output, str_from_cstr(grpc_serving_text(status)));
         } else {
             buf_i64(output, status);
         }
@@ -164,25 +90,18 @@ static void grpc_probe(struct check *c)
                                            {STR_INIT("TE"), {&trailers, 1}}};
     struct check_grpc *g = container_of(c, struct check_grpc, check);
     struct arena arena = {0};
-    struct buf message = {0}, body = {0};
+    struct buf body = {0};
     struct str address, unused, service;
     (void)str_cut(target_of(c->def), '/', &address, &unused);
     (void)str_cut(c->def->grpc, '/', &unused, &service);
-    if (service.n > 0) {
-        buf_byte(&message, 0x0a);
-        put_varint(&message, service.n);
-        buf_str(&message, service);
-    }
-    buf_byte(&body, 0);
-    buf_be32(&body, (uint32_t)message.n);
-    buf_str(&body, buf_view(&message));
+    grpc_health_put_request(&body, service);
 
     bool is_tls = c->def->grpc_use_tls;
     struct http_client_options options = {
         .kind = is_tls ? HTTP_CLIENT_REQUEST_H2 : HTTP_CLIENT_REQUEST_H2C,
         .method = STR("POST"),
-        .url =
-            arena_printf(&arena, "%s://%.*s" HEALTH_PATH, is_tls ? "https" : "http", STRF(address)),
+        .url = arena_printf(&arena, "%s://%.*s" GRPC_HEALTH_PATH, is_tls ? "https" : "http",
+                            STRF(address)),
         .headers = {headers, ARRAY_SIZE(headers)},
         .body = buf_view(&body),
         .timeout_ms = check_timeout_ms(c, CHECK_TIMEOUT_MS_DEFAULT),
@@ -197,7 +116,6 @@ static void grpc_probe(struct check *c)
     if (http_client_start(checks_http(c->checks), &options, &g->transfer, &err) < 0) {
         check_report(c, HEALTH_CRITICAL, str_from_cstr(err.text));
     }
-    buf_deinit(&message);
     buf_deinit(&body);
     arena_deinit(&arena);
 }
