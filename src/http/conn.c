@@ -271,6 +271,13 @@ static bool is_refused_unread(const struct http_front *front, const struct http_
     return e != NULL && (e->route->flags & HTTP_ROUTE_LARGE_BODY) != 0;
 }
 
+static size_t body_size_max(const struct http_front *front, const struct http_req *req)
+{
+    const struct http_entry *e = req->method == HTTP_PUT ? http_route_find(front, req->path) : NULL;
+    bool is_huge = e != NULL && (e->route->flags & HTTP_ROUTE_HUGE_BODY) != 0;
+    return is_huge ? HTTP_HUGE_BODY_SIZE_MAX : front->body_size_max;
+}
+
 /* A head is whole: make its request. False when it was refused. */
 static bool flight_begin(struct http_conn *c, struct str bytes)
 {
@@ -309,15 +316,16 @@ static bool flight_begin(struct http_conn *c, struct str bytes)
         http_dispatch(f);
         return false;
     }
-    if (head.content_length > c->server->front->body_size_max) {
+    size_t size_max = body_size_max(c->server->front, req);
+    if (head.content_length > size_max) {
         c->lingering = true;
         f->keep_alive = false;
         f->phase = HTTP_HANDLING;
         http_error(req, 413, "Request body(%llu bytes) too large, max size: %zu bytes.",
-                   (unsigned long long)head.content_length, c->server->front->body_size_max);
+                   (unsigned long long)head.content_length, size_max);
         return false;
     }
-    f->body.max = c->server->front->body_size_max;
+    f->body.max = size_max;
     if (head.expect_continue && (f->chunked || f->body_left > 0)) {
         buf_lit(c->wire, "HTTP/1.1 100 Continue\r\n\r\n");
     }

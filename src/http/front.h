@@ -26,6 +26,7 @@
 #define HTTP_BODY_SIZE_MAX                                                                   \
     ((size_t)64 << 20)                    /* or the configured limits of KV and transactions \
                                            */
+#define HTTP_HUGE_BODY_SIZE_MAX ((size_t)1 << 30) /* of routes that take snapshots */
 #define HTTP_INPUT_SIZE_MAX (64u * 1024u) /* kept while a request waits; then reading stops */
 #define HTTP_READ_TIMEOUT_MS 60000u       /* without a byte in the middle of a request */
 #define HTTP_WRITE_TIMEOUT_MS 120000u     /* without the client taking any of its answer */

@@ -103,6 +103,7 @@ enum http_route_flag {
     HTTP_ROUTE_NO_ERROR_LOG = 1u << 6,
     /* Not of the API: its answer has none of the API's own headers but Vary. */
     HTTP_ROUTE_PLAIN = 1u << 7,
+    HTTP_ROUTE_HUGE_BODY = 1u << 8, /* bodies up to HTTP_HUGE_BODY_SIZE_MAX: snapshots */
 };
 
 struct http_route {
@@ -128,6 +129,7 @@ struct http_route {
     X(operator) \
     X(prepared_query) \
     X(session) \
+    X(snapshot) \
     X(status) \
     X(txn) \
     X(debug) \

@@ -191,6 +191,7 @@ static bool compress(struct http_flight *f)
 {
     struct http_req *req = &f->req;
     if (!f->is_api || f->out.n < HTTP_GZIP_SIZE_MIN || f->no_body ||
+        str_eq_lit(req->content_type, "application/x-gzip") || /* is compressed */
         !http_accepts_gzip(http_header(req, STR("Accept-Encoding"))) ||
         str_contains(buf_view(req->reply_headers), STR("Content-Encoding:"))) {
         return false;

@@ -1,4 +1,5 @@
-/* node.h - the insides of a node that raft.c, raft_open.c and raft_snapshot.c share. */
+/* node.h - the insides of a node that raft.c, raft_open.c, raft_restore.c and raft_snapshot.c
+ * share. */
 #pragma once
 #include "base/rand.h"
 #include "raft/configuration.h"
@@ -69,10 +70,14 @@ struct raft {
     pthread_mutex_t requests_lock;
     struct snapshot_request *requests; /* raft_snapshot()'s, of any thread; under the lock */
     _Atomic bool requests_wait, requests_closed;
+    struct raft_restore *restores; /* raft_restore()'s, oldest first; under the lock */
+    _Atomic bool restores_wait;
 };
 
 /* raft.c */
 void node_publish_status(struct raft *r);
+/* The disk failed. Unless it may try again, it stays down until restarted. */
+void node_step_down(struct raft *r, const struct err *err, bool may_retry);
 
 /* raft_open.c */
 NODISCARD int node_open(struct raft *r, const struct raft_options *o, struct err *err);
@@ -82,5 +87,11 @@ void node_configuration_set(struct raft *r, uint64_t index, const struct raft_co
 void node_snapshot_schedule(struct raft *r);
 /* Begin, finish or compact what is due; whether anything moved. */
 bool node_snapshot(struct raft *r);
-/* Wait for the one being written; answer requests with `code`. */
+/* Wait for the one being written; answer requests with `code`, also those to come. */
 void node_snapshot_stop(struct raft *r, int code);
+
+/* raft_restore.c */
+bool node_restore_waits(const struct raft *r);
+/* Carry out one restore if the node is at rest; whether anything moved. */
+bool node_restore_next(struct raft *r);
+void node_restores_refuse(struct raft *r, int code);

@@ -142,7 +142,7 @@ static void pending_fail(struct raft *r, uint64_t index, int code)
     }
 }
 
-static void node_step_down(struct raft *r, const struct err *err, bool may_retry)
+void node_step_down(struct raft *r, const struct err *err, bool may_retry)
 {
     log_write(LOG_ERROR, LOG_MODULE, "stepping down: the disk failed",
               LOG_CSTR("error", err_text(err)));
@@ -432,10 +432,12 @@ static void *raft_run(void *data)
         node_elect(r);
     }
     for (;;) {
-        bool progress = node_take_inbound(r);
+        /* A restore waits for the node to come to rest; who proposes waits for the restore. */
+        bool progress = !node_restore_waits(r) && node_take_inbound(r);
         progress |= node_write(r);
         progress |= node_apply(r);
         progress |= node_snapshot(r);
+        progress |= node_restore_next(r);
         if (progress) {
             continue;
         }

@@ -116,5 +116,20 @@ bool raft_is_leader(const struct raft *r);        /* any thread, one atomic load
 /* The latest configuration and the entry it came with; any thread. */
 void raft_get_configuration(struct raft *r, struct raft_configuration *ret_configuration,
                             uint64_t *ret_index);
+/* One restore, embedded in the caller's object, which must live until `done`. */
+struct raft_restore {
+    struct raft_restore *next; /* raft's */
+    uint64_t index;            /* what the state says it is of: it will be restored beyond */
+    struct str bytes;          /* what snapshot_write wrote; the caller's until done */
+    /* Called on the raft thread (or, when the node is closed, the caller's): 0, and restored_index
+     * is set, or negative with err. */
+    void (*done)(struct raft_restore *q, int code);
+    uint64_t restored_index;
+    struct err err;
+};
+/* Put another state in the place of everything, durably, at an index beyond the log's last. What
+ * was proposed before is applied before. Refused without a trace when the state machine does not
+ * take it; -ERR_NO_LEADER on a server that does not lead. Any thread. */
+void raft_restore(struct raft *r, struct raft_restore *q);
 /* Ask for a snapshot now; `done(data, code)` on the raft thread when it is stored. */
 void raft_snapshot(struct raft *r, void (*done)(void *data, int code), void *data);

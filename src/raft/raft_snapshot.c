@@ -218,4 +218,5 @@ void node_snapshot_stop(struct raft *r, int code)
     atomic_store(&r->requests_closed, true);
     pthread_mutex_unlock(&r->requests_lock);
     requests_answer(requests_take(r), code);
+    node_restores_refuse(r, code);
 }

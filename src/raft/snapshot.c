@@ -90,7 +90,7 @@ static void peers_encode(const struct raft_configuration *c, struct buf *to)
     }
 }
 
-void raft_snapshot_meta_encode(const struct raft_snapshot_meta *m, struct buf *to)
+static void meta_encode(const struct raft_snapshot_meta *m, bool with_crc, struct buf *to)
 {
     struct json_writer w = json_writer_make(to, false);
     struct buf peers = {0};
@@ -129,11 +129,23 @@ void raft_snapshot_meta_encode(const struct raft_snapshot_meta *m, struct buf *t
     json_u64(&w, m->configuration_index);
     json_key(&w, STR("Size"));
     json_u64(&w, m->size);
-    json_key(&w, STR("CRC"));
-    json_base64(&w, str_make(crc, sizeof(crc)));
+    if (with_crc) {
+        json_key(&w, STR("CRC"));
+        json_base64(&w, str_make(crc, sizeof(crc)));
+    }
     json_object_end(&w);
     buf_byte(to, '\n');
     buf_deinit(&peers);
+}
+
+void raft_snapshot_meta_encode(const struct raft_snapshot_meta *m, struct buf *to)
+{
+    meta_encode(m, true, to);
+}
+
+void raft_archive_meta_encode(const struct raft_snapshot_meta *m, struct buf *to)
+{
+    meta_encode(m, false, to);
 }
 
 static bool value_u64(const struct value *object, struct str key, uint64_t *ret)
@@ -176,11 +188,11 @@ static int configuration_from_value(const struct value *v, struct raft_configura
     return 0;
 }
 
-static int meta_from_value(const struct value *v, struct arena *a, struct raft_snapshot_meta *to,
-                           struct err *err)
+static int meta_from_value(const struct value *v, struct arena *a, bool with_crc,
+                           struct raft_snapshot_meta *to, struct err *err)
 {
     uint64_t version = 0;
-    struct str id = value_text(v, STR("ID")), crc;
+    struct str id = value_text(v, STR("ID")), crc = STR_NULL;
     if (!value_u64(v, STR("Version"), &version) || version > 1) {
         return err_set(err, ERR_UNSUPPORTED, "Version is %" PRIu64 ", not 0 or 1", version);
     }
@@ -194,14 +206,15 @@ static int meta_from_value(const struct value *v, struct arena *a, struct raft_s
         !value_u64(v, STR("Size"), &to->size)) {
         return err_set(err, ERR_CORRUPT, "Index, Term, ConfigurationIndex or Size is not a number");
     }
-    if (base64_decode(a, value_text(v, STR("CRC")), &crc) < 0 || crc.n != 8) {
+    if (with_crc && (base64_decode(a, value_text(v, STR("CRC")), &crc) < 0 || crc.n != 8)) {
         return err_set(err, ERR_CORRUPT, "CRC is not 8 bytes");
     }
-    to->crc = get_be64(crc.p);
+    to->crc = with_crc ? get_be64(crc.p) : 0;
     return configuration_from_value(value_get(v, STR("Configuration")), &to->configuration, err);
 }
 
-int raft_snapshot_meta_decode(struct str json, struct raft_snapshot_meta *ret, struct err *err)
+static int meta_decode(struct str json, bool with_crc, struct raft_snapshot_meta *ret,
+                       struct err *err)
 {
     struct arena a = {0};
     struct value *v = NULL;
@@ -209,12 +222,22 @@ int raft_snapshot_meta_decode(struct str json, struct raft_snapshot_meta *ret, s
     int r = json.n > RAFT_SNAPSHOT_META_SIZE_MAX
                 ? err_set(err, ERR_TOO_LARGE, "%zu bytes of metadata", json.n)
                 : json_parse(&a, json, &v, err);
-    r = r < 0 ? r : meta_from_value(v, &a, &meta, err);
+    r = r < 0 ? r : meta_from_value(v, &a, with_crc, &meta, err);
     arena_deinit(&a);
     if (r == 0) {
         *ret = meta;
     }
     return r < 0 ? err_wrap(err, "snapshot metadata") : 0;
+}
+
+int raft_snapshot_meta_decode(struct str json, struct raft_snapshot_meta *ret, struct err *err)
+{
+    return meta_decode(json, true, ret, err);
+}
+
+int raft_archive_meta_decode(struct str json, struct raft_snapshot_meta *ret, struct err *err)
+{
+    return meta_decode(json, false, ret, err);
 }
 
 /* --- the store */

@@ -61,4 +61,8 @@ struct raft_snapshot_sink *raft_snapshot_sink_free(struct raft_snapshot_sink *si
 void raft_snapshot_meta_encode(const struct raft_snapshot_meta *m, struct buf *to);
 NODISCARD int raft_snapshot_meta_decode(struct str json, struct raft_snapshot_meta *ret,
                                         struct err *err);
+/* That of a snapshot archive (`snapshot save`): the same without the CRC. */
+void raft_archive_meta_encode(const struct raft_snapshot_meta *m, struct buf *to);
+NODISCARD int raft_archive_meta_decode(struct str json, struct raft_snapshot_meta *ret,
+                                       struct err *err);
 uint64_t raft_crc64(uint64_t crc, const void *p, size_t n); /* start with 0 */

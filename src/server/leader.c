@@ -52,7 +52,14 @@ struct leader {
     struct ca_manager *ca;
 };
 
-enum leader_note { NOTE_GAINED, NOTE_LOST, NOTE_TOUCH, NOTE_FORGET, NOTE_TOMBSTONES };
+enum leader_note {
+    NOTE_GAINED,
+    NOTE_LOST,
+    NOTE_RESTORED,
+    NOTE_TOUCH,
+    NOTE_FORGET,
+    NOTE_TOMBSTONES,
+};
 
 /* A notification on its way to the main loop. */
 struct leader_msg {
@@ -73,6 +80,11 @@ static void leader_note(struct leader *l, enum leader_note note, struct str id, 
     m->msg.run = leader_msg_run;
     memcpy(m->id, id.p, id.n);
     loop_post(l->server->main->loop, &m->msg);
+}
+
+void leader_restored(struct leader *l)
+{
+    leader_note(l, NOTE_RESTORED, STR(""), 0);
 }
 
 void leader_gained(struct leader *l)
@@ -358,6 +370,21 @@ static void leader_step_down(struct leader *l)
     l->granules_count = 0;
 }
 
+/* As under a new leader, but for the log lines. */
+static void leader_take_up_again(struct leader *l)
+{
+    if (!l->is_leading) {
+        return;
+    }
+    sessions_stop(l);
+    sessions_start(l);
+    ca_manager_stop(l->ca);
+    autopilot_start(l->server->autopilot);
+    ca_manager_start(l->ca);
+    tombstones_made(l, store_view(l->server->store)->last_index);
+    self_register(&l->register_timer);
+}
+
 static void leader_msg_run(struct loop_msg *msg)
 {
     struct leader_msg *m = container_of(msg, struct leader_msg, msg);
@@ -368,6 +395,9 @@ static void leader_msg_run(struct loop_msg *msg)
         break;
     case NOTE_LOST:
         leader_step_down(m->leader);
+        break;
+    case NOTE_RESTORED:
+        leader_take_up_again(m->leader);
         break;
     case NOTE_TOUCH:
         session_touch(m->leader, id, m->number);

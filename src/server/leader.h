@@ -16,6 +16,8 @@ struct leader *leader_free(struct leader *l); /* on the main loop, duties stoppe
 
 void leader_gained(struct leader *l); /* any thread */
 void leader_lost(struct leader *l);   /* any thread */
+/* All tables were replaced: what follows from them is worked out anew. Any thread. */
+void leader_restored(struct leader *l);
 
 /* A session was created or renewed: its time starts again. ttl_ms 0: it has none, forget it. */
 void leader_session_touch(struct leader *l, struct str session_id, uint64_t ttl_ms);

@@ -15,6 +15,7 @@
 #include "server/call.h"
 #include "server/coordinate_batch.h"
 #include "server/leader.h"
+#include "server/snapshot.h"
 #include "store/lock_delay.h"
 #include "store/store.h"
 
@@ -218,6 +219,7 @@ int server_new(const struct server_options *options, struct worker *main,
     s->fsm = fsm_new(s->store, s->lock_delay);
     s->main = main;
     s->autopilot = autopilot_new(s);
+    s->snapshots = snapshots_new();
     s->leader = leader_new(s);
     s->coordinates = coordinate_batch_new(s);
     server_add_worker(s, main);
@@ -260,6 +262,7 @@ void server_stop(struct server *s)
     if (s->raft != NULL) {
         raft_stop(s->raft);
     }
+    snapshots_stop(s->snapshots);
 }
 
 struct server *server_free(struct server *s)
@@ -267,6 +270,7 @@ struct server *server_free(struct server *s)
     if (s == NULL) {
         return NULL;
     }
+    s->snapshots = snapshots_free(s->snapshots);
     s->raft = raft_free(s->raft);
     s->leader = leader_free(s->leader);
     s->autopilot = autopilot_free(s->autopilot);

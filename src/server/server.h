@@ -16,6 +16,7 @@ struct fsm;
 struct leader;
 struct lock_delay;
 struct raft;
+struct snapshots;
 struct store;
 
 struct server_options {
@@ -54,6 +55,7 @@ struct server {
     struct leader *leader;       /* leader.c's, touched on the main loop */
     struct autopilot *autopilot; /* run by the leader; any thread may ask for its state */
     struct coordinate_batch *coordinates; /* updates on their way into the log, any thread */
+    struct snapshots *snapshots; /* archives being made and restored, any thread */
     struct worker *workers[WORKERS_MAX]; /* all that are told of changes; main is among them */
     uint32_t workers_count;
     /* Change lists of the running batch of applies, raft thread only. */

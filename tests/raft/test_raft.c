@@ -507,6 +507,129 @@ static void test_group_commit(void **state)
     sim_io_free(f.s);
 }
 
+struct restore {
+    struct raft_restore q;
+    _Atomic int state; /* 1: answered */
+    int code;
+};
+
+static void restore_done(struct raft_restore *q, int code)
+{
+    struct restore *x = container_of(q, struct restore, q);
+    x->code = code;
+    atomic_store(&x->state, 1);
+}
+
+/* The bytes of a toy that has seen `count` commands. */
+static void toy_bytes(char bytes[40], uint64_t count)
+{
+    put_le64(bytes, 0x796f74u);
+    put_le64(bytes + 8, count);
+    put_le64(bytes + 16, 1000 + count);
+    put_le64(bytes + 24, 2000 + count);
+    put_le64(bytes + 32, 0);
+}
+
+static int restore_wait(struct restore *x)
+{
+    while (atomic_load(&x->state) == 0) {
+        nap();
+    }
+    return x->code;
+}
+
+static int restore(struct fixture *f, struct str bytes, uint64_t index, struct restore *x)
+{
+    *x = (struct restore){.q = {.bytes = bytes, .index = index, .done = restore_done}};
+    raft_restore(f->r, &x->q);
+    return restore_wait(x);
+}
+
+/* Proposals before it are applied before, those after it after; a restart shows the result. */
+static void check_restore(struct fixture *f, bool is_durable)
+{
+    static struct toy_proposal p[500];
+    struct restore x;
+    char bytes[40];
+    start(f);
+    for (uint64_t i = 0; i < ARRAY_SIZE(p); i++) {
+        toy_propose(f->r, &f->toy, &p[i], i);
+    }
+    toy_bytes(bytes, 77);
+    assert_int_equal(restore(f, str_make(bytes, 40), 10, &x), 0);
+    for (uint64_t i = 0; i < ARRAY_SIZE(p); i++) {
+        int code = toy_wait(&p[i]);
+        assert_int_equal(code, 0);
+        assert_int_not_equal(p[i].index, x.q.restored_index);
+    }
+    assert_true(x.q.restored_index > 2 && f->toy.count >= 77 && f->toy.count <= 577);
+    /* Beyond what the state says it is of. */
+    assert_int_equal(restore(f, str_make(bytes, 40), 100000, &x), 0);
+    assert_int_equal(x.q.restored_index, 100001);
+    assert_true(f->toy.count == 77 && f->toy.published == 77);
+    assert_int_equal(toy_apply(f->r, &f->toy, 5), 0);
+    struct raft_status s = status(f);
+    assert_true(s.applied_index == 100002 && s.last_snapshot_index == 100001 && s.term == 2);
+    /* What is no state changes nothing. */
+    assert_int_equal(restore(f, STR("nonsense"), 1, &x), -ERR_CORRUPT);
+    assert_string_equal(err_text(&x.q.err), "failed to restore snapshot: not a toy");
+    assert_int_equal(restore(f, str_make(bytes, 40), UINT64_MAX, &x), -ERR_RANGE);
+    assert_true(f->toy.count == 78 && status(f).applied_index == 100002);
+    uint64_t hash = f->toy.hash;
+    stop(f);
+    if (is_durable) {
+        sim_io_crash(f->s);
+        start(f);
+        assert_true(f->toy.count == 78 && f->toy.hash == hash);
+        assert_int_equal(status(f).last_snapshot_index, 100001);
+        assert_int_equal(toy_apply(f->r, &f->toy, 6), 0);
+        stop(f);
+    }
+}
+
+static void test_restore(void **state)
+{
+    (void)state;
+    struct fixture f = {.s = sim_io_new(7), .trailing = 10};
+    check_restore(&f, true);
+    sim_io_free(f.s);
+    struct fixture memory = {0};
+    check_restore(&memory, false);
+}
+
+/* Whatever operation of the disk fails: after a restart there is the old state or the new one, and
+ * the new one when the restore was said to be done. */
+static void test_restore_torture(void **state)
+{
+    (void)state;
+    char bytes[40];
+    toy_bytes(bytes, 77);
+    bool finished = false;
+    for (uint64_t n = 1; !finished; n++) {
+        struct fixture f = {.s = sim_io_new(n)};
+        struct restore x;
+        start(&f);
+        assert_int_equal(toy_apply(f.r, &f.toy, 1), 0);
+        pthread_mutex_lock(&f.s->lock);
+        uint64_t before = f.s->ops;
+        f.s->fail_at = before + n;
+        pthread_mutex_unlock(&f.s->lock);
+        int code = restore(&f, str_make(bytes, 40), 1, &x);
+        pthread_mutex_lock(&f.s->lock);
+        finished = f.s->ops < before + n;
+        f.s->fail_at = 0;
+        pthread_mutex_unlock(&f.s->lock);
+        stop(&f);
+        sim_io_crash(f.s);
+        start(&f);
+        assert_true(f.toy.count == 77 || (f.toy.count == 1 && code != 0));
+        assert_int_equal(toy_apply(f.r, &f.toy, 2), 0);
+        stop(&f);
+        sim_io_free(f.s);
+        assert_in_range(n, 1, 200);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -522,6 +645,8 @@ int main(void)
         cmocka_unit_test(test_cut_log),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_group_commit),
+        cmocka_unit_test(test_restore),
+        cmocka_unit_test(test_restore_torture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
