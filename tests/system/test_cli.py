@@ -188,3 +188,22 @@ def test_monitor(agent):
     wait_for(lambda: agent.cli("reload").returncode == 0 and log.read(4096), "a line of the log")
     monitor.send_signal(signal.SIGINT)
     assert monitor.wait(20) == 0
+
+
+def test_snapshot_inspect(run):
+    archive = os.path.join(os.path.dirname(__file__), "..", "data", "snapshot-1.10.3.tgz")
+    text = run("snapshot", "inspect", archive).stdout
+    assert " ID           2-23-1795174268690\n Size         9885\n Index        23\n" in text
+    assert "\n KVS                  4          337B\n" in text
+    assert text.endswith("\n Total                           9.7KB\n")
+    facts = json.loads(run("snapshot", "inspect", "-format=json", "-kvdetails", archive).stdout)
+    assert facts["TotalSize"] == 9885 and facts["TotalSizeKV"] == 337
+    assert sum(s["Count"] for s in facts["StatsKV"]) == 4
+
+
+def test_snapshot_inspect_refuses(run, tmp_path):
+    (tmp_path / "bad.snap").write_text("this is not a snapshot")
+    bad = run("snapshot", "inspect", "bad.snap")
+    assert bad.returncode == 1 and bad.stderr.startswith("Error reading snapshot: failed to decompress snapshot")
+    missing = run("snapshot", "inspect", "missing.snap")
+    assert missing.stderr == "Error opening snapshot file: open missing.snap: no such file or directory\n"
