@@ -310,7 +310,9 @@ static void self_register(struct loop_timer *t);
 static void self_registered(struct rpc_call *call)
 {
     struct leader *l = call->data;
-    if (call->err.code != 0 && l->is_leading) {
+    if (call->err.code == 0 && l->is_leading) {
+        atomic_store(&l->server->is_established, true);
+    } else if (l->is_leading) {
         log_write(LOG_ERROR, "agent.server", "failed to reconcile member",
                   LOG_STR("member", l->server->options.node_name),
                   LOG_CSTR("error", err_text(&call->err)));
@@ -325,6 +327,7 @@ static void self_register(struct loop_timer *t)
     struct leader *l = container_of(t, struct leader, register_timer);
     struct server *s = l->server;
     if (self_is_registered(s, store_view(s->store))) {
+        atomic_store(&s->is_established, true);
         return;
     }
     log_write(LOG_INFO, "agent.server", "member joined, marking health alive",
@@ -361,6 +364,7 @@ static void leader_step_down(struct leader *l)
         return;
     }
     l->is_leading = false;
+    atomic_store(&l->server->is_established, false);
     log_write(LOG_INFO, "agent.server", "cluster leadership lost");
     sessions_stop(l);
     autopilot_stop(l->server->autopilot);

@@ -296,5 +296,8 @@ struct str server_leader_address(const struct server *s, struct arena *a)
 {
     struct raft_status status;
     raft_status(s->raft, &status);
+    if (status.state == RAFT_LEADER && !atomic_load(&s->is_established)) {
+        return STR("");
+    }
     return arena_str(a, str_from_cstr(status.leader_address));
 }

@@ -51,6 +51,9 @@ struct server {
     struct fsm *fsm;
     struct raft *raft;
     struct lock_delay *lock_delay;
+    /* This server leads and has its own entry in the catalog. Until then it does not call itself
+     * leader, so that whoever waits for one may create sessions at once. */
+    _Atomic bool is_established;
     struct worker *main;         /* the agent's main loop: the leader's duties run there */
     struct leader *leader;       /* leader.c's, touched on the main loop */
     struct autopilot *autopilot; /* run by the leader; any thread may ask for its state */
