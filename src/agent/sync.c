@@ -18,11 +18,14 @@
 #include "base/metrics.h"
 #include "base/vec.h"
 #include "server/rpc.h"
+#include "server/server.h"
 
 /* Above this many members each doubling of the cluster adds one to the factor of all delays. */
 #define SCALE_THRESHOLD 128u
 #define SERVER_UP_MS 3000u
 #define RETRY_MS 15000u
+/* On a server that knows of no leader: how often to look for one. */
+#define LEADER_POLL_MS 500u
 #define READ_MAX_STALE_NS (int64_t)(2 * NS_PER_SEC)
 #define CONSUL_SERVICE_ID STR("consul")
 
@@ -42,7 +45,7 @@ struct sync {
     struct list calls;            /* struct sync_call under way */
     uint32_t calls_count;
     struct list waiters, next_waiters; /* struct agent_call: of this pass, of the next */
-    struct loop_timer full_timer, soon_timer;
+    struct loop_timer full_timer, soon_timer, leader_timer;
     struct loop_msg pass_msg;
 };
 
@@ -99,6 +102,26 @@ static void full_due(struct loop_timer *t)
 static void soon_due(struct loop_timer *t)
 {
     full_begin(container_of(t, struct sync, soon_timer));
+}
+
+static void leader_poll(struct loop_timer *t)
+{
+    struct sync *s = container_of(t, struct sync, leader_timer);
+    struct arena arena = {0};
+    if (server_leader_address(s->agent->options.server, &arena).n > 0) {
+        sync_full_soon(s);
+    } else {
+        loop_timer_start(s->agent->loop, t, LEADER_POLL_MS, leader_poll);
+    }
+    arena_deinit(&arena);
+}
+
+/* The timer is long; a server notices by itself when there is a leader again. */
+static void note_failure(struct sync *s, const struct err *err)
+{
+    if (err->code == ERR_NO_LEADER && s->agent->options.server != NULL) {
+        loop_timer_start(s->agent->loop, &s->leader_timer, LEADER_POLL_MS, leader_poll);
+    }
 }
 
 static void plan_next_full(struct sync *s)
@@ -457,6 +480,7 @@ static void item_done(struct rpc_call *call)
         }
         if (!s->has_failed) {
             s->has_failed = true;
+            note_failure(s, err);
             log_write(LOG_ERROR, "agent.anti_entropy", "failed to sync changes",
                       LOG_CSTR("error", err_text(err)));
         }
@@ -573,6 +597,7 @@ static void read_failed(struct sync *s, const struct err *err)
               LOG_CSTR("error", err_text(err)));
     s->state = SYNC_IDLE;
     s->is_failing = true;
+    note_failure(s, err);
     plan_next_full(s);
     answer(&s->next_waiters);
 }
@@ -746,6 +771,7 @@ void sync_stop(struct sync *s)
     s->state = SYNC_OFF;
     loop_timer_stop(s->agent->loop, &s->full_timer);
     loop_timer_stop(s->agent->loop, &s->soon_timer);
+    loop_timer_stop(s->agent->loop, &s->leader_timer);
     list_for_each (node, &s->calls) {
         struct sync_call *c = list_entry(node, struct sync_call, node);
         rpc_cancel(TAKE(c->call));

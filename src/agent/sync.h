@@ -7,7 +7,8 @@
  * calls at a time, services before checks.
  *
  * When the servers cannot be reached everything stays marked, and a full sync is tried again later
- * (15 to 30 seconds, scaled). What ACLs forbid counts as in step until the next full sync.
+ * (15 to 30 seconds, scaled; on a server as soon as it hears of a leader). What ACLs forbid counts
+ * as in step until the next full sync.
  *
  * The local state goes on changing meanwhile: an entry that changed while it was being sent stays
  * marked. Main loop only. */

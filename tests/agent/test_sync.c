@@ -137,6 +137,20 @@ static void test_without_a_leader(void **state)
     assert_false(local_service(f->agent->local, STR("waited"))->in_sync);
 }
 
+/* The agent starts before there is a leader. */
+static void test_leader_comes_late(void **state)
+{
+    struct fixture *f = fixture_new(true);
+    struct err err = {0};
+    *state = f;
+    assert_ok(server_start(f->server, &err)); /* elects on the raft thread, told on this loop */
+    assert_ok(fixture_start_agent(f, &err));
+    struct waiter w = {.call = {.run = waiter_run, .done = waiter_done}, .f = f};
+    agent_call(f->agent, f->main.loop, &w.call);
+    run_until(f, is_in_step);
+    assert_str_lit(catalog_services(f), "waited:7 ");
+}
+
 static void test_abort_while_waiting(void **state)
 {
     struct fixture *f = fixture_new(false);
@@ -188,6 +202,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_call_is_answered_when_the_catalog_has_it, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_without_a_leader, NULL, teardown),
+        cmocka_unit_test_setup_teardown(test_leader_comes_late, NULL, teardown),
         cmocka_unit_test_setup_teardown(test_abort_while_waiting, NULL, teardown),
         cmocka_unit_test_setup_teardown(test_many_services, setup, teardown),
     };
