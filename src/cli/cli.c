@@ -1,5 +1,8 @@
 #include "cli/command.h"
 
+#include "base/arena.h"
+#include "schema/regexp.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -135,6 +138,19 @@ int cli_error(const char *format, ...)
     va_end(args);
     fputc('\n', stderr);
     return 1;
+}
+
+bool cli_filter_is_valid(const char *what, struct str pattern)
+{
+    struct arena a = {0};
+    struct regexp *re = NULL;
+    struct err err = {0};
+    bool valid = pattern.n == 0 || regexp_compile(&a, pattern, &re, &err) >= 0;
+    if (!valid) {
+        (void)cli_error("Failed to compile %s filter regexp: %s", what, err_text(&err));
+    }
+    arena_deinit(&a);
+    return valid;
 }
 
 bool cli_parse(const char *command, int argc, char **argv, const struct cli_flag_group *groups,

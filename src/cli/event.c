@@ -1,8 +1,6 @@
 #include "cli/client.h"
 #include "cli/command.h"
 
-#include "schema/regexp.h"
-
 #include <stdio.h>
 
 static struct str name, node, service, tag;
@@ -15,20 +13,6 @@ static const struct cli_flag flags[] = {
     CLI_FLAGS_END};
 static const struct cli_flag_group groups[] = {{CLIENT_TITLE, cli_http_flags},
                                                {"Command Options", flags}};
-
-/* Whether it compiles; told when not. */
-static bool filter_is_valid(const char *what, struct str pattern)
-{
-    struct arena a = {0};
-    struct regexp *re = NULL;
-    struct err err = {0};
-    bool valid = pattern.n == 0 || regexp_compile(&a, pattern, &re, &err) >= 0;
-    if (!valid) {
-        (void)cli_error("Failed to compile %s filter regexp: %s", what, err_text(&err));
-    }
-    arena_deinit(&a);
-    return valid;
-}
 
 static int event_fire(struct client *c, const struct cli_args *args)
 {
@@ -69,8 +53,8 @@ static int event_run(int argc, char **argv)
     if (name.n == 0) {
         return cli_usage_error("event", groups, ARRAY_SIZE(groups), "Event name must be specified");
     }
-    if (!filter_is_valid("node", node) || !filter_is_valid("service", service) ||
-        !filter_is_valid("tag", tag)) {
+    if (!cli_filter_is_valid("node", node) || !cli_filter_is_valid("service", service) ||
+        !cli_filter_is_valid("tag", tag)) {
         return 1;
     }
     if (tag.n > 0 && service.n == 0) {

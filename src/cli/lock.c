@@ -8,13 +8,12 @@
 #include "cli/child.h"
 #include "cli/command.h"
 #include "cli/kv.h"
-#include "schema/json.h"
+#include "cli/session.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#define SESSION_TTL "15s"
 #define SESSION_RENEW_MS 7500u
 #define SESSION_RENEW_RETRY_MS 1000u
 #define MONITOR_RETRY_MS 1000u
@@ -117,15 +116,12 @@ static void *renew_run(void *data)
     struct worker *w = data;
     uint64_t wait_ms = SESSION_RENEW_MS;
     while (client_sleep(w->client, wait_ms) == 0) {
-        struct client_request r;
-        struct client_response response;
         struct err err = {0};
-        client_request_init(&r, w->client, "PUT", "/v1/session/renew/%.*s", STRF(w->lock->session));
-        int rc = client_send(&r, &response, &err);
-        if (rc == -ERR_CANCELED || (rc == 0 && response.status == 404)) {
+        int rc = cli_session_renew(w->client, w->lock->session, &err);
+        if (rc == -ERR_CANCELED || rc == -ERR_NOT_FOUND) {
             break;
         }
-        wait_ms = rc == 0 && response.status == 200 ? SESSION_RENEW_MS : SESSION_RENEW_RETRY_MS;
+        wait_ms = rc == 0 ? SESSION_RENEW_MS : SESSION_RENEW_RETRY_MS;
         client_reset(w->client);
     }
     return NULL;
@@ -156,48 +152,6 @@ static void *monitor_run(void *data)
             }
         }
         client_reset(w->client);
-    }
-}
-
-/* --- the session ----------------------------------------------------------------------------- */
-
-static int session_create(struct holder *h, struct arena *a, struct err *err)
-{
-    struct client_request r;
-    const struct value *answer;
-    struct buf body = {0};
-    struct json_writer w = json_writer_make(&body, false);
-    json_object_begin(&w);
-    json_key(&w, STR("Name"));
-    json_str(&w, name);
-    json_key(&w, STR("TTL"));
-    json_str(&w, STR(SESSION_TTL));
-    if (h->ops->session_behavior != NULL) {
-        json_key(&w, STR("Behavior"));
-        json_str(&w, str_from_cstr(h->ops->session_behavior));
-    }
-    json_object_end(&w);
-    client_request_init(&r, h->client, "PUT", "/v1/session/create");
-    client_body(&r, buf_view(&body), STR_NULL);
-    int rc = client_get(&r, &answer, err);
-    if (rc == 0) {
-        h->lock.session = arena_str(a, value_member_str(answer, "ID"));
-    } else {
-        (void)err_wrap(err, "failed to create session");
-    }
-    buf_deinit(&body);
-    return rc;
-}
-
-static void session_destroy(struct holder *h)
-{
-    struct client_request r;
-    struct client_response response;
-    struct err err = {0};
-    client_set_interrupt(h->client, NULL);
-    client_request_init(&r, h->client, "PUT", "/v1/session/destroy/%.*s", STRF(h->lock.session));
-    if (client_send(&r, &response, &err) < 0) {
-        verbose("The session could not be destroyed, and ends by itself");
     }
 }
 
@@ -312,15 +266,16 @@ static int lock_with_session(struct holder *h, struct arena *a, const struct cli
         return rc == -ERR_CANCELED ? 1
                                    : cli_error("Error querying Consul agent: %s", err_text(&err));
     }
-    if (session_create(h, a, &err) < 0) {
-        return cli_error("Lock acquisition failed: %s", err_text(&err));
+    struct cli_session_options session = {.name = name, .behavior = h->ops->session_behavior};
+    if (cli_session_create(h->client, &session, a, &h->lock.session, &err) < 0) {
+        return cli_error("Lock acquisition failed: failed to create session: %s", err_text(&err));
     }
     int code = worker_start(&h->renew, h, renew_run);
     if (code == 0) {
         code = lock_hold(h, args);
     }
     worker_end(&h->renew);
-    session_destroy(h);
+    cli_session_destroy(h->client, h->lock.session);
     return code;
 }
 

@@ -5,7 +5,7 @@
  *   lock_semaphore.c  some holders: PREFIX/.lock lists them as JSON, changed by check-and-set; a
  * key PREFIX/SESSION for each, locked by its session, says who is alive
  *
- * A session of 15 s is renewed by a thread (session.h's part of lock.c); when it goes, so does the
+ * A session of 15 s is renewed by a thread (in lock.c); when it goes, so does the
  * lock, which a second thread notices. Each thread has a client of its own. */
 #pragma once
 #include "cli/client.h"
