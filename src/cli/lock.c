@@ -1,16 +1,16 @@
 /* `consul lock`: a session, the lock by it, the child while it is held.
  *
  * Three threads: this one acquires, waits for the child and for signals; one renews the session
- * from its creation on; one watches whether the lock is still held while the child runs. The
- * threads are ended by their flag and SIGUSR2, which only they take, while they wait. */
+ * from its creation on; one watches whether the lock is still held while the child runs, and says
+ * so by SIGUSR1. */
 #include "cli/lock.h"
 
 #include "cli/child.h"
 #include "cli/command.h"
 #include "cli/kv.h"
 #include "cli/session.h"
+#include "cli/worker.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -39,23 +39,11 @@ static const struct cli_flag flags[] = {
 static const struct cli_flag_group groups[] = {{CLIENT_TITLE, cli_http_flags},
                                                {"Command Options", flags}};
 
-/* A thread with a client of its own. */
-struct worker {
-    pthread_t thread;
-    bool is_running;
-    struct client *client;
-    volatile sig_atomic_t is_ended;
-    struct client_interrupt interrupt;
-    const struct lock *lock;
-    const struct lock_ops *ops;
-    pthread_t main;
-};
-
 struct holder {
     struct lock lock;
     const struct lock_ops *ops;
     struct client *client;
-    struct worker renew, monitor;
+    struct cli_worker renew, monitor;
     pid_t child;
     int child_code;
 };
@@ -70,85 +58,53 @@ static void verbose(const char *text)
 
 /* --- threads --------------------------------------------------------------------------------- */
 
-static void ignored(int signum)
-{
-    (void)signum;
-}
-
-static int worker_start(struct worker *w, const struct holder *h, void *(*run)(void *))
+static int thread_start(struct holder *h, struct cli_worker *w, void (*run)(struct cli_worker *w))
 {
     struct err err = {0};
-    struct sigaction action = {.sa_handler = ignored};
-    sigset_t set;
-    if (client_new(&w->client, &err) < 0) {
-        return cli_error("Lock setup failed: %s", err_text(&err));
-    }
-    (void)sigaction(SIGUSR2, &action, NULL);
-    sigemptyset(&set);
-    sigaddset(&set, SIGUSR2);
-    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
-    (void)pthread_sigmask(SIG_SETMASK, NULL, &w->interrupt.mask);
-    sigdelset(&w->interrupt.mask, SIGUSR2);
-    w->interrupt.flag = &w->is_ended;
-    w->lock = &h->lock;
-    w->ops = h->ops;
-    w->main = pthread_self();
-    client_set_interrupt(w->client, &w->interrupt);
-    w->is_running = pthread_create(&w->thread, NULL, run, w) == 0;
-    return w->is_running ? 0 : cli_error("Lock setup failed: cannot start a thread");
-}
-
-static void worker_end(struct worker *w)
-{
-    if (w->is_running) {
-        w->is_ended = 1;
-        (void)pthread_kill(w->thread, SIGUSR2);
-        (void)pthread_join(w->thread, NULL);
-        w->is_running = false;
-    }
-    w->client = client_free(w->client);
+    return cli_worker_start(w, run, h, &err) < 0
+               ? cli_error("Lock setup failed: %s", err_text(&err))
+               : 0;
 }
 
 /* Renew the session twice in its life; an error is tried again soon, a session that is gone is left
  * to the monitor. */
-static void *renew_run(void *data)
+static void renew_run(struct cli_worker *w)
 {
-    struct worker *w = data;
+    const struct holder *h = w->data;
     uint64_t wait_ms = SESSION_RENEW_MS;
     while (client_sleep(w->client, wait_ms) == 0) {
         struct err err = {0};
-        int rc = cli_session_renew(w->client, w->lock->session, &err);
+        int rc = cli_session_renew(w->client, h->lock.session, &err);
         if (rc == -ERR_CANCELED || rc == -ERR_NOT_FOUND) {
             break;
         }
         wait_ms = rc == 0 ? SESSION_RENEW_MS : SESSION_RENEW_RETRY_MS;
         client_reset(w->client);
     }
-    return NULL;
 }
 
 /* Tell the main thread when the lock is lost. */
-static void *monitor_run(void *data)
+static void monitor_run(struct cli_worker *w)
 {
-    struct worker *w = data;
+    const struct holder *h = w->data;
     uint64_t index = 0;
     int64_t retries = monitor_retry;
     for (;;) {
         struct err err = {0};
-        int rc = w->ops->check(w->lock, w->client, &index, &err);
+        int rc = h->ops->check(&h->lock, w->client, &index, &err);
         if (rc == -ERR_CANCELED) {
-            return NULL;
+            return;
         }
         bool can_retry = rc == -ERR_AGAIN || rc == -ERR_CONNECTION || rc == -ERR_CLOSED;
         if (rc == 0 || (rc < 0 && (retries == 0 || !can_retry))) {
-            (void)pthread_kill(w->main, SIGUSR1);
-            return NULL;
+            (void)pthread_kill(w->starter, SIGUSR1);
+            return;
         }
         retries = rc < 0 ? retries - 1 : monitor_retry;
         if (rc < 0) {
             index = 0;
             if (client_sleep(w->client, MONITOR_RETRY_MS) < 0) {
-                return NULL;
+                return;
             }
         }
         client_reset(w->client);
@@ -246,10 +202,10 @@ static int lock_hold(struct holder *h, const struct cli_args *args)
     }
     if (cli_signal != 0) {
         (void)cli_error("Shutdown triggered during lock acquisition");
-    } else if (worker_start(&h->monitor, h, monitor_run) == 0) {
+    } else if (thread_start(h, &h->monitor, monitor_run) == 0) {
         child_run(h, args);
     }
-    worker_end(&h->monitor);
+    cli_worker_end(&h->monitor);
     return lock_release(h);
 }
 
@@ -270,11 +226,11 @@ static int lock_with_session(struct holder *h, struct arena *a, const struct cli
     if (cli_session_create(h->client, &session, a, &h->lock.session, &err) < 0) {
         return cli_error("Lock acquisition failed: failed to create session: %s", err_text(&err));
     }
-    int code = worker_start(&h->renew, h, renew_run);
+    int code = thread_start(h, &h->renew, renew_run);
     if (code == 0) {
         code = lock_hold(h, args);
     }
-    worker_end(&h->renew);
+    cli_worker_end(&h->renew);
     cli_session_destroy(h->client, h->lock.session);
     return code;
 }
