@@ -17,8 +17,8 @@ struct cli_command {
 /* Each file of cli/ exports its commands; cli/cli.c lists the files. */
 /* clang-format off */
 #define CLI_COMMAND_FILES(X)                                                                     \
-    X(agent) X(catalog) X(catalog_nodes) X(catalog_services) X(connect_ca) X(event) X(exec)      \
-    X(force_leave) X(info) X(join) X(keygen) X(keyring) X(kv) X(kv_delete) X(kv_export)          \
+    X(agent) X(catalog) X(catalog_nodes) X(catalog_services) X(connect_ca) X(debug) X(event)     \
+    X(exec) X(force_leave) X(info) X(join) X(keygen) X(keyring) X(kv) X(kv_delete) X(kv_export)  \
     X(kv_get) X(kv_import) X(kv_put) X(leave) X(lock) X(maint) X(members) X(monitor) X(operator) \
     X(operator_autopilot) X(reload) X(rtt) X(services) X(services_deregister)                    \
     X(services_register) X(snapshot) X(snapshot_inspect) X(validate) X(version) X(watch)

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <zlib.h>
 
-#define BLOCK_SIZE 512u
+#define BLOCK_SIZE ARCHIVE_TAR_BLOCK_SIZE
 #define WINDOW_GZIP (15 + 16) /* zlib: the largest window, in gzip's format */
 #define SHA256_SIZE 32u
 
@@ -375,21 +375,33 @@ static int writer_deflate(struct archive_writer *w, struct str bytes, int flush)
     }
 }
 
-static int writer_header(struct archive_writer *w, enum file file, uint64_t size)
+bool archive_tar_header(char ret_block[ARCHIVE_TAR_BLOCK_SIZE], struct str name, unsigned mode,
+                        uint64_t size, uint64_t wall_seconds)
 {
-    char b[BLOCK_SIZE] = {0};
-    memcpy(b + TAR_NAME, file_names[file].p, file_names[file].n);
-    (void)snprintf(b + TAR_MODE, 8, "%07o", 0600u);
+    char *b = ret_block;
+    if (name.n == 0 || name.n >= TAR_NAME_SIZE || size > ARCHIVE_STATE_SIZE_MAX) {
+        return false;
+    }
+    memset(b, 0, BLOCK_SIZE);
+    memcpy(b + TAR_NAME, name.p, name.n);
+    (void)snprintf(b + TAR_MODE, 8, "%07o", mode & 07777u);
     (void)snprintf(b + TAR_UID, 8, "%07o", 0u);
     (void)snprintf(b + TAR_GID, 8, "%07o", 0u);
     (void)snprintf(b + TAR_SIZE, 12, "%011llo", (unsigned long long)size);
     (void)snprintf(b + TAR_MTIME, 12, "%011llo",
-                   (unsigned long long)w->wall_seconds & 077777777777ull);
-    b[TAR_TYPE] = '0';
+                   (unsigned long long)wall_seconds & 077777777777ull);
+    b[TAR_TYPE] = name.p[name.n - 1] == '/' ? '5' : '0';
     memcpy(b + TAR_MAGIC, "ustar\00000", 8);
     (void)snprintf(b + TAR_SUM, 8, "%06llo", (unsigned long long)tar_sum((const unsigned char *)b));
     b[TAR_SUM + 7] = ' ';
-    return writer_deflate(w, str_make(b, sizeof(b)), Z_NO_FLUSH);
+    return true;
+}
+
+static int writer_header(struct archive_writer *w, enum file file, uint64_t size)
+{
+    char block[BLOCK_SIZE];
+    ASSERT(archive_tar_header(block, file_names[file], 0600, size, w->wall_seconds));
+    return writer_deflate(w, str_make(block, sizeof(block)), Z_NO_FLUSH);
 }
 
 static int writer_padding(struct archive_writer *w, uint64_t size)

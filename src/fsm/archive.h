@@ -46,3 +46,9 @@ struct archive_writer *archive_writer_free(struct archive_writer *w);
 NODISCARD int archive_writer_state(struct archive_writer *w, struct str bytes);
 /* -ERR_RANGE when there was less state than announced. */
 NODISCARD int archive_writer_finish(struct archive_writer *w);
+
+/* A tar header (ustar) of a plain file, or of a directory when the name ends in a slash. False: the
+ * name or the size does not fit into one. */
+#define ARCHIVE_TAR_BLOCK_SIZE 512u
+bool archive_tar_header(char ret_block[ARCHIVE_TAR_BLOCK_SIZE], struct str name, unsigned mode,
+                        uint64_t size, uint64_t wall_seconds);

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import tarfile
 
 import pytest
 
@@ -207,3 +208,14 @@ def test_snapshot_inspect_refuses(run, tmp_path):
     assert bad.returncode == 1 and bad.stderr.startswith("Error reading snapshot: failed to decompress snapshot")
     missing = run("snapshot", "inspect", "missing.snap")
     assert missing.stderr == "Error opening snapshot file: open missing.snap: no such file or directory\n"
+
+
+def test_debug(agent, tmp_path):
+    out = str(tmp_path / "debug")
+    assert agent.cli("debug", "-duration=1s").stderr.startswith("==> Capture validation failed: duration must be longer")
+    r = agent.cli("debug", "-capture=agent", "-capture=cluster", "-output=" + out)
+    assert r.returncode == 0 and not os.path.exists(out)
+    with tarfile.open(out + ".tar.gz") as archive:
+        assert sorted(archive.getnames()) == ["debug", "debug/agent.json", "debug/cluster.json", "debug/index.json"]
+        assert json.load(archive.extractfile("debug/agent.json"))["Config"]["NodeName"] == "node1"
+        assert json.load(archive.extractfile("debug/index.json"))["Targets"] == ["agent", "cluster"]
