@@ -345,6 +345,24 @@ static void metrics_schedule(struct program *p)
 /* --- life
  * ------------------------------------------------------------------------------------------- */
 
+/* What is asked for and would silently not happen, where somebody relies on it, is refused. */
+static int program_check_available(struct program *p)
+{
+    const struct agent_config *c = p->config;
+    if (!c->is_server) {
+        return err_set(&p->err, ERR_UNSUPPORTED,
+                       "client agents are not available yet: start with -server or -dev");
+    }
+    if (c->acl.enabled) {
+        return err_set(&p->err, ERR_UNSUPPORTED,
+                       "acl.enabled: ACLs are not available yet, nothing would be enforced");
+    }
+    if (c->addresses.https.n > 0) {
+        return err_set(&p->err, ERR_UNSUPPORTED, "ports.https: HTTPS is not available yet");
+    }
+    return 0;
+}
+
 static int program_prepare(struct program *p)
 {
     struct strlist warnings;
@@ -356,9 +374,8 @@ static int program_prepare(struct program *p)
     if (rc >= 0) {
         program_log_warnings(p, warnings);
     }
-    if (rc >= 0 && !p->config->is_server) {
-        rc = err_set(&p->err, ERR_UNSUPPORTED,
-                     "client agents are not available yet: start with -server or -dev");
+    if (rc >= 0) {
+        rc = program_check_available(p);
     }
     if (rc >= 0) {
         rc = config_setup_data_dir(p->config, &p->err);
