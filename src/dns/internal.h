@@ -50,7 +50,7 @@ struct store_view;
 enum dns_set_type { DNS_SET_A, DNS_SET_AAAA, DNS_SET_ANY, DNS_SET_SRV, DNS_SET_NS };
 
 struct dns_lookup {
-    enum dns_kind kind; /* service, connect or ingress */
+    enum dns_kind kind; /* service, connect, ingress, or query: service is its name */
     enum dns_set_type type;
     struct str service, tag, datacenter; /* lower case */
 };
@@ -77,6 +77,7 @@ struct dns_set {
     uint64_t service_index, kind_index;
     uint32_t ttl;
     uint32_t stamp;
+    bool in_order;          /* drawn as they come: a prepared query has ordered them */
     size_t healthy;         /* instances that may be given out, with or without such records */
     struct dns_instance *v; /* those with an address first */
     size_t n, n_addresses;
@@ -193,6 +194,8 @@ enum dns_outcome dns_answer_node(struct dns_query *q, const struct dns_ask *ask,
                                  const struct dns_name_parts *parts);
 enum dns_outcome dns_answer_service(struct dns_query *q, const struct dns_ask *ask,
                                     const struct dns_name_parts *parts);
+enum dns_outcome dns_answer_query(struct dns_query *q, const struct dns_ask *ask,
+                                  const struct dns_name_parts *parts);
 /* text: the name without our domain */
 enum dns_outcome dns_answer_addr(struct dns_query *q, struct str text, struct str digits);
 /* The set of a look-up, from here or from elsewhere. NULL: *ret_outcome (may be NULL) says why. */
@@ -256,6 +259,7 @@ int64_t dns_service_port(const struct dns_settings *settings, const struct node_
 enum dns_need_kind {
     DNS_NEED_NAME,    /* what recursors say about a name */
     DNS_NEED_SERVICE, /* a service, from where it is known */
+    DNS_NEED_QUERY,   /* what a prepared query finds; name: the client's IP address */
     DNS_NEED_NODE,
     DNS_NEED_NODE_AT,    /* the name of a node with an address */
     DNS_NEED_SERVICE_AT, /* the name of a service with one */
@@ -271,7 +275,7 @@ struct dns_need {
     bool is_settled;
     int code;            /* 0 or -ERR_x */
     struct dns_rrs rrs;  /* NAME: in the wait's arena */
-    struct dns_set *set; /* SERVICE: its own; NULL: the request failed */
+    struct dns_set *set; /* SERVICE, QUERY: its own; NULL: the request failed */
     struct node *found;  /* NODE: its own; NULL: no such node */
     struct str found_at; /* …_AT: in the wait's arena; empty: none */
     /* wait.c's */

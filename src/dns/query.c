@@ -224,9 +224,8 @@ enum dns_outcome dns_dispatch(struct dns_query *q, const struct dns_ask *ask)
     case DNS_KIND_ADDR:
         return dns_answer_addr(q, text, parts.name);
     case DNS_KIND_QUERY:
-        /* There are no prepared queries yet, so none has this name. */
-        q->ecs_not_global = true;
-        return DNS_NO_NAME;
+        q->ecs_not_global = true; /* who is near depends on the client */
+        return dns_answer_query(q, ask, &parts);
     case DNS_KIND_NONE:
         break;
     }

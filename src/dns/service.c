@@ -1,4 +1,6 @@
 /* Services: their instances as addresses, or as SRV records with the addresses behind them. */
+#include <arpa/inet.h>
+
 #include "base/err.h"
 #include "dns/internal.h"
 
@@ -121,7 +123,8 @@ static void add_own_aliases(struct dns_query *q, const struct dns_ask *ask,
 static void add_cname(struct dns_query *q, const struct dns_ask *ask, const struct dns_set *set)
 {
     size_t names = set->order_count - set->order_addresses;
-    for (size_t start = rng_below(&q->rng, names), i = 0; i < names; i++) {
+    size_t start = set->in_order ? 0 : rng_below(&q->rng, names);
+    for (size_t i = 0; i < names; i++) {
         size_t at = set->order_addresses + (start + i) % names;
         const struct dns_instance *instance = &set->v[set->order[at]];
         if (is_own_alias(ask, instance)) {
@@ -155,25 +158,17 @@ static void add_addresses(struct dns_query *q, const struct dns_ask *ask, struct
     }
 }
 
-enum dns_outcome dns_answer_service(struct dns_query *q, const struct dns_ask *ask,
-                                    const struct dns_name_parts *parts)
+static enum dns_set_type set_type(uint16_t type)
 {
-    enum dns_outcome outcome = DNS_OK;
-    struct dns_lookup lookup = {.kind = parts->kind,
-                                .type = ask->type == DNS_TYPE_A      ? DNS_SET_A
-                                        : ask->type == DNS_TYPE_AAAA ? DNS_SET_AAAA
-                                        : ask->type == DNS_TYPE_SRV  ? DNS_SET_SRV
-                                                                     : DNS_SET_ANY,
-                                .service = parts->name,
-                                .tag = parts->tag,
-                                .datacenter = parts->datacenter};
-    if (lookup.service.n == 0) {
-        return DNS_FAILED; /* "_._tcp": a service without a name cannot be asked for */
-    }
-    struct dns_set *set = dns_find_set(q, &lookup, &outcome);
-    if (set == NULL) {
-        return outcome;
-    }
+    return type == DNS_TYPE_A      ? DNS_SET_A
+           : type == DNS_TYPE_AAAA ? DNS_SET_AAAA
+           : type == DNS_TYPE_SRV  ? DNS_SET_SRV
+                                   : DNS_SET_ANY;
+}
+
+static enum dns_outcome answer_set(struct dns_query *q, const struct dns_ask *ask,
+                                   struct dns_set *set)
+{
     if (set->healthy == 0) {
         return DNS_NO_NAME;
     }
@@ -183,6 +178,57 @@ enum dns_outcome dns_answer_service(struct dns_query *q, const struct dns_ask *a
         add_addresses(q, ask, set);
     }
     return q->reply.answer.n > 0 ? DNS_OK : DNS_NO_DATA;
+}
+
+enum dns_outcome dns_answer_service(struct dns_query *q, const struct dns_ask *ask,
+                                    const struct dns_name_parts *parts)
+{
+    enum dns_outcome outcome = DNS_OK;
+    struct dns_lookup lookup = {.kind = parts->kind,
+                                .type = set_type(ask->type),
+                                .service = parts->name,
+                                .tag = parts->tag,
+                                .datacenter = parts->datacenter};
+    if (lookup.service.n == 0) {
+        return DNS_FAILED; /* "_._tcp": a service without a name cannot be asked for */
+    }
+    struct dns_set *set = dns_find_set(q, &lookup, &outcome);
+    return set != NULL ? answer_set(q, ask, set) : outcome;
+}
+
+/* --- prepared queries ------------------------------------------------------------------------- */
+
+/* Whom an answer is for: the network that EDNS tells, else the one who asks. */
+static struct str client_ip(const struct dns_query *q, char to[ADDRESS_IP_SIZE_MAX])
+{
+    struct dns_subnet subnet;
+    if (q->opt == NULL || !dns_opt_subnet(q->opt, &subnet)) {
+        return address_ip(&q->client->peer.address, to);
+    }
+    const char *text =
+        inet_ntop(subnet.family == 2 ? AF_INET6 : AF_INET, subnet.address, to, ADDRESS_IP_SIZE_MAX);
+    return text != NULL ? str_from_cstr(text) : STR_NULL;
+}
+
+enum dns_outcome dns_answer_query(struct dns_query *q, const struct dns_ask *ask,
+                                  const struct dns_name_parts *parts)
+{
+    char ip[ADDRESS_IP_SIZE_MAX];
+    struct dns_need want = {.kind = DNS_NEED_QUERY,
+                            .name = arena_str(q->arena, client_ip(q, ip)),
+                            .lookup = {.kind = DNS_KIND_QUERY,
+                                       .type = set_type(ask->type),
+                                       .service = parts->name,
+                                       .datacenter = parts->datacenter}};
+    want.key = arena_printf(q->arena, "%d.%.*s.%.*s", (int)want.lookup.type, STRF(parts->name),
+                            STRF(parts->datacenter));
+    const struct dns_need *need = dns_need(q, &want);
+    if (need != NULL && need->set != NULL) {
+        return answer_set(q, ask, need->set);
+    }
+    bool is_unknown =
+        need != NULL && (need->code == -ERR_NOT_FOUND || need->code == -ERR_NO_DC_PATH);
+    return is_unknown ? DNS_NO_NAME : DNS_FAILED;
 }
 
 /* --- names behind names ----------------------------------------------------------------------- */

@@ -329,12 +329,14 @@ struct dns_set *dns_set_new(const struct dns_settings *settings, const struct dn
     map_init(&b.seen[0], MAP_KEYS_BORROWED);
     map_init(&b.seen[1], MAP_KEYS_BORROWED);
     set->type = lookup->type;
+    set->in_order = lookup->kind == DNS_KIND_QUERY;
     set->ttl = dns_service_ttl(settings, lookup->service);
     b.node_suffix = suffix(&b, "node", b.datacenter);
     b.address_suffix = suffix(&b, "addr", b.datacenter);
     const struct check_service_node *v = nodes->v;
     for (size_t i = 0; i < nodes->n; i++) {
-        if (!is_healthy(&v[i], settings->only_passing)) {
+        /* A prepared query has its own idea of health. */
+        if (lookup->kind != DNS_KIND_QUERY && !is_healthy(&v[i], settings->only_passing)) {
             continue;
         }
         set->healthy++;
@@ -381,7 +383,7 @@ size_t dns_set_draw(struct dns_query *q, struct dns_set *set, size_t want, uint3
     size_t n = 0;
     want = MIN(want, looks);
     for (size_t i = 0; i < from && n < want; i++) {
-        size_t j = i + rng_below(&q->rng, from - i);
+        size_t j = set->in_order ? i : i + rng_below(&q->rng, from - i);
         uint32_t drawn = order[j];
         order[j] = order[i];
         order[i] = drawn;

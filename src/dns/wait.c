@@ -4,11 +4,13 @@
  * A wait begins with a copy of the question's bytes and of the randomness it began with. Each need
  * is settled once, successfully or not; when none is left the question is run again at the end of
  * that turn, and finds them. The wait ends with the run that needs nothing more. */
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "dns/internal.h"
 #include "schema/catalog.h"
+#include "schema/prepared_query.h"
 #include "server/rpc.h"
 #include "server/worker.h"
 
@@ -249,6 +251,23 @@ static bool retry_if_stale(struct dns_need *need, const struct query_meta *meta)
     return true;
 }
 
+static struct dns_set *query_set(const struct dns_need *need,
+                                 const struct prepared_query_execute_response *reply)
+{
+    const struct dns_settings *settings = need->wait->server->settings;
+    struct dns_lookup lookup = need->lookup;
+    int64_t ttl_ns = 0;
+    lookup.service = reply->service;
+    lookup.datacenter = reply->datacenter; /* where it found them */
+    struct dns_set *set = dns_set_new(settings, &lookup, &reply->nodes);
+    if (reply->dns.ttl.n > 0) {
+        bool is_good = duration_parse(reply->dns.ttl, &ttl_ns) == 0 && ttl_ns >= 0;
+        int64_t seconds = is_good ? ttl_ns / (int64_t)NS_PER_SEC : 0;
+        set->ttl = (uint32_t)MIN(seconds, (int64_t)UINT32_MAX);
+    }
+    return set;
+}
+
 /* The method's answer is good: take what is needed out of it. */
 static void take_reply(struct dns_need *need, const void *data)
 {
@@ -259,6 +278,9 @@ static void take_reply(struct dns_need *need, const void *data)
         need->set = dns_set_new(need->wait->server->settings, &need->lookup, &reply->nodes);
         break;
     }
+    case DNS_NEED_QUERY:
+        need->set = query_set(need, data);
+        break;
     case DNS_NEED_NODE: {
         const struct indexed_node_services *reply = data;
         if (reply->node_services != NULL) {
@@ -316,6 +338,8 @@ static const struct rpc_method *need_method(enum dns_need_kind kind)
     switch (kind) {
     case DNS_NEED_SERVICE:
         return &rpc_health_service_nodes;
+    case DNS_NEED_QUERY:
+        return &rpc_prepared_query_execute;
     case DNS_NEED_NODE:
         return &rpc_catalog_node_services;
     case DNS_NEED_NODE_AT:
@@ -343,12 +367,26 @@ static void fill_service_request(const struct dns_need *need, struct service_req
     set_options(need, &args->options);
 }
 
+static void fill_query_request(const struct dns_need *need,
+                               struct prepared_query_execute_request *args)
+{
+    const struct dns_settings *settings = need->wait->server->settings;
+    args->datacenter = need_datacenter(need);
+    args->query_id_or_name = need->lookup.service;
+    args->source.ip = need->name;
+    args->agent.datacenter = settings->datacenter;
+    args->agent.node = settings->node_name;
+    set_options(need, &args->options);
+}
+
 static void start_call(struct dns_need *need)
 {
     const struct rpc_method *method = need_method(need->kind);
     struct rpc_call *call = rpc_call_new(need->wait->server->worker, method);
     if (method->args == &service_request_schema) {
         fill_service_request(need, call->args);
+    } else if (need->kind == DNS_NEED_QUERY) {
+        fill_query_request(need, call->args);
     } else if (method->args == &node_request_schema) {
         struct node_request *args = call->args;
         args->datacenter = need_datacenter(need);
