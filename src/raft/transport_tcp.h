@@ -1,0 +1,39 @@
+/* transport_tcp.h - the raft transport over TCP, as HashiCorp's NetworkTransport speaks it: a
+ * connection opened by the byte 1 (RPC_CONN_RAFT), messages of raft/wire.h, answers in order.
+ *
+ *     t = raft_transport_tcp_new(&(struct raft_transport_tcp_options){.loop = raft_loop, ...});
+ *     raft_transport_tcp_accept(t, fd, rest);     // any thread: a connection that began with byte
+ * 1
+ *
+ * To each server there are up to three paths, each a connection opened when first needed: one for
+ * entries (pipelined), one for heartbeats and votes, one for a snapshot. A pre-vote goes on a
+ * connection of its own, for a server of the reference answers it by closing: that is reported as
+ * `unsupported`.
+ *
+ * A connection whose oldest request has waited timeout_ms (a snapshot: without any progress) is
+ * closed and its server reported unreachable; so are connecting and sending into the void
+ * (TCP_USER_TIMEOUT). What was already sent may still arrive.
+ *
+ * Accepted connections: at most connections_max, each with a bound on what it may have unanswered;
+ * garbage closes the connection, with a log line that names the peer. */
+#pragma once
+#include "raft/transport.h"
+
+struct loop;
+
+struct raft_transport_tcp_options {
+    struct loop *loop; /* of the raft thread */
+    struct str local_id, local_address;
+    struct str bind_host;     /* connect from this address; empty: any */
+    uint64_t timeout_ms;      /* 0: RAFT_TRANSPORT_TIMEOUT_MS */
+    uint32_t connections_max; /* accepted; 0: RAFT_TRANSPORT_CONNECTIONS_MAX */
+    /* TLS comes here: how to wrap an outgoing connection (a tcp filter). NULL: plain. */
+};
+
+#define RAFT_TRANSPORT_TIMEOUT_MS 10000u /* Consul's raft transport timeout */
+#define RAFT_TRANSPORT_CONNECTIONS_MAX 256u
+
+struct raft_transport *raft_transport_tcp_new(const struct raft_transport_tcp_options *options);
+/* Takes a connected, non-blocking fd over, and copies `rest`: what was read behind the first byte.
+ * Any thread, until raft_stop(). */
+void raft_transport_tcp_accept(struct raft_transport *t, int fd, struct str rest);
