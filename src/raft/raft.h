@@ -1,16 +1,17 @@
 /* raft.h - what the rest of the program knows of consensus: propose an entry, be told when it is
- * applied, ask who leads.
+ * applied, ask who leads, change who votes.
  *
- * One thread owns the node (the raft thread): it takes proposals, appends them to the log, applies
- * committed entries through raft_fsm_ops, and publishes its status. One disk thread writes and
- * syncs the log; a snapshot has a thread of its own while it is written. Proposals that arrive
- * while a sync is under way share the next one (group commit).
+ * One thread owns the node (the raft thread, an event loop): it takes proposals, steps the core
+ * (core/core.h), appends to the log, talks with the other servers through a transport
+ * (transport.h), applies committed entries through raft_fsm_ops, and publishes its status. One disk
+ * thread writes and syncs the log; a snapshot being written, received or restored has a thread of
+ * its own. Nothing that waits for a disk but a vote runs on the raft thread, so heartbeats never
+ * wait behind one. Proposals that arrive while a sync is under way share the next (group commit).
  *
- * With one voter the node elects itself at start. Servers that vote together come behind this same
- * header: nothing above it changes.
+ * A lone voter elects itself at start and needs no transport.
  *
- * Durable: a proposal is done only after the entry is synced, committed and applied. With
- * raft_options.in_memory there is no log on disk, the path is the same. */
+ * Durable: a proposal is done only after the entry is durable on a majority, committed, and applied
+ * here. With raft_options.in_memory there is no log on disk, the path is the same. */
 #pragma once
 #include "base/arena.h"
 #include "base/err.h"
@@ -18,9 +19,12 @@
 
 #include <stdatomic.h>
 
+struct loop;
 struct raft;
 struct raft_configuration;
+struct raft_env;
 struct raft_io;
+struct raft_transport;
 
 /* Log entry types of the consensus layer itself (HashiCorp Raft's LogType). */
 enum raft_entry_type {
@@ -62,12 +66,14 @@ struct raft_fsm_ops {
      * server's): the result goes there. */
     void (*apply)(void *fsm, uint64_t index, uint64_t term, struct str entry,
                   struct raft_proposal *proposal);
-    /* Take a point-in-time handle (cheap: an immutable root, pinned); written later on the disk
-     * thread. */
+    /* Take a point-in-time handle (cheap: an immutable root, pinned); written later on a thread of
+     * the snapshot's own. */
     void *(*snapshot_begin)(void *fsm, uint64_t last_index);
     NODISCARD int (*snapshot_write)(void *handle, struct raft_snapshot_sink *sink, struct err *err);
     void (*snapshot_end)(void *handle);
-    /* Replace all state by a snapshot's; the whole stream lies in memory or is mapped. */
+    /* Replace all state by a snapshot's; the whole stream lies in memory or is mapped. May run on a
+     * thread of its own: then nothing else of these runs until it is back. On failure the state is
+     * as before. */
     NODISCARD int (*restore)(void *fsm, struct str bytes, struct err *err);
     /* After a batch of applies: publish, wake, collect garbage. */
     void (*batch_end)(void *fsm);
@@ -81,8 +87,9 @@ struct raft_status { /* a copy, of one moment */
     uint64_t last_snapshot_index, last_snapshot_term;
     uint64_t fsm_pending;
     uint64_t last_contact_ms; /* since the leader was heard; 0 on the leader */
-    uint64_t peers;           /* other voters */
-    char leader_address[64];  /* host:port, "" when none is known */
+#define RAFT_CONTACT_NEVER UINT64_MAX
+    uint64_t peers;          /* other voters */
+    char leader_address[64]; /* host:port, "" when none is known */
     char leader_id[40];
     uint64_t configuration_index;
 };
@@ -94,19 +101,38 @@ struct raft_options {
     struct str local_id;      /* node id (raft protocol 3) */
     struct str local_address; /* host:port of RPC */
     bool bootstrap;           /* form a cluster of this one voter when there is no state */
-    uint64_t snapshot_threshold, snapshot_interval_ms, trailing_logs;
+    /* peers.json: take this configuration in the place of the one that is found. NULL: none. */
+    const struct raft_configuration *recover;
+    uint64_t snapshot_threshold, snapshot_interval_ms, trailing_logs; /* 0: the defaults */
+    /* 0: RAFT_*_TIMEOUT_MS_DEFAULT. Consul multiplies the defaults by raft_multiplier. */
+    uint64_t heartbeat_timeout_ms, election_timeout_ms, lease_timeout_ms, commit_timeout_ms;
+    /* The loop of the raft thread, not running yet: raft_start() gives it a thread. NULL: the node
+     * makes one. A transport belongs to the same loop. */
+    struct loop *loop;
+    struct raft_transport *transport; /* NULL: there are no other servers. Freed by raft_free() */
+    struct raft_env *env;             /* NULL: real time and threads (raft/env.h); tests only */
+    uint64_t salt_seed;               /* of the log's segments; 0: from the system */
     const struct raft_fsm_ops *ops;
     void *fsm;
-    /* Called on the raft thread when leadership is gained (after the barrier) or lost. */
+    /* Called on the raft thread when leadership is gained (after everything of the terms before has
+     * been applied) or lost. */
     void (*leadership)(void *data, bool is_leader);
     void *leadership_data;
+    /* Called on the raft thread when another leader (or none) is known, or the configuration
+     * changed: raft_status() and raft_get_configuration() say what is. May be NULL. */
+    void (*observe)(void *data);
 };
+
+#define RAFT_HEARTBEAT_TIMEOUT_MS_DEFAULT 1000u
+#define RAFT_ELECTION_TIMEOUT_MS_DEFAULT 1000u
+#define RAFT_LEASE_TIMEOUT_MS_DEFAULT 500u
+#define RAFT_COMMIT_TIMEOUT_MS_DEFAULT 50u
 
 /* Opens or makes the state, restores the newest good snapshot and replays the log, then starts the
  * threads. */
 NODISCARD int raft_start(const struct raft_options *options, struct raft **ret_raft,
                          struct err *err);
-/* Finish what is under way, sync, stop the threads. Proposals left get -ERR_CLOSED. */
+/* Finish what is under way, sync, stop the threads. Proposals and requests left get -ERR_CLOSED. */
 void raft_stop(struct raft *r);
 struct raft *raft_free(struct raft *r);
 
@@ -116,20 +142,41 @@ bool raft_is_leader(const struct raft *r);        /* any thread, one atomic load
 /* The latest configuration and the entry it came with; any thread. */
 void raft_get_configuration(struct raft *r, struct raft_configuration *ret_configuration,
                             uint64_t *ret_index);
-/* One restore, embedded in the caller's object, which must live until `done`. */
-struct raft_restore {
-    struct raft_restore *next; /* raft's */
-    uint64_t index;            /* what the state says it is of: it will be restored beyond */
-    struct str bytes;          /* what snapshot_write wrote; the caller's until done */
-    /* Called on the raft thread (or, when the node is closed, the caller's): 0, and restored_index
-     * is set, or negative with err. */
-    void (*done)(struct raft_restore *q, int code);
+
+/* --- requests: anything asked of the node that is not a proposal --------------------------------
+ */
+
+enum raft_request_kind {
+    RAFT_REQUEST_VERIFY,    /* do I lead, as of after this was asked? 0, -ERR_NO_LEADER,
+                               -ERR_LEADERSHIP_LOST */
+    RAFT_REQUEST_CHANGE,    /* of the configuration; done when it is committed */
+    RAFT_REQUEST_TRANSFER,  /* of leadership, to `id` or, when empty, the most advanced voter */
+    RAFT_REQUEST_BOOTSTRAP, /* form a cluster of `configuration`; -ERR_EXISTS when there is state */
+    RAFT_REQUEST_SNAPSHOT,  /* take one now; done when it is stored */
+    RAFT_REQUEST_RESTORE,   /* put `bytes` in the place of all state, durably, beyond the log's last
+                               index; restored_index is then set */
+};
+
+/* Embedded in the caller's object, which must live until `done`. */
+struct raft_request {
+    struct raft_request *next; /* raft's */
+    enum raft_request_kind kind;
+    /* CHANGE: an enum raft_change of configuration.h, of the server id at address; only upon the
+     * configuration of prev_index, when it is not 0. */
+    int change;
+    char id[128], address[128];
+    uint64_t prev_index;
+    const struct raft_configuration *configuration; /* BOOTSTRAP; the caller's until done */
+    struct str bytes;        /* RESTORE: what snapshot_write wrote; the caller's until done */
+    uint64_t snapshot_index; /* RESTORE: what the state says it is of: it will be restored beyond */
+    /* Called once, on the raft thread (or, when the node is closed, the caller's): 0, or negative
+     * with err. Must not block. */
+    void (*done)(struct raft_request *q, int code);
     uint64_t restored_index;
     struct err err;
+    uint64_t token; /* raft's */
 };
-/* Put another state in the place of everything, durably, at an index beyond the log's last. What
- * was proposed before is applied before. Refused without a trace when the state machine does not
- * take it; -ERR_NO_LEADER on a server that does not lead. Any thread. */
-void raft_restore(struct raft *r, struct raft_restore *q);
-/* Ask for a snapshot now; `done(data, code)` on the raft thread when it is stored. */
-void raft_snapshot(struct raft *r, void (*done)(void *data, int code), void *data);
+
+/* Any thread. Never blocks. CHANGE, TRANSFER and RESTORE are the leader's: elsewhere
+ * -ERR_NO_LEADER; -ERR_AGAIN while another change or transfer is under way. */
+void raft_request(struct raft *r, struct raft_request *q);

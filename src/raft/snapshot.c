@@ -382,6 +382,17 @@ int raft_snapshots_list(struct raft_snapshots *s, struct raft_snapshot_meta *ret
 }
 
 /* Keep the newest. A failure to remove costs space, not correctness: the next close tries again. */
+void raft_snapshot_remove(struct raft_snapshots *s, const struct raft_snapshot_meta *meta)
+{
+    char path[RAFT_PATH_SIZE_MAX], name[RAFT_SNAPSHOT_NAME_SIZE_MAX + 8], tmp[RAFT_PATH_SIZE_MAX];
+    snprintf(name, sizeof(name), "%s" TMP_SUFFIX, meta->id);
+    /* Renamed first: one that is half removed must not look like one. */
+    if (raft_io_path(path, s->dir, meta->id) == 0 && raft_io_path(tmp, s->dir, name) == 0 &&
+        s->io->ops->rename(s->io, path, tmp) == 0) {
+        (void)raft_io_remove_dir(s->io, tmp);
+    }
+}
+
 static void store_reap(struct raft_snapshots *s)
 {
     struct raft_snapshot_meta *metas = NULL;
@@ -390,14 +401,7 @@ static void store_reap(struct raft_snapshots *s)
         return;
     }
     for (size_t i = RAFT_SNAPSHOTS_KEPT; i < n; i++) {
-        char path[RAFT_PATH_SIZE_MAX], name[RAFT_SNAPSHOT_NAME_SIZE_MAX + 8];
-        char tmp[RAFT_PATH_SIZE_MAX];
-        snprintf(name, sizeof(name), "%s" TMP_SUFFIX, metas[i].id);
-        /* Renamed first: one that is half removed must not look like one. */
-        if (raft_io_path(path, s->dir, metas[i].id) == 0 && raft_io_path(tmp, s->dir, name) == 0 &&
-            s->io->ops->rename(s->io, path, tmp) == 0) {
-            (void)raft_io_remove_dir(s->io, tmp);
-        }
+        raft_snapshot_remove(s, &metas[i]);
     }
     mem_free(metas);
 }
@@ -435,6 +439,48 @@ int raft_snapshot_read(struct raft_snapshots *s, const struct raft_snapshot_meta
     }
     *ret_bytes = str_make(bytes, (size_t)size);
     return 0;
+}
+
+/* --- a piece at a time */
+
+struct raft_snapshot_reader {
+    struct raft_io *io;
+    int file;
+    uint64_t at;
+};
+
+int raft_snapshot_reader_open(struct raft_snapshots *s, const struct raft_snapshot_meta *meta,
+                              struct raft_snapshot_reader **ret_reader, struct err *err)
+{
+    char dir[RAFT_PATH_SIZE_MAX], path[RAFT_PATH_SIZE_MAX];
+    int r = raft_io_path(dir, s->dir, meta->id);
+    r = r < 0 ? r : raft_io_path(path, dir, "state.bin");
+    int file = r < 0 ? r : s->io->ops->open(s->io, path, RAFT_IO_READ);
+    if (file < 0) {
+        return store_fail(err, file, "open", meta->id);
+    }
+    *ret_reader = xmalloc(sizeof(**ret_reader));
+    **ret_reader = (struct raft_snapshot_reader){s->io, file, 0};
+    return 0;
+}
+
+ptrdiff_t raft_snapshot_reader_next(struct raft_snapshot_reader *r, char *to, size_t n,
+                                    struct err *err)
+{
+    ptrdiff_t got = r->io->ops->pread(r->io, r->file, to, n, r->at);
+    if (got < 0) {
+        return store_fail(err, (int)got, "read", "state.bin");
+    }
+    r->at += (uint64_t)got;
+    return got;
+}
+
+struct raft_snapshot_reader *raft_snapshot_reader_free(struct raft_snapshot_reader *r)
+{
+    if (r != NULL) {
+        r->io->ops->close(r->io, r->file);
+    }
+    return mem_free(r);
 }
 
 /* --- the sink */
@@ -565,7 +611,8 @@ static int sink_write_meta(struct raft_snapshot_sink *sink)
     return r;
 }
 
-int raft_snapshot_close(struct raft_snapshot_sink *sink, struct err *err)
+int raft_snapshot_close(struct raft_snapshot_sink *sink, struct raft_snapshot_meta *ret_meta,
+                        struct err *err)
 {
     struct raft_snapshots *store = sink->store;
     struct raft_io *io = store->io;
@@ -588,6 +635,9 @@ int raft_snapshot_close(struct raft_snapshot_sink *sink, struct err *err)
         r = store_fail(err, r, "sync the directory of", sink->dir);
     } else {
         store_reap(store);
+        if (ret_meta != NULL) {
+            *ret_meta = sink->meta;
+        }
     }
     raft_snapshot_sink_free(sink);
     return r;

@@ -6,7 +6,7 @@
  *     raft_snapshots_open(io, dir, &store, &err);
  *     raft_snapshot_create(store, &meta, wall_ms, &sink, &err);
  *     ops->snapshot_write(handle, sink, &err);          raft_snapshot_sink_write() ...
- *     raft_snapshot_close(sink, &err);  or  raft_snapshot_cancel(sink);
+ *     raft_snapshot_close(sink, &meta, &err);  or  raft_snapshot_cancel(sink);
  *
  * A snapshot is written as <name>.tmp, synced, and renamed: one that can be seen is whole. The
  * newest RAFT_SNAPSHOTS_KEPT stay. Reading one checks its CRC; a damaged one is passed over for the
@@ -40,8 +40,10 @@ NODISCARD int raft_snapshot_create(struct raft_snapshots *s, const struct raft_s
                                    struct err *err);
 NODISCARD int raft_snapshot_sink_write(struct raft_snapshot_sink *sink, struct str bytes,
                                        struct err *err);
-/* Sync, put in place, remove those no longer kept. Both free the sink, whatever the result. */
-NODISCARD int raft_snapshot_close(struct raft_snapshot_sink *sink, struct err *err);
+/* Sync, put in place, remove those no longer kept. ret_meta, unless NULL: what it is now. Both free
+ * the sink, whatever the result. */
+NODISCARD int raft_snapshot_close(struct raft_snapshot_sink *sink,
+                                  struct raft_snapshot_meta *ret_meta, struct err *err);
 void raft_snapshot_cancel(struct raft_snapshot_sink *sink);
 
 /* The snapshots there are, newest first, at most `max`; returns how many. Those whose metadata
@@ -51,6 +53,19 @@ NODISCARD int raft_snapshots_list(struct raft_snapshots *s, struct raft_snapshot
 /* The whole of state.bin, checked against size and CRC; mem_free(ret_bytes->p) when done. */
 NODISCARD int raft_snapshot_read(struct raft_snapshots *s, const struct raft_snapshot_meta *meta,
                                  struct str *ret_bytes, struct err *err);
+
+/* state.bin a piece at a time, unchecked (who receives it checks the whole). A snapshot that is no
+ * longer kept can be read to its end. Any thread, one at a time. */
+struct raft_snapshot_reader;
+NODISCARD int raft_snapshot_reader_open(struct raft_snapshots *s,
+                                        const struct raft_snapshot_meta *meta,
+                                        struct raft_snapshot_reader **ret_reader, struct err *err);
+/* Bytes read: 0 at the end. */
+NODISCARD ptrdiff_t raft_snapshot_reader_next(struct raft_snapshot_reader *r, char *to, size_t n,
+                                              struct err *err);
+struct raft_snapshot_reader *raft_snapshot_reader_free(struct raft_snapshot_reader *r);
+/* Remove one that turned out to be of no use. */
+void raft_snapshot_remove(struct raft_snapshots *s, const struct raft_snapshot_meta *meta);
 
 /* A sink over memory, for `snapshot save` and tests: bytes go to `to`. */
 struct buf;

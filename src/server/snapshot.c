@@ -39,7 +39,7 @@ struct task {
     /* a restore */
     struct str bytes; /* of the archive, ours */
     struct buf state; /* what it had in it */
-    struct raft_restore restore;
+    struct raft_request restore;
 };
 
 /* --- life of a task -------------------------------------------------------------------------- */
@@ -205,7 +205,7 @@ struct snapshot_task *snapshot_save(struct worker *w, snapshot_done_fn done, voi
 
 /* --- restoring ------------------------------------------------------------------------------- */
 
-static void restored(struct raft_restore *q, int code)
+static void restored(struct raft_request *q, int code)
 {
     struct task *t = container_of(q, struct task, restore);
     if (code < 0) {
@@ -252,7 +252,7 @@ static int restore_check(struct task *t)
                     t->state.n, t->meta.size);
     }
     r = r < 0 ? r : snapshot_last_index(buf_view(&t->state), &last_index, err);
-    t->restore.index = MAX(t->meta.index, last_index);
+    t->restore.snapshot_index = MAX(t->meta.index, last_index);
     return r;
 }
 
@@ -267,8 +267,9 @@ static void *restore_run(void *data)
         task_answer(t);
     } else {
         t->restore.bytes = buf_view(&t->state);
+        t->restore.kind = RAFT_REQUEST_RESTORE;
         t->restore.done = restored;
-        raft_restore(t->server->raft, &t->restore);
+        raft_request(t->server->raft, &t->restore);
     }
     thread_ended(s);
     return NULL;

@@ -246,19 +246,24 @@ static void test_sync_fails(void **state)
     sim_io_free(f.s);
 }
 
-static void on_snapshot(void *data, int code)
+struct asked {
+    struct raft_request q;
+    _Atomic int done;
+};
+
+static void on_snapshot(struct raft_request *q, int code)
 {
-    atomic_store((_Atomic int *)data, code == 0 ? 1 : code);
+    atomic_store(&container_of(q, struct asked, q)->done, code == 0 ? 1 : code);
 }
 
 static int snapshot(struct fixture *f)
 {
-    _Atomic int done = 0;
-    raft_snapshot(f->r, on_snapshot, &done);
-    while (atomic_load(&done) == 0) {
+    struct asked a = {.q = {.kind = RAFT_REQUEST_SNAPSHOT, .done = on_snapshot}};
+    raft_request(f->r, &a.q);
+    while (atomic_load(&a.done) == 0) {
         nap();
     }
-    return atomic_load(&done);
+    return atomic_load(&a.done);
 }
 
 static void test_snapshot(void **state)
@@ -508,12 +513,12 @@ static void test_group_commit(void **state)
 }
 
 struct restore {
-    struct raft_restore q;
+    struct raft_request q;
     _Atomic int state; /* 1: answered */
     int code;
 };
 
-static void restore_done(struct raft_restore *q, int code)
+static void restore_done(struct raft_request *q, int code)
 {
     struct restore *x = container_of(q, struct restore, q);
     x->code = code;
@@ -540,8 +545,11 @@ static int restore_wait(struct restore *x)
 
 static int restore(struct fixture *f, struct str bytes, uint64_t index, struct restore *x)
 {
-    *x = (struct restore){.q = {.bytes = bytes, .index = index, .done = restore_done}};
-    raft_restore(f->r, &x->q);
+    *x = (struct restore){.q = {.kind = RAFT_REQUEST_RESTORE,
+                                .bytes = bytes,
+                                .snapshot_index = index,
+                                .done = restore_done}};
+    raft_request(f->r, &x->q);
     return restore_wait(x);
 }
 
@@ -569,12 +577,12 @@ static void check_restore(struct fixture *f, bool is_durable)
     assert_true(f->toy.count == 77 && f->toy.published == 77);
     assert_int_equal(toy_apply(f->r, &f->toy, 5), 0);
     struct raft_status s = status(f);
-    assert_true(s.applied_index == 100002 && s.last_snapshot_index == 100001 && s.term == 2);
+    assert_true(s.applied_index == 100003 && s.last_snapshot_index == 100001 && s.term == 2);
     /* What is no state changes nothing. */
     assert_int_equal(restore(f, STR("nonsense"), 1, &x), -ERR_CORRUPT);
     assert_string_equal(err_text(&x.q.err), "failed to restore snapshot: not a toy");
     assert_int_equal(restore(f, str_make(bytes, 40), UINT64_MAX, &x), -ERR_RANGE);
-    assert_true(f->toy.count == 78 && status(f).applied_index == 100002);
+    assert_true(f->toy.count == 78 && status(f).applied_index == 100003);
     uint64_t hash = f->toy.hash;
     stop(f);
     if (is_durable) {

@@ -34,7 +34,7 @@ static int snapshot_put(struct raft_snapshots *store, uint64_t term, uint64_t in
         raft_snapshot_cancel(sink);
         return r;
     }
-    return raft_snapshot_close(sink, err);
+    return raft_snapshot_close(sink, NULL, err);
 }
 
 static struct raft_snapshots *store_open(struct sim_io *s)

@@ -648,7 +648,7 @@ static int snapshot_store(struct sim *s, struct server *sv, const struct raft_sn
     struct err err = {0};
     int r = raft_snapshot_create(sv->snapshots, meta, s->now_us, &sink, &err);
     r = r < 0 ? r : raft_snapshot_sink_write(sink, bytes, &err);
-    return r < 0 ? r : raft_snapshot_close(sink, &err);
+    return r < 0 ? r : raft_snapshot_close(sink, NULL, &err);
 }
 
 static void server_snapshot(struct sim *s, struct server *sv)

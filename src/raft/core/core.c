@@ -227,6 +227,12 @@ int raft_core_step(struct raft_core *c, const struct raft_core_event *e, struct 
     case RAFT_EVENT_INSTALLED:
         core_on_installed(c, e, out);
         break;
+    case RAFT_EVENT_RESTORING:
+        c->is_restoring = true;
+        break;
+    case RAFT_EVENT_RESTORED:
+        core_on_restored(c, e, out);
+        break;
     case RAFT_EVENT_CHANGE:
         r = core_change(c, e, out, err);
         break;

@@ -94,6 +94,9 @@ enum raft_event_kind {
     RAFT_EVENT_COMPACTED, /* a snapshot of index and term is stored; first_index is the log's now */
     RAFT_EVENT_INSTALLED, /* the snapshot announced by RAFT_OUT_INSTALL: stored and restored, or not
                            */
+    RAFT_EVENT_RESTORING, /* the leader's state is being replaced: nothing is taken into the log */
+    RAFT_EVENT_RESTORED,  /* that is over; ok: by a stored snapshot of index (beyond the log) and
+                             term */
     RAFT_EVENT_CHANGE,    /* of the configuration */
     RAFT_EVENT_TRANSFER,  /* hand leadership to `server`, or to the best when empty */
     RAFT_EVENT_VERIFY,    /* am I leader still? answered by RAFT_OUT_VERIFIED with token */

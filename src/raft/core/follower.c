@@ -141,7 +141,7 @@ void core_on_append(struct raft_core *c, const struct raft_msg *m, struct raft_c
         append_reply(c, m->token, false, true, MAX(start, c->commit_out + 1), out);
         return;
     }
-    if (c->is_installing || !entries_are_valid(m) ||
+    if (c->is_installing || c->is_restoring || !entries_are_valid(m) ||
         !entries_take(c, m->append.entries, (size_t)m->append.count, out)) {
         append_reply(c, m->token, false, false, 0, out);
         return;
@@ -168,7 +168,7 @@ static void install_reply(struct raft_core *c, uint64_t token, bool success,
 
 void core_on_install(struct raft_core *c, const struct raft_msg *m, struct raft_core_out *out)
 {
-    if (!leader_accept(c, m, m->install.leader, out) || c->is_installing ||
+    if (!leader_accept(c, m, m->install.leader, out) || c->is_installing || c->is_restoring ||
         raft_configuration_check(&m->install.configuration, NULL) < 0 ||
         m->install.configuration_index > m->install.index) {
         install_reply(c, m->token, false, out);

@@ -79,6 +79,7 @@ struct raft_core {
     size_t acks_first, acks_count;
     uint64_t install_token;
     bool is_installing;
+    bool is_restoring; /* a leader's; it may have stopped leading since */
 
     struct buf scratch; /* an entry of the core's own making, until the next step */
     struct raft_entry own;
@@ -126,6 +127,8 @@ void core_on_install_result(struct raft_core *c, struct peer *p, const struct ra
 void core_on_unreachable(struct raft_core *c, struct peer *p);
 int core_propose(struct raft_core *c, struct raft_entry *entries, size_t count,
                  struct raft_core_out *out);
+void core_on_restored(struct raft_core *c, const struct raft_core_event *e,
+                      struct raft_core_out *out);
 int core_transfer(struct raft_core *c, struct str id, struct raft_core_out *out, struct err *err);
 int core_verify(struct raft_core *c, uint64_t token, struct raft_core_out *out);
 /* The peers are those of `latest`; those that stay keep what is known of them. */

@@ -281,6 +281,38 @@ void core_peers_update(struct raft_core *c)
     }
 }
 
+static void append_noop(struct raft_core *c)
+{
+    c->own = (struct raft_entry){
+        .index = c->log.last_index + 1, .term = c->term, .type = RAFT_ENTRY_NOOP};
+    core_log_append(&c->log, c->own.index, c->term);
+}
+
+static void append_noop_out(struct raft_core *c, struct raft_core_out *out)
+{
+    struct raft_core_output *o = core_put(out, RAFT_OUT_APPEND);
+    o->entries = &c->own;
+    o->count = 1;
+}
+
+/* The state was replaced by one that no entry leads to. The snapshot lies beyond everything, so the
+ * others have to take it; the entry behind it tells when a majority has. */
+void core_on_restored(struct raft_core *c, const struct raft_core_event *e,
+                      struct raft_core_out *out)
+{
+    c->is_restoring = false;
+    if (!e->ok) {
+        return;
+    }
+    ASSERT(c->state == RAFT_LEADER && e->term == c->term && e->index > c->log.last_index);
+    core_put(out, RAFT_OUT_RESET)->index = e->index + 1;
+    core_log_reset(&c->log, e->index, e->term);
+    c->commit_index = c->commit_out = e->index;
+    append_noop(c);
+    append_noop_out(c, out);
+    core_replicate(c, out);
+}
+
 void core_lead(struct raft_core *c, struct raft_core_out *out)
 {
     c->state = RAFT_LEADER;
@@ -295,14 +327,10 @@ void core_lead(struct raft_core *c, struct raft_core_out *out)
     c->round = c->verifies_count = 0;
     c->commit_notice_at_ms = 0;
     c->lease_at_ms = c->now_ms + c->lease_timeout_ms;
-    c->own = (struct raft_entry){
-        .index = c->log.last_index + 1, .term = c->term, .type = RAFT_ENTRY_NOOP};
+    append_noop(c);
     c->term_start = c->own.index;
-    core_log_append(&c->log, c->own.index, c->term);
     core_role_out(c, out);
-    struct raft_core_output *o = core_put(out, RAFT_OUT_APPEND);
-    o->entries = &c->own;
-    o->count = 1;
+    append_noop_out(c, out);
     send_heartbeats(c, out);
     core_replicate(c, out);
 }
@@ -376,7 +404,7 @@ int core_propose(struct raft_core *c, struct raft_entry *entries, size_t count,
     if (c->state != RAFT_LEADER) {
         return -ERR_NO_LEADER;
     }
-    if (c->transfer[0] != '\0') {
+    if (c->transfer[0] != '\0' || c->is_restoring) {
         return -ERR_AGAIN;
     }
     if (count == 0) {

@@ -47,7 +47,7 @@ int core_change(struct raft_core *c, const struct raft_core_event *e, struct raf
         return err_set(err, ERR_NO_LEADER, "not the leader");
     }
     if (c->commit_index < c->term_start || c->latest_index != c->committed_index ||
-        c->transfer[0] != '\0') {
+        c->transfer[0] != '\0' || c->is_restoring) {
         return err_set(err, ERR_AGAIN, "another change of the configuration is under way");
     }
     if (e->prev_index != 0 && e->prev_index != c->latest_index) {
