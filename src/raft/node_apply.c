@@ -113,18 +113,27 @@ bool node_take_inbound(struct raft *r)
 
 /* --- out --- */
 
-static void apply_one(struct raft *r, const struct raft_entry *e, struct raft_proposal *p)
+static int apply_one(struct raft *r, const struct raft_entry *e, struct raft_proposal *p)
 {
+    int k = 0;
     switch (e->type) {
     case RAFT_ENTRY_COMMAND:
-        r->ops->apply(r->fsm, e->index, e->term, e->data, p);
+        k = r->ops->apply(r->fsm, e->index, e->term, e->data, p);
         break;
     case RAFT_ENTRY_NOOP:
     case RAFT_ENTRY_BARRIER:
     case RAFT_ENTRY_CONFIGURATION: /* took effect when it was appended */
         break;
     }
+    if (k < 0) {
+        struct err err = {0};
+        (void)err_set(&err, -k, "cannot apply entry %llu: %s", (unsigned long long)e->index,
+                      err_code_text(-k));
+        node_halt(r, &err);
+        return k;
+    }
     r->applied_index = e->index;
+    return 0;
 }
 
 /* Entries of this node's own proposals need no reading: their bytes are still the caller's. */
@@ -141,8 +150,11 @@ static int apply_own(struct raft *r, uint64_t to, struct list *applied)
                                .type = p->type,
                                .data = p->entry};
         pending_remove(r, p);
+        if (apply_one(r, &e, p) < 0) {
+            p->done(p, -ERR_LEADERSHIP_LOST, 0);
+            return -ERR_FAILED;
+        }
         list_push_back(applied, &p->node);
-        apply_one(r, &e, p);
         n++;
     }
     return n;
@@ -161,7 +173,10 @@ static int apply_log(struct raft *r, uint64_t to)
         return n;
     }
     for (int i = 0; i < n; i++) {
-        apply_one(r, &r->entries[i], NULL);
+        int k = apply_one(r, &r->entries[i], NULL);
+        if (k < 0) {
+            return k;
+        }
     }
     return n;
 }
@@ -188,9 +203,9 @@ bool node_apply(struct raft *r)
     list_init(&applied);
     uint64_t began_ms = node_now_ms(r), from = r->applied_index;
     uint64_t to = MIN(r->commit_index, r->applied_index + APPLY_BATCH_MAX);
-    while (r->applied_index < to) {
-        if (apply_own(r, to, &applied) == 0 && apply_log(r, to) < 0) {
-            break;
+    while (r->applied_index < to && !r->halted) {
+        if (apply_own(r, to, &applied) == 0) {
+            (void)apply_log(r, to);
         }
     }
     if (r->ops->batch_end != NULL) {

@@ -134,8 +134,12 @@ static int apply_all(struct raft *r, struct err *err)
         }
         for (int i = 0; i < n; i++) {
             const struct raft_entry *e = &r->entries[i];
-            if (e->type == RAFT_ENTRY_COMMAND) {
-                r->ops->apply(r->fsm, e->index, e->term, e->data, NULL);
+            int k = e->type != RAFT_ENTRY_COMMAND
+                        ? 0
+                        : r->ops->apply(r->fsm, e->index, e->term, e->data, NULL);
+            if (k < 0) {
+                return err_set(err, -k, "raft: cannot apply entry %llu: %s",
+                               (unsigned long long)e->index, err_code_text(-k));
             }
             r->applied_index = e->index;
         }

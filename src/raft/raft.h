@@ -63,9 +63,10 @@ void raft_barrier(struct raft *r, struct raft_proposal *p);
 struct raft_snapshot_sink; /* raft/snapshot.h: write bytes, any thread */
 struct raft_fsm_ops {
     /* Apply one committed command. proposal is that of this node, or NULL (replay, or another
-     * server's): the result goes there. */
-    void (*apply)(void *fsm, uint64_t index, uint64_t term, struct str entry,
-                  struct raft_proposal *proposal);
+     * server's): the result goes there. Negative when it cannot be applied here: the node halts,
+     * for going on would make this server's state another than that of the others. */
+    NODISCARD int (*apply)(void *fsm, uint64_t index, uint64_t term, struct str entry,
+                           struct raft_proposal *proposal);
     /* Take a point-in-time handle (cheap: an immutable root, pinned); written later on a thread of
      * the snapshot's own. */
     void *(*snapshot_begin)(void *fsm, uint64_t last_index);

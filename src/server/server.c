@@ -86,8 +86,8 @@ static void server_batch_end(void *data)
     epoch_collect(s->epoch);
 }
 
-static void server_apply(void *data, uint64_t index, uint64_t term, struct str entry,
-                         struct raft_proposal *proposal)
+static int server_apply(void *data, uint64_t index, uint64_t term, struct str entry,
+                        struct raft_proposal *proposal)
 {
     struct server *s = data;
     (void)term;
@@ -102,11 +102,11 @@ static void server_apply(void *data, uint64_t index, uint64_t term, struct str e
         arena_deinit(&arena);
     }
     if (rc < 0) {
-        /* Carrying on would leave this server's tables different from the others'. */
         log_write(LOG_ERROR, "agent.server.fsm", "cannot apply a log entry",
                   LOG_UINT("index", index), LOG_INT("type", entry.n > 0 ? (uint8_t)entry.p[0] : -1),
                   LOG_CSTR("error", err_code_text(-rc)));
     }
+    return rc;
 }
 
 /* A moment of the store, held while it is written on another thread. */
@@ -176,20 +176,27 @@ static void leader_known_run(struct loop_msg *msg)
     mem_free(m);
 }
 
-static void server_leadership(void *data, bool is_leader)
+/* Who waits for a leader asks again: there may be one, here or elsewhere. */
+static void server_observe(void *data)
 {
     struct server *s = data;
-    if (!is_leader) {
-        leader_lost(s->leader);
-        return;
-    }
-    leader_gained(s->leader);
     for (uint32_t i = 0; i < s->workers_count; i++) {
         struct leadership_msg *m = xcalloc(1, sizeof(*m));
         m->msg.run = leader_known_run;
         m->worker = s->workers[i];
         loop_post(m->worker->loop, &m->msg);
     }
+}
+
+static void server_leadership(void *data, bool is_leader)
+{
+    struct server *s = data;
+    if (is_leader) {
+        leader_gained(s->leader);
+    } else {
+        leader_lost(s->leader);
+    }
+    server_observe(s);
 }
 
 int server_new(const struct server_options *options, struct worker *main,
@@ -252,6 +259,7 @@ int server_start(struct server *s, struct err *err)
         .ops = &server_fsm_ops,
         .fsm = s,
         .leadership = server_leadership,
+        .observe = server_observe,
         .leadership_data = s,
     };
     return raft_start(&raft, &s->raft, err);

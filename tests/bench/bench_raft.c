@@ -32,10 +32,11 @@ static _Atomic int leader;
 static uint32_t *samples;
 static char entry[ENTRY_SIZE];
 
-static void apply(void *fsm, uint64_t index, uint64_t term, struct str bytes,
-                  struct raft_proposal *p)
+static int apply(void *fsm, uint64_t index, uint64_t term, struct str bytes,
+                 struct raft_proposal *p)
 {
     (void)fsm, (void)index, (void)term, (void)bytes, (void)p;
+    return 0;
 }
 
 static void batch_end(void *fsm)

@@ -18,6 +18,7 @@ struct fixture {
     _Atomic int leader, changes;
     uint64_t threshold, interval_ms, trailing;
     bool no_bootstrap;
+    const struct raft_configuration *recover;
 };
 
 static void on_leadership(void *data, bool is_leader)
@@ -34,6 +35,7 @@ static int try_start(struct fixture *f, struct err *err)
                              .io = f->s != NULL ? &f->s->io : NULL,
                              .data_dir = "raft",
                              .bootstrap = !f->no_bootstrap,
+                             .recover = f->recover,
                              .local_id = STR("8b8d0c6e-id"),
                              .local_address = STR("127.0.0.1:8300"),
                              .snapshot_threshold = f->threshold,
@@ -250,6 +252,123 @@ struct asked {
     struct raft_request q;
     _Atomic int done;
 };
+
+/* An entry that the state machine does not take: going on would make states differ. */
+static void test_halt(void **state)
+{
+    (void)state;
+    struct fixture f = {.s = sim_io_new(1)};
+    start(&f);
+    assert_int_equal(toy_apply(f.r, &f.toy, 1), 0);
+    f.toy.fail_apply = 4;
+    assert_int_equal(toy_apply(f.r, &f.toy, 2), -ERR_LEADERSHIP_LOST);
+    assert_false(raft_is_leader(f.r));
+    assert_int_equal(toy_apply(f.r, &f.toy, 3), -ERR_NO_LEADER);
+    assert_int_equal(status(&f).applied_index, 3);
+    stop(&f);
+    start(&f); /* it is in the log, and this state machine takes it */
+    assert_int_equal(f.toy.sum, 3);
+    stop(&f);
+    sim_io_free(f.s);
+}
+
+struct lead {
+    struct raft_request q;
+    _Atomic int code; /* 1: not answered */
+};
+
+static void lead_done(struct raft_request *q, int code)
+{
+    atomic_store(&container_of(q, struct lead, q)->code, code);
+}
+
+static int ask(struct fixture *f, struct raft_request q)
+{
+    struct lead l = {.q = q, .code = 1};
+    l.q.done = lead_done;
+    raft_request(f->r, &l.q);
+    while (atomic_load(&l.code) == 1) {
+        nap();
+    }
+    return atomic_load(&l.code);
+}
+
+/* What is asked of a lone voter. */
+static void test_requests(void **state)
+{
+    (void)state;
+    struct fixture f = {.s = sim_io_new(1)};
+    start(&f);
+    struct raft_configuration c = {0};
+    assert_int_equal(ask(&f, (struct raft_request){.kind = RAFT_REQUEST_VERIFY}), 0);
+    assert_int_equal(ask(&f, (struct raft_request){.kind = RAFT_REQUEST_TRANSFER}), -ERR_NOT_FOUND);
+    assert_int_equal(
+        ask(&f, (struct raft_request){.kind = RAFT_REQUEST_BOOTSTRAP, .configuration = &c}),
+        -ERR_CONFLICT);
+    assert_int_equal(ask(&f, (struct raft_request){.kind = RAFT_REQUEST_CHANGE,
+                                                   .change = RAFT_ADD_NONVOTER,
+                                                   .id = "other",
+                                                   .address = "127.0.0.2:8300"}),
+                     0);
+    uint64_t index;
+    raft_get_configuration(f.r, &c, &index);
+    assert_true(c.count == 2 && index == 3 && c.servers[1].suffrage == RAFT_NONVOTER);
+    assert_int_equal(ask(&f, (struct raft_request){.kind = RAFT_REQUEST_CHANGE,
+                                                   .change = RAFT_REMOVE_SERVER,
+                                                   .id = "other",
+                                                   .prev_index = 2}),
+                     -ERR_CONFLICT);
+    /* The last voter cannot go. */
+    assert_true(ask(&f, (struct raft_request){.kind = RAFT_REQUEST_CHANGE,
+                                              .change = RAFT_REMOVE_SERVER,
+                                              .id = "8b8d0c6e-id"}) < 0);
+    assert_int_equal(toy_apply(f.r, &f.toy, 1), 0);
+    raft_stop(f.r);
+    assert_int_equal(ask(&f, (struct raft_request){.kind = RAFT_REQUEST_VERIFY}), -ERR_CLOSED);
+    f.r = raft_free(f.r);
+    sim_io_free(f.s);
+}
+
+/* Recovery with another configuration: everything in the log counts, and the state stays. */
+static void test_recover(void **state)
+{
+    (void)state;
+    struct fixture f = {.s = sim_io_new(1)};
+    struct raft_configuration c = {0};
+    struct err err = {0};
+    assert_int_equal(
+        raft_configuration_add(&c, RAFT_VOTER, STR("8b8d0c6e-id"), STR("127.0.0.1:8300"), &err), 0);
+    f.no_bootstrap = true;
+    f.recover = &c;
+    assert_int_equal(try_start(&f, &err), -ERR_NOT_FOUND); /* nothing is there */
+    f.no_bootstrap = false;
+    f.recover = NULL;
+    start(&f);
+    for (uint64_t i = 1; i <= 20; i++) {
+        assert_int_equal(toy_apply(f.r, &f.toy, i), 0);
+    }
+    assert_int_equal(ask(&f, (struct raft_request){.kind = RAFT_REQUEST_CHANGE,
+                                                   .change = RAFT_ADD_VOTER,
+                                                   .id = "other",
+                                                   .address = "127.0.0.2:8300"}),
+                     -ERR_LEADERSHIP_LOST); /* there is no transport: it never answers */
+    stop(&f);
+    sim_io_crash(f.s);
+    f.recover = &c;
+    start(&f);
+    assert_true(f.toy.count == 20 && f.toy.sum == 210);
+    struct raft_configuration found;
+    uint64_t index;
+    raft_get_configuration(f.r, &found, &index);
+    assert_true(found.count == 1 && status(&f).last_snapshot_index >= 22);
+    assert_int_equal(toy_apply(f.r, &f.toy, 21), 0);
+    stop(&f);
+    f.recover = NULL;
+    start(&f);
+    assert_int_equal(f.toy.sum, 231);
+    stop(&f);
+    sim_io_free(f.s);
+}
 
 static void on_snapshot(struct raft_request *q, int code)
 {
@@ -647,6 +766,9 @@ int main(void)
         cmocka_unit_test(test_crash),
         cmocka_unit_test(test_disk_full),
         cmocka_unit_test(test_sync_fails),
+        cmocka_unit_test(test_halt),
+        cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_recover),
         cmocka_unit_test(test_snapshot),
         cmocka_unit_test(test_damaged_snapshot),
         cmocka_unit_test(test_snapshot_by_itself),

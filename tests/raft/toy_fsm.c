@@ -9,7 +9,7 @@
 
 #define MAGIC 0x796f74u
 
-static void toy_fsm_apply(void *fsm, uint64_t index, uint64_t term, struct str entry,
+static int toy_fsm_apply(void *fsm, uint64_t index, uint64_t term, struct str entry,
                           struct raft_proposal *proposal)
 {
     struct toy *t = fsm;
@@ -21,6 +21,7 @@ static void toy_fsm_apply(void *fsm, uint64_t index, uint64_t term, struct str e
     if (proposal != NULL) {
         container_of(proposal, struct toy_proposal, p)->result = t->count;
     }
+    return t->fail_apply == index ? -ERR_INVALID : 0;
 }
 
 static void *toy_snapshot_begin(void *fsm, uint64_t last_index)

@@ -9,6 +9,7 @@ struct toy {
     uint64_t last_index, batches, published;
     uint64_t restores, snapshots;
     int fail_snapshot;
+    uint64_t fail_apply; /* the entry that it does not take */
 };
 
 struct toy_proposal {

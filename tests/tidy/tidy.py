@@ -24,7 +24,7 @@ PURE = {
     "fsm": (),
     "acl": (),
     # The log, its disk, and the thread that joins core, disk and network.
-    "raft": ("raft", "node", "log", "disk", "io", "stable", "snapshot", "transport", "wake"),
+    "raft": ("raft", "node", "env", "log", "io", "stable", "snapshot", "transport", "wake"),
     "gossip": ("gossip.", "transport", "net", "io", "shell", "keyring_file", "snapshot"),
 }
 IMPURE_INCLUDES = ("loop/", "uv.h", "sys/socket.h", "netinet/", "arpa/inet.h", "pthread.h",
