@@ -55,7 +55,7 @@ static void put_time(struct buf *to, struct str key, int64_t wall_ns)
 static void append_put(const struct raft_wire_request *r, struct buf *to)
 {
     const struct raft_msg *m = &r->msg;
-    msgpack_map(to, 7);
+    msgpack_map(to, m->append.interval_ms > 0 ? 8 : 7);
     msgpack_raw(to, STR("Entries"));
     if (m->append.entries == NULL) {
         ASSERT(m->append.count == 0);
@@ -72,6 +72,9 @@ static void append_put(const struct raft_wire_request *r, struct buf *to)
         put_u64(to, STR("Index"), e->index);
         put_u64(to, STR("Term"), e->term);
         put_u64(to, STR("Type"), e->type);
+    }
+    if (m->append.interval_ms > 0) {
+        put_u64(to, STR("HeartbeatInterval"), m->append.interval_ms);
     }
     put_bytes(to, STR("Leader"), m->append.leader);
     put_u64(to, STR("LeaderCommitIndex"), m->append.commit_index);
@@ -190,7 +193,7 @@ void raft_wire_reply_encode(const struct raft_wire_reply *r, struct buf *to)
 /* Every key of every message; which of them a message has is seen when it is made. */
 struct fields {
     uint64_t protocol, term, prev_index, prev_term, commit_index, last_index, last_term;
-    uint64_t configuration_index, snapshot_version, last_log, conflict_index;
+    uint64_t configuration_index, snapshot_version, last_log, conflict_index, interval_ms;
     uint64_t size;
     struct str leader, candidate, address, configuration, peers;
     bool transfer, no_backoff, success, granted;
@@ -275,6 +278,7 @@ static int fields_read(struct cur *c, struct arena *a, struct fields *f, struct 
         {STR("LastLogTerm"), &f->last_term}, {STR("ConfigurationIndex"), &f->configuration_index},
         {STR("SnapshotVersion"), &f->snapshot_version}, {STR("LastLog"), &f->last_log},
         {STR("ConflictIndex"), &f->conflict_index}, {STR("Size"), &f->size},
+        {STR("HeartbeatInterval"), &f->interval_ms},
     };
     const struct { struct str key; struct str *to; } strings[] = {
         {STR("Leader"), &f->leader}, {STR("Candidate"), &f->candidate}, {STR("Addr"), &f->address},
@@ -364,6 +368,7 @@ static int request_make(uint8_t type, const struct fields *f, struct raft_wire_r
         m->append.commit_index = f->commit_index;
         m->append.entries = f->entries;
         m->append.count = f->count;
+        m->append.interval_ms = f->interval_ms;
         /* The core counts on it that entries follow one another. */
         for (uint64_t i = 0; i < f->count; i++) {
             if (f->entries[i].index - f->prev_index != i + 1) {

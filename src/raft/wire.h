@@ -12,7 +12,8 @@
  * Strings borrow from the bytes, entries are the arena's. Pure.
  *
  * Beyond 1.10.3: pre-votes go as type 4, as later versions have it; a reference that does not know
- * it closes the connection. conflict_index goes as a key of its own, which the reference skips. */
+ * it closes the connection. conflict_index, and the leader's interval in a heartbeat, go as keys of
+ * their own, which the reference skips. */
 #pragma once
 #include "base/arena.h"
 #include "proto/msgpack_scan.h"

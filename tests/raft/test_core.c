@@ -1,5 +1,7 @@
 /* Plays the transcripts of tests/data/raft: commands, a line of dashes, what the cores put out.
  *
+ *     timeouts 5000          heartbeat and election, for servers made from now on (1000)
+ *     reference c            c knows no pre-vote and says nothing of its pace
  *     servers a b c          cores with that configuration at index 1, durable, term 1
  *     elect a                time passes for a until it campaigns (others stand still)
  *     tick a 100             100 ms pass for a
@@ -28,7 +30,7 @@
 
 struct node {
     char id[2], address[3];
-    bool is_up;
+    bool is_up, is_reference;
     struct raft_core *core;
     uint64_t now_ms;
     /* The disk. */
@@ -53,6 +55,7 @@ struct play {
     VEC(struct letter) open; /* requests being served; msg.token is the server's */
     struct buf out;
     bool auto_sync, is_quiet;
+    uint64_t timeout_ms;
 };
 
 static int node_of(struct str name)
@@ -312,6 +315,16 @@ static void deliver(struct play *p, struct letter l)
         return;
     }
     l.request = l.msg;
+    if (n->is_reference && l.msg.kind == RAFT_MSG_VOTE && l.msg.vote.pre) {
+        struct raft_msg result = {.kind = RAFT_MSG_VOTE_RESULT,
+                                  .token = l.msg.token,
+                                  .vote_result = {.pre = true, .unsupported = true}};
+        vec_push(&p->mail, ((struct letter){l.to, l.from, true, result, l.msg}));
+        return;
+    }
+    if (p->nodes[l.from].is_reference && l.msg.kind == RAFT_MSG_APPEND) {
+        l.msg.append.interval_ms = 0;
+    }
     l.msg.token = ++n->token;
     struct raft_entry entries[RAFT_APPEND_COUNT_MAX];
     if (l.msg.kind == RAFT_MSG_APPEND) {
@@ -380,9 +393,9 @@ static void node_start(struct play *p, struct node *n)
     }
     n->core = raft_core_new(&(struct raft_core_options){.id = str_from_cstr(n->id),
                                                         .address = str_from_cstr(n->address),
-                                                        .heartbeat_timeout_ms = 1000,
-                                                        .election_timeout_ms = 1000,
-                                                        .lease_timeout_ms = 500,
+                                                        .heartbeat_timeout_ms = p->timeout_ms,
+                                                        .election_timeout_ms = p->timeout_ms,
+                                                        .lease_timeout_ms = p->timeout_ms / 2,
                                                         .commit_timeout_ms = 50,
                                                         .pre_vote = true,
                                                         .seed = 1 + (uint64_t)(n - p->nodes),
@@ -480,7 +493,11 @@ static void command(struct play *p, struct str *args, size_t count)
     if (count > 2) {
         number = str_parse_u64(args[2], &number) == 0 ? number : 0;
     }
-    if (str_eq_lit(verb, "servers")) {
+    if (str_eq_lit(verb, "timeouts")) {
+        assert_ok(str_parse_u64(args[1], &p->timeout_ms));
+    } else if (str_eq_lit(verb, "reference")) {
+        n->is_reference = true;
+    } else if (str_eq_lit(verb, "servers")) {
         make_servers(p, args + 1, count - 1);
     } else if (str_eq_lit(verb, "elect")) {
         n->now_ms = MAX(n->now_ms, raft_core_deadline_ms(n->core));
@@ -596,6 +613,7 @@ static void play_file(const char *path)
     }
     fclose(f);
     struct play *p = xcalloc(1, sizeof(*p));
+    p->timeout_ms = 1000;
     p->auto_sync = true;
     struct str rest = buf_view(&text), line;
     bool in_output = false;

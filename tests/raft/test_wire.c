@@ -132,6 +132,16 @@ static void test_others(void **state)
     assert_true(back.msg.vote.pre);
     assert_str_lit(back.msg.vote.candidate, "1.2.3.4:8300");
 
+    /* A heartbeat of ours says how often they come. */
+    r.msg = (struct raft_msg){.kind = RAFT_MSG_APPEND, .term = 7};
+    r.msg.append.leader = STR("1.2.3.4:8300");
+    r.msg.append.interval_ms = 100;
+    (void)request_bytes(&r, &b);
+    struct arena a = {0};
+    assert_ok(raft_wire_request_decode(buf_view(&b), &a, &back, &err));
+    assert_int_equal(back.msg.append.interval_ms, 100);
+    arena_deinit(&a);
+
     /* An error comes with a reply all the same; a conflict goes under a key of our own. */
     struct raft_wire_reply reply = {.protocol = 3, .error = STR("boom")}, reply_back;
     reply.msg.kind = RAFT_MSG_APPEND_RESULT;

@@ -255,6 +255,20 @@ uint64_t raft_core_deadline_ms(const struct raft_core *c)
     return c->state == RAFT_LEADER ? core_leader_deadline_ms(c) : c->election_at_ms;
 }
 
+#define INTERVAL_MS 100u
+
+/* Heartbeats come ten times as often as they must be heard, and not rarer than every 100 ms unless
+ * the timeouts are more than five times the usual. */
+static void core_pace_set(struct raft_core *c)
+{
+    c->interval_ms =
+        MIN(c->heartbeat_timeout_ms / 10, MAX(c->heartbeat_timeout_ms / 50, (uint64_t)INTERVAL_MS));
+    c->quick_ms = MIN(c->heartbeat_timeout_ms, 10 * c->interval_ms);
+    c->follow_ms = c->heartbeat_timeout_ms;
+    /* The lease must be over before anybody else may be elected. */
+    c->lease_timeout_ms = MIN(c->lease_timeout_ms, c->quick_ms * 3 / 4);
+}
+
 struct raft_core *raft_core_new(const struct raft_core_options *o)
 {
     struct raft_core *c = xcalloc(1, sizeof(*c));
@@ -265,10 +279,11 @@ struct raft_core *raft_core_new(const struct raft_core_options *o)
     c->lease_timeout_ms = o->lease_timeout_ms;
     c->commit_timeout_ms = o->commit_timeout_ms;
     c->pre_vote = o->pre_vote;
+    core_pace_set(c);
     ASSERT(c->heartbeat_timeout_ms >= 10 && c->election_timeout_ms >= 10 &&
            c->lease_timeout_ms <= c->heartbeat_timeout_ms);
     rng_seed(&c->rng, o->seed);
-    c->now_ms = o->now_ms;
+    c->now_ms = c->started_ms = o->now_ms;
     c->term = o->term;
     core_set_name(c->voted_for, o->voted_for);
     c->state = RAFT_FOLLOWER;
@@ -292,7 +307,8 @@ struct raft_core *raft_core_new(const struct raft_core_options *o)
         c->latest_index = o->latest_index;
     }
     core_peers_update(c);
-    core_election_defer(c);
+    /* Nobody has been heard yet, so nobody is deposed by asking early whether one could win. */
+    c->election_at_ms = c->now_ms + c->quick_ms / 10 + rng_below(&c->rng, c->quick_ms / 5);
     if (raft_configuration_voters(&c->latest) == 1 && core_may_campaign(c)) {
         c->election_at_ms = c->now_ms; /* nobody to wait for */
     }

@@ -52,6 +52,7 @@ struct raft_msg {
             uint64_t prev_index, prev_term, commit_index;
             uint64_t count;             /* entries prev_index + 1 ... */
             struct raft_entry *entries; /* received only; sent: the node reads them */
+            uint64_t interval_ms; /* heartbeat: when to expect the next; 0: unknown (reference) */
         } append;                       /* a heartbeat has zeros throughout */
         struct {
             bool success, no_backoff;
@@ -162,9 +163,10 @@ void raft_core_out_deinit(struct raft_core_out *out);
 
 struct raft_core_options {
     struct str id, address;
-    uint64_t heartbeat_timeout_ms; /* a follower that hears nothing for this long asks for votes */
-    uint64_t election_timeout_ms;  /* an election that takes longer begins again */
-    uint64_t lease_timeout_ms;     /* a leader that hears of no majority for this long steps down */
+    /* A follower that hears nothing for this long asks for votes, an election that takes longer
+     * begins again, a leader that hears of no majority for this long steps down: at the latest, and
+     * with servers that know no better; see docs/raft.md, "Time". */
+    uint64_t heartbeat_timeout_ms, election_timeout_ms, lease_timeout_ms;
     uint64_t commit_timeout_ms;    /* followers learn of a commit this late at the latest */
     bool pre_vote;
     uint64_t seed, now_ms;

@@ -4,7 +4,7 @@
  * leads. With pre-vote it first asks whether it could win, in a term nobody has to accept: a server
  * that was cut off for a while then does not depose a healthy leader when it comes back. A server
  * of the reference does not know the question; the transport answers `unsupported` for it, which
- * counts as a yes, for it would not have been asked before either.
+ * counts as a yes once it would not hear of a leader any more either.
  *
  * Who has heard from a leader within the heartbeat timeout refuses, and does not even adopt the
  * candidate's term, unless the leader itself wishes the transfer. */
@@ -12,7 +12,8 @@
 
 void core_election_defer(struct raft_core *c)
 {
-    uint64_t base = c->state == RAFT_CANDIDATE ? c->election_timeout_ms : c->heartbeat_timeout_ms;
+    uint64_t base =
+        c->state == RAFT_CANDIDATE ? MIN(c->election_timeout_ms, c->quick_ms) : c->follow_ms;
     c->election_at_ms = c->now_ms + base + rng_below(&c->rng, base);
 }
 
@@ -94,7 +95,7 @@ static bool has_other_leader(const struct raft_core *c, struct str candidate)
         return true;
     }
     return c->leader[0] != '\0' && !str_eq(str_from_cstr(c->leader), candidate) &&
-           c->now_ms - c->leader_heard_ms < c->heartbeat_timeout_ms;
+           c->now_ms - c->leader_heard_ms < c->follow_ms;
 }
 
 static bool vote_decide(struct raft_core *c, const struct raft_msg *m, struct raft_core_out *out)
@@ -135,6 +136,13 @@ void core_on_vote(struct raft_core *c, const struct raft_msg *m, struct raft_cor
                                .vote_result = {.granted = granted, .pre = m->vote.pre}};
 }
 
+/* Whether a server that knows no pre-vote counts as a yes: not before it would give up on a leader,
+ * for our asking for votes in a new term would depose the one it follows. */
+static bool may_guess(const struct raft_core *c)
+{
+    return c->now_ms - MAX(c->leader_heard_ms, c->started_ms) >= c->heartbeat_timeout_ms;
+}
+
 void core_on_vote_result(struct raft_core *c, struct peer *p, const struct raft_msg *m,
                          struct raft_core_out *out)
 {
@@ -143,7 +151,7 @@ void core_on_vote_result(struct raft_core *c, struct peer *p, const struct raft_
         (!c->is_pre && m->term != c->term)) {
         return;
     }
-    if (m->vote_result.granted || m->vote_result.unsupported) {
+    if (m->vote_result.granted || (m->vote_result.unsupported && may_guess(c))) {
         p->granted = true;
         if (has_majority(c)) {
             campaign_won(c, out);

@@ -58,11 +58,12 @@ static bool leader_accept(struct raft_core *c, const struct raft_msg *m, struct 
         core_follow(c, m->term, out);
     }
     c->leader_heard_ms = c->now_ms;
-    core_election_defer(c);
     if (!str_eq(str_from_cstr(c->leader), str_first(leader, RAFT_NAME_SIZE_MAX))) {
         core_set_name(c->leader, leader);
+        c->follow_ms = c->heartbeat_timeout_ms; /* until it says more of itself */
         core_role_out(c, out);
     }
+    core_election_defer(c);
     return true;
 }
 
@@ -129,6 +130,11 @@ void core_on_append(struct raft_core *c, const struct raft_msg *m, struct raft_c
     }
     uint64_t prev = m->append.prev_index;
     if (prev == 0 && m->append.count == 0) {
+        if (m->append.interval_ms > 0) {
+            uint64_t silence = MIN(m->append.interval_ms, c->heartbeat_timeout_ms) * 10;
+            c->follow_ms = MIN(c->heartbeat_timeout_ms, MAX(silence, c->quick_ms));
+            core_election_defer(c);
+        }
         append_reply(c, m->token, true, false, 0, out); /* a heartbeat */
         return;
     }

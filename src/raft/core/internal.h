@@ -42,6 +42,10 @@ struct verify {
 struct raft_core {
     char id[RAFT_NAME_SIZE_MAX + 1], address[RAFT_NAME_SIZE_MAX + 1];
     uint64_t heartbeat_timeout_ms, election_timeout_ms, lease_timeout_ms, commit_timeout_ms;
+    uint64_t interval_ms; /* between heartbeats of ours */
+    uint64_t quick_ms;    /* silence that means something where heartbeats come at that pace */
+    uint64_t follow_ms;   /* the same for the leader of now, from what it says of its pace */
+    uint64_t started_ms;
     bool pre_vote;
     struct rng rng;
     uint64_t now_ms;

@@ -25,10 +25,11 @@ static struct raft_core_output *peer_send(struct raft_core *c, struct peer *p,
 static void send_heartbeats(struct raft_core *c, struct raft_core_out *out)
 {
     c->round++;
-    c->heartbeat_at_ms = c->now_ms + c->heartbeat_timeout_ms / 10;
+    c->heartbeat_at_ms = c->now_ms + c->interval_ms;
     for (size_t i = 0; i < c->peers_count; i++) {
         struct raft_core_output *o = peer_send(c, &c->peers[i], RAFT_MSG_APPEND, out);
         o->msg.append.leader = str_from_cstr(c->address);
+        o->msg.append.interval_ms = c->interval_ms;
     }
 }
 
@@ -206,7 +207,7 @@ int core_transfer(struct raft_core *c, struct str id, struct raft_core_out *out,
         return err_set(err, ERR_NOT_FOUND, "no such voter to hand leadership to");
     }
     core_set_name(c->transfer, str_from_cstr(best->id));
-    c->transfer_at_ms = c->now_ms + c->election_timeout_ms;
+    c->transfer_at_ms = c->now_ms + MIN(c->election_timeout_ms, c->quick_ms);
     c->transfer_sent = false;
     transfer_try(c, out);
     return 0;
