@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pwd.h>
@@ -470,6 +471,11 @@ int tcp_connect(struct tcp_stream *s, struct loop *l, const struct address *to,
     s->connecting = true;
     update_events(s);
     return 0;
+}
+
+void tcp_set_user_timeout(struct tcp_stream *s, uint64_t timeout_ms)
+{
+    set_int(s->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)MIN(timeout_ms, (uint64_t)INT_MAX));
 }
 
 void tcp_read_stop(struct tcp_stream *s)

@@ -107,6 +107,8 @@ void tcp_start(struct tcp_stream *s, struct loop *l, int fd, const struct tcp_op
  * and the stream needs no close. */
 NODISCARD int tcp_connect(struct tcp_stream *s, struct loop *l, const struct address *to,
                           const struct address *from, const struct tcp_ops *ops);
+/* Bytes that are sent and not acknowledged for so long (and connecting) end the connection. */
+void tcp_set_user_timeout(struct tcp_stream *s, uint64_t timeout_ms);
 void tcp_read_stop(struct tcp_stream *s);
 void tcp_read_start(struct tcp_stream *s);
 /* 0 or a negative code; after one the connection is of no more use. */

@@ -1,7 +1,7 @@
 /* transport.h - how a node's messages reach the other servers: a table, so that the simulator can
  * stand in, and the one over TCP (transport_tcp.h).
  *
- *     t = raft_transport_tcp_new(loop, &options);
+ *     t = raft_transport_tcp_new(&options);
  *     raft_start(&(struct raft_options){.transport = t, ...});        // the node sets t->events
  *     t->ops->send(t, id, address, &msg, entries)   ->  events->result() or events->unreachable()
  *     events->request(data, &msg)                   ->  t->ops->reply(t, msg.token, &answer)
@@ -12,7 +12,10 @@
  * Requests to one server: APPEND messages with entries are answered in the order they were sent and
  * may be pipelined; heartbeats (APPEND of zeros), votes and TIMEOUT_NOW must not wait behind them,
  * nor behind a snapshot. Each request ends in one result() or in unreachable(), which speaks for
- * all that was under way to that server on the same path; a time limit is the transport's.
+ * all that was sent to that server on the same path until it is called; a time limit is the
+ * transport's. Three exceptions: TIMEOUT_NOW has no result(), for its answer says nothing; a
+ * heartbeat that has not gone out when the next is sent ends with that one; and so does an INSTALL
+ * of the very snapshot (index, term, leader's term) that is under way.
  *
  * The protocol's answers do not repeat what was asked. The transport remembers it and fills in:
  * APPEND_RESULT's prev_index, count and round (= the request's token), INSTALL_RESULT's index,
@@ -27,14 +30,17 @@ struct raft_snapshot_source;
 /* What the node has for the transport. `data` is the node. */
 struct raft_transport_events {
     /* A request came. msg->token names the place its answer goes to: exactly one reply() follows,
-     * at once or later. Strings and entries are the transport's until this returns. */
+     * at once or later. Strings and entries are the transport's until this returns. TIMEOUT_NOW is
+     * answered already, its token is 0. */
     void (*request)(void *data, struct raft_msg *msg);
     void (*result)(void *data, struct str id, const struct raft_msg *msg);
     void (*unreachable)(void *data, struct str id);
-    /* INSTALL: after receive() was called for the token, the snapshot's bytes in order; then the
-     * end, code 0 when all `size` came. The next piece comes only after receive() is called again.
-     */
+    /* INSTALL: after receive() was called for the token, a piece of the snapshot's bytes, in order.
+     * The next comes only after receive() is called again. */
     void (*snapshot_data)(void *data, uint64_t token, struct str bytes);
+    /* Once for each INSTALL, unless reply() came first: code 0 at once behind the last piece (it
+     * may still be in work), negative when no more will come, also before receive() was called.
+     * reply() is still due. */
     void (*snapshot_end)(void *data, uint64_t token, int code);
 };
 
@@ -46,7 +52,7 @@ struct raft_transport_ops {
     /* INSTALL: msg->install is complete. The source is taken over and freed. */
     void (*send_snapshot)(struct raft_transport *t, struct str id, struct str address,
                           const struct raft_msg *msg, struct raft_snapshot_source *source);
-    /* An asker that is gone is fine. */
+    /* An asker that is gone is fine. INSTALL: what has not come of the snapshot is skipped. */
     void (*reply)(struct raft_transport *t, uint64_t token, const struct raft_msg *msg);
     /* How many bytes of snapshot follow the INSTALL of this token. */
     uint64_t (*snapshot_size)(struct raft_transport *t, uint64_t token);
@@ -54,7 +60,8 @@ struct raft_transport_ops {
     void (*receive)(struct raft_transport *t, uint64_t token);
     /* The servers there are now: connections to others are closed. */
     void (*configure)(struct raft_transport *t, const struct raft_configuration *configuration);
-    struct raft_transport *(*free)(struct raft_transport *t); /* the loop has stopped */
+    /* The loop has stopped, and is there still. No event comes from here, nor later. */
+    struct raft_transport *(*free)(struct raft_transport *t);
 };
 
 #define RAFT_SNAPSHOT_PIECE_SIZE_MAX (256u * 1024u)

@@ -13,7 +13,7 @@ void raft_wire_request_scan(struct msgpack_scan *s)
 
 void raft_wire_reply_scan(struct msgpack_scan *s)
 {
-    msgpack_scan_begin(s, 0, 2, RAFT_WIRE_SIZE_MAX);
+    msgpack_scan_begin(s, 0, 2, RAFT_WIRE_REPLY_SIZE_MAX);
 }
 
 /* --- out ------------------------------------------------------------------------------------ */

@@ -24,6 +24,7 @@
 #define RAFT_WIRE_ENTRIES_MAX 1024u /* in a message: the most the reference can be set to */
 #define RAFT_WIRE_SIZE_MAX (RAFT_ENTRY_SIZE_MAX + 2u * 1024u * 1024u)
 #define RAFT_WIRE_ERROR_SIZE_MAX 4096u
+#define RAFT_WIRE_REPLY_SIZE_MAX 65536u
 
 enum raft_wire_type { /* the type byte */
                       RAFT_WIRE_APPEND = 0,
