@@ -292,12 +292,7 @@ static void in_eof(struct tcp_stream *s)
 
 static void in_fail(struct tcp_stream *s, int code)
 {
-    struct in_conn *c = container_of(s, struct in_conn, stream);
-    if (c->t->is_freed) {
-        in_conn_drop(c);
-    } else {
-        in_conn_close(c, code);
-    }
+    in_conn_close(container_of(s, struct in_conn, stream), code);
 }
 
 static void in_drained(struct tcp_stream *s)
