@@ -9,12 +9,6 @@
  * changed. Garbage, or too much that never becomes a message: closed, with a line in the log. The
  * peer goes: a snapshot that was coming ends with a code, and answers find nobody.
  *
- * A snapshot: bytes are given a piece at a time when receive() asks for it; what comes meanwhile
- * waits here, about a piece, and then in the socket. If the request is answered before (refused, or
- * not needed), the answer goes out at once and the bytes are read and thrown away: our own sender
- * then hangs up, the reference's sends everything before it looks for the answer, and must find it
- * (hanging up on it would have it send the same snapshot again and again).
- *
  * A token is slot, generation and sequence number: nothing else of a connection outlives it. */
 #include "raft/transport_internal.h"
 
@@ -25,7 +19,7 @@
 #define IN_FAIR_SIZE (1024u * 1024u)         /* a connection with less is never the one to go */
 #define TOKEN_MASK 0xffffffu                 /* of a generation, of a sequence number */
 
-static void in_conn_wake(struct in_conn *c)
+void in_conn_wake(struct in_conn *c)
 {
     if (!list_is_linked(&c->work_node) && !c->is_closed) {
         list_push_back(&c->t->in_work, &c->work_node);
@@ -41,8 +35,7 @@ static uint64_t token_make(const struct in_conn *c, uint32_t sequence)
            (sequence & TOKEN_MASK);
 }
 
-/* NULL: gone, or answered. */
-static struct in_conn *token_find(struct transport *t, uint64_t token, uint32_t *ret_sequence)
+struct in_conn *token_find(struct transport *t, uint64_t token, uint32_t *ret_sequence)
 {
     uint64_t slot = token >> 48;
     if (slot >= t->slots_count || t->slots[slot].conn == NULL ||
@@ -92,7 +85,7 @@ static void in_conn_close(struct in_conn *c, int code)
     }
 }
 
-static void in_conn_refuse(struct in_conn *c, int code, const char *why)
+void in_conn_refuse(struct in_conn *c, int code, const char *why)
 {
     log_write(LOG_ERROR, TRANSPORT_LOG, "failed to decode incoming command",
               LOG_STR("from", buf_view(&c->peer)), LOG_CSTR("error", why));
@@ -111,31 +104,6 @@ static void in_closed(struct tcp_stream *s)
 }
 
 /* --- requests ------------------------------------------------------------------------------- */
-
-static void in_timer_fire(struct loop_timer *timer);
-
-/* The next bytes of the snapshot are waited for, and not for ever. */
-static void snapshot_wait(struct in_conn *c)
-{
-    c->waiting_ms = loop_now_ms(c->t->loop);
-    if (!loop_timer_is_active(&c->timer)) {
-        loop_timer_start(c->t->loop, &c->timer, c->t->timeout_ms, in_timer_fire);
-    }
-}
-
-static void in_timer_fire(struct loop_timer *timer)
-{
-    struct in_conn *c = container_of(timer, struct in_conn, timer);
-    uint64_t now_ms = loop_now_ms(c->t->loop), due_ms = c->waiting_ms + c->t->timeout_ms;
-    if (!c->has_snapshot || (!c->is_wanted && !c->is_skipped)) {
-        return; /* nothing is waited for */
-    }
-    if (now_ms >= due_ms) {
-        in_conn_refuse(c, -ERR_TIMEOUT, "the snapshot does not come");
-    } else {
-        loop_timer_start(c->t->loop, &c->timer, due_ms - now_ms, in_timer_fire);
-    }
-}
 
 static void answer_put(struct in_conn *c, uint32_t sequence, const struct raft_msg *msg)
 {
@@ -174,34 +142,6 @@ static void request_take(struct in_conn *c, struct raft_wire_request *request)
         c->snapshot_size = request->snapshot_size;
     }
     t->base.events->request(t->base.events_data, &request->msg);
-}
-
-/* Whether it is through, and requests may follow. */
-static bool snapshot_step(struct in_conn *c)
-{
-    struct transport *t = c->t;
-    struct str bytes = raft_wire_stream_snapshot(&c->in, RAFT_SNAPSHOT_PIECE_SIZE_MAX);
-    if (c->is_skipped) {
-        bytes = raft_wire_stream_snapshot(&c->in, SIZE_MAX);
-        raft_wire_stream_consume(&c->in, bytes.n);
-    } else if (c->is_wanted && bytes.n > 0) {
-        c->is_wanted = false;
-        t->base.events->snapshot_data(t->base.events_data, c->snapshot_token, bytes);
-        if (c->is_closed) {
-            return false;
-        }
-        raft_wire_stream_consume(&c->in, bytes.n);
-    } else if (c->in.snapshot_left > 0 || !c->is_wanted) {
-        return false;
-    }
-    if (c->in.snapshot_left > 0) {
-        return c->is_wanted && raft_wire_stream_size(&c->in) > 0;
-    }
-    c->has_snapshot = false;
-    if (!c->is_skipped) {
-        t->base.events->snapshot_end(t->base.events_data, c->snapshot_token, 0);
-    }
-    return true;
 }
 
 /* Read on if what comes has somewhere to go. */
@@ -352,26 +292,7 @@ void transport_reply(struct raft_transport *base, uint64_t token, const struct r
         return;
     }
     if (c->has_snapshot && c->snapshot_token == token) {
-        c->is_skipped = true;
-        snapshot_wait(c);
+        snapshot_skip(c);
     }
     answer_put(c, sequence, msg);
-}
-
-uint64_t transport_snapshot_size(struct raft_transport *base, uint64_t token)
-{
-    uint32_t sequence;
-    struct in_conn *c = token_find(container_of(base, struct transport, base), token, &sequence);
-    return c != NULL && c->snapshot_token == token ? c->snapshot_size : 0;
-}
-
-void transport_receive(struct raft_transport *base, uint64_t token)
-{
-    uint32_t sequence;
-    struct in_conn *c = token_find(container_of(base, struct transport, base), token, &sequence);
-    if (c != NULL && c->has_snapshot && !c->is_skipped && c->snapshot_token == token) {
-        c->is_wanted = true;
-        snapshot_wait(c);
-        in_conn_wake(c);
-    }
 }

@@ -1,9 +1,11 @@
 /* transport_internal.h - what the files of the transport over TCP share.
  *
- * transport_tcp.c   the object: made, freed, and its turn
- * transport_out.c   servers and the paths to them: requests out, answers in
- * transport_send.c  a snapshot on its way out
- * transport_in.c    accepted connections: requests in, answers out
+ * transport_tcp.c      the object: made, freed, and its turn
+ * transport_out.c      servers, and which path a message takes
+ * transport_path.c     a path: requests out, answers in
+ * transport_send.c     a snapshot on its way out
+ * transport_in.c       accepted connections: requests in, answers out
+ * transport_receive.c  a snapshot on its way in
  *
  * Everything but accepting happens on the raft thread, and nothing of it calls events from inside
  * an op: an op writes into buffers, marks what is to do and asks for a turn; the turn, deferred to
@@ -164,20 +166,25 @@ static inline void transport_ref(struct transport *t)
 
 /* The server, made when it is not known; given the address. */
 struct server *server_get(struct transport *t, struct str id, struct str address);
-/* Remember what is asked, and have a connection to ask it on; false: lost, which will be told. */
+void server_free(struct server *s);
+/* The one that was out is answered: the next may go. */
+void heartbeat_answered(struct path *p);
+void transport_send(struct raft_transport *base, struct str id, struct str address,
+                    const struct raft_msg *msg, const struct raft_entry *entries);
+void transport_configure(struct raft_transport *base, const struct raft_configuration *c);
+
+/* --- transport_path.c --- */
+
+/* Remember what is asked, and have a connection to ask it on; false: lost, which will be told. Its
+ * bytes are then to be put into p->out, and path_gathered() called. */
 bool path_ask(struct path *p, const struct asked *asked);
-/* Encode behind what is gathered. */
-void path_put(struct path *p, const struct raft_wire_request *request);
+void path_gathered(struct path *p);
 void path_flush(struct path *p);
-/* Give up all that is under way, without a word; the next send connects anew. */
+/* Give up all that is under way, without a word; the next request connects anew. */
 void path_close(struct path *p);
 /* The same, and if something was under way unreachable() speaks for it. */
 void path_lose(struct path *p, const char *why);
 void path_tell_lost(struct path *p);
-void server_free(struct server *s);
-void transport_send(struct raft_transport *base, struct str id, struct str address,
-                    const struct raft_msg *msg, const struct raft_entry *entries);
-void transport_configure(struct raft_transport *base, const struct raft_configuration *c);
 
 /* --- transport_send.c --- */
 
@@ -191,9 +198,22 @@ struct sending *sending_free(struct sending *s);
 /* --- transport_in.c --- */
 
 void in_conn_new(struct transport *t, int fd, struct str rest);
+/* Have in_conn_work() run in the turn. */
+void in_conn_wake(struct in_conn *c);
 void in_conn_work(struct in_conn *c);
 void in_conn_flush(struct in_conn *c);
-void in_conn_drop(struct in_conn *c); /* says nothing to anybody */
+/* Close it with a line in the log. */
+void in_conn_refuse(struct in_conn *c, int code, const char *why);
+void in_conn_drop(struct in_conn *c); /* close it and tell nobody */
+/* NULL: gone, or answered. */
+struct in_conn *token_find(struct transport *t, uint64_t token, uint32_t *ret_sequence);
 void transport_reply(struct raft_transport *base, uint64_t token, const struct raft_msg *msg);
+
+/* --- transport_receive.c --- */
+
+/* Give or skip what has come; whether to go on: more is here, or the snapshot is through. */
+bool snapshot_step(struct in_conn *c);
+/* The request has been answered. */
+void snapshot_skip(struct in_conn *c);
 uint64_t transport_snapshot_size(struct raft_transport *base, uint64_t token);
 void transport_receive(struct raft_transport *base, uint64_t token);

@@ -141,7 +141,10 @@ void transport_send_snapshot(struct raft_transport *base, struct str id, struct 
                                    .left = source->size,
                                    .progress_ms = loop_now_ms(t->loop)};
     source->user = p->sending;
-    path_put(p, &(struct raft_wire_request){
-                    .protocol = RAFT_WIRE_PROTOCOL, .msg = *msg, .snapshot_size = source->size});
     loop_timer_start(t->loop, &p->timer, t->timeout_ms / 4 + 1, sending_timer_fire);
+    raft_wire_request_encode(&(struct raft_wire_request){.protocol = RAFT_WIRE_PROTOCOL,
+                                                         .msg = *msg,
+                                                         .snapshot_size = source->size},
+                             &p->out);
+    path_gathered(p);
 }

@@ -229,6 +229,16 @@ static void test_snapshot_refused(void **state)
     UNTIL(a.results.n == 3);
     assert_int_equal(a.results.v[2].index, 303);
     UNTIL(b.snapshot_ends == 3); /* 301, 302 and 303 */
+
+    /* Given up in the middle. */
+    b.receive_delay_ms = 1;
+    node_send_snapshot(&a, &b, 304, 64u << 20);
+    UNTIL(b.requests.n == 5 && b.snapshot_received > 0 && b.snapshot_received < 64u << 20);
+    node_answer(&b, 4, false);
+    UNTIL(a.results.n == 4);
+    assert_false(a.results.v[3].success);
+    assert_int_equal(sources_alive, 0);
+    assert_int_equal(b.snapshot_ends, 3);
     assert_int_equal(a.unreachable, 0);
     node_stop(&a);
     node_stop(&b);
