@@ -431,6 +431,8 @@ static void test_answers_unread(void **state)
         raft_wire_request_encode(&request, &bytes);
     }
     raw_connect(&r, &b.address);
+    const int small = 65536; /* or the kernel may keep all the answers */
+    assert_int_equal(setsockopt(r.stream.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
     tcp_read_stop(&r.stream);
     raw_write(&r, buf_view(&bytes));
     /* It comes to rest: nothing moves for a while, though there is more to send. */
@@ -440,7 +442,7 @@ static void test_answers_unread(void **state)
         rest = b.requests.n == handled ? rest + 1 : 0;
         handled = b.requests.n;
     }
-    assert_true(tcp_pending(&r.stream) > 0 && handled < COUNT);
+    assert_true(handled > 0 && handled < COUNT);
     tcp_read_start(&r.stream);
     UNTIL(b.requests.n == COUNT);
     raw_close(&r);
