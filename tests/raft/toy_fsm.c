@@ -7,8 +7,6 @@
 #include <sched.h>
 #include <time.h>
 
-#define MAGIC 0x796f74u
-
 static int toy_fsm_apply(void *fsm, uint64_t index, uint64_t term, struct str entry,
                           struct raft_proposal *proposal)
 {
@@ -40,7 +38,7 @@ static int toy_snapshot_write(void *handle, struct raft_snapshot_sink *sink, str
         return err_set(err, t->fail_snapshot, "the toy is broken");
     }
     char bytes[40];
-    put_le64(bytes, MAGIC);
+    put_le64(bytes, TOY_MAGIC);
     put_le64(bytes + 8, t->count);
     put_le64(bytes + 16, t->sum);
     put_le64(bytes + 24, t->hash);
@@ -62,7 +60,7 @@ static void toy_snapshot_end(void *handle)
 static int toy_restore(void *fsm, struct str bytes, struct err *err)
 {
     struct toy *t = fsm;
-    if (bytes.n != 40 || get_le64(bytes.p) != MAGIC) {
+    if (bytes.n != 40 || get_le64(bytes.p) != TOY_MAGIC) {
         return err_set(err, ERR_CORRUPT, "not a toy");
     }
     t->count = get_le64(bytes.p + 8);

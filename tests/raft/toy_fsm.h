@@ -3,6 +3,8 @@
 #pragma once
 #include "raft/raft.h"
 
+#define TOY_MAGIC 0x796f74u /* its snapshot: this, count, sum, hash, last index; 8 bytes each */
+
 struct toy {
     struct raft_fsm_ops ops;
     uint64_t count, sum, hash; /* hash depends on order and indexes */
