@@ -21,7 +21,8 @@
  * Names. `name` is the Go field name: msgpack uses it, filters use it, and JSON does where `json` is
  * NULL. Decoding JSON matches names as Go does (exact first, then case-insensitive); with
  * DECODE_SNAKE underscores in the input's key are ignored too (enable_tag_override). msgpack names
- * match exactly. */
+ * match exactly. A table of one member named "" describes what is no struct in Go (a reply that is
+ * a bool, a []string): msgpack has the member's value alone, without a map around it. */
 #pragma once
 #include "schema/value.h"
 

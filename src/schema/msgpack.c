@@ -368,6 +368,10 @@ void msgpack_object(struct buf *to, const struct schema *schema, const void *obj
     const struct schema_plan *plan = plan_of(schema);
     const struct plan_list *list = &plan->msgpack;
     size_t count = list->n;
+    if (plan_is_bare(list)) {
+        member_put(to, list->v[0].field, plan_at(&list->v[0], object));
+        return;
+    }
     for (size_t i = 0; plan->may_omit && i < list->n; i++) {
         count -= is_omitted(&list->v[i], object);
     }
