@@ -147,6 +147,7 @@ enum field_flag {
     F_MSGPACK_OMITEMPTY = 1u << 12, /* codec:",omitempty" */
     F_NULLABLE = 1u << 13,   /* a pointer in Go (*string, *time.Time): zero stands for nil, which is
                                 null in JSON and msgpack and empty for F_OMITEMPTY */
+    F_MSGPACK_NIL_AS_EMPTY = 1u << 14, /* F_NIL_AS_EMPTY of msgpack: Go made a new list or map */
 };
 
 struct field {

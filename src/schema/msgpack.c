@@ -289,6 +289,14 @@ static void member_put(struct buf *to, const struct field *f, const void *at)
         msgpack_nil(to);
         return;
     }
+    if ((f->flags & F_MSGPACK_NIL_AS_EMPTY) != 0 && field_is_empty(f, at)) {
+        if (f->kind == FIELD_STRMAP) {
+            msgpack_map(to, 0);
+        } else {
+            msgpack_array(to, 0);
+        }
+        return;
+    }
     switch ((enum field_kind)f->kind) {
     case FIELD_BOOL:
         msgpack_bool(to, *(const bool *)at);

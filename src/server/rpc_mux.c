@@ -279,3 +279,8 @@ uint32_t rpc_mux_streams(const struct rpc_mux *m)
 {
     return (uint32_t)m->streams.n;
 }
+
+size_t rpc_mux_unsent(const struct rpc_mux *m)
+{
+    return m->unsent_size;
+}

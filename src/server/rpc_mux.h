@@ -32,3 +32,4 @@ struct str rpc_mux_out(struct rpc_mux *m);
 void rpc_mux_out_done(struct rpc_mux *m, size_t size);
 void rpc_mux_ping(struct rpc_mux *m);
 uint32_t rpc_mux_streams(const struct rpc_mux *m); /* open ones */
+size_t rpc_mux_unsent(const struct rpc_mux *m);    /* bytes of answers not in yamux's queue yet */
