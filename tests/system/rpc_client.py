@@ -9,7 +9,7 @@ import struct
 
 import msgpack
 
-RPC, RAFT, TLS, MULTIPLEX, SNAPSHOT = 0, 1, 3, 4, 5
+RPC, TLS, MULTIPLEX, SNAPSHOT = 0, 3, 4, 5
 DATA, WINDOW, PING, GO_AWAY = range(4)
 SYN, ACK, FIN, RST = 1, 2, 4, 8
 WINDOW_SIZE = 256 * 1024
