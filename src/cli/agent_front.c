@@ -5,10 +5,12 @@
 
 #include "agent/config.h"
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "dns/server.h"
 #include "http/server.h"
+#include "server/rpc_listener.h"
 #include "server/worker.h"
 
 struct agent_front {
@@ -17,6 +19,8 @@ struct agent_front {
     struct http_front *http;
     struct http_server **http_servers; /* one a worker */
     struct dns_server **dns_servers;   /* one a worker */
+    struct rpc_front *rpc;
+    struct rpc_listener **rpc_listeners; /* one a worker */
 };
 
 /* --- listening
@@ -89,6 +93,39 @@ static int front_new_dns(struct agent_front *f, const struct agent_config *confi
     return rc;
 }
 
+static uint32_t rpc_max_conns(const struct agent_config *config)
+{
+    int64_t max_conns = config->limits.rpc_max_conns_per_client;
+    return max_conns > 0 ? (uint32_t)MIN(max_conns, INT32_MAX) : 0;
+}
+
+static uint64_t rpc_handshake_timeout_ms(const struct agent_config *config)
+{
+    int64_t timeout = config->limits.rpc_handshake_timeout;
+    return timeout > 0 ? ((uint64_t)timeout + NS_PER_MS - 1) / NS_PER_MS : 0;
+}
+
+/* Where this process is a server. */
+static int front_new_rpc(struct agent_front *f, const struct agent_config *config, struct err *err)
+{
+    const struct config_addr *from = &config->addresses.rpc_bind;
+    const struct rpc_front_options options = {
+        .max_conns_per_client = rpc_max_conns(config),
+        .handshake_timeout_ms = rpc_handshake_timeout_ms(config),
+    };
+    struct address address;
+    f->rpc = rpc_front_new(&options);
+    f->rpc_listeners = xcalloc(f->workers_count, sizeof(struct rpc_listener *));
+    for (uint32_t i = 0; i < f->workers_count; i++) {
+        f->rpc_listeners[i] = rpc_listener_new(f->rpc, &f->workers[i]);
+    }
+    int rc = from->port > 0 ? front_address(from, &address, err) : 0;
+    for (uint32_t i = 0; rc >= 0 && from->port > 0 && i < f->workers_count; i++) {
+        rc = rpc_listener_listen(f->rpc_listeners[i], &address, i == 0, err);
+    }
+    return rc < 0 ? err_wrap(err, "Failed to start RPC layer") : 0;
+}
+
 int agent_front_new(const struct agent_config *config, struct server *server, struct agent *agent,
                     struct worker *workers, uint32_t workers_count, struct agent_front **ret_front,
                     struct err *err)
@@ -108,7 +145,8 @@ int agent_front_new(const struct agent_config *config, struct server *server, st
     for (size_t i = 0; rc >= 0 && i < config->addresses.http.n; i++) {
         rc = front_listen_http(f, config, &config->addresses.http.v[i], err);
     }
-    return rc < 0 ? rc : front_new_dns(f, config, err);
+    rc = rc < 0 ? rc : front_new_dns(f, config, err);
+    return rc < 0 || server == NULL ? rc : front_new_rpc(f, config, err);
 }
 
 struct dns_configure_msg {
@@ -146,6 +184,9 @@ void agent_front_config_changed(struct agent_front *f, const struct agent_config
 {
     int64_t max_conns = config->limits.http_max_conns_per_client;
     http_front_set_max_conns(f->http, max_conns > 0 ? (uint32_t)MIN(max_conns, INT32_MAX) : 0);
+    if (f->rpc != NULL) {
+        rpc_front_set_limits(f->rpc, rpc_max_conns(config), rpc_handshake_timeout_ms(config));
+    }
     front_configure_dns(f, config);
 }
 
@@ -155,7 +196,8 @@ void agent_front_config_changed(struct agent_front *f, const struct agent_config
 struct stop_msg {
     struct loop_msg msg;
     struct http_server *http;
-    struct dns_server *dns; /* NULL: it did not get that far */
+    struct dns_server *dns;   /* NULL: it did not get that far */
+    struct rpc_listener *rpc; /* the same */
 };
 
 static void stop_run(struct loop_msg *msg)
@@ -164,6 +206,9 @@ static void stop_run(struct loop_msg *msg)
     http_server_stop(m->http);
     if (m->dns != NULL) {
         dns_server_stop(m->dns);
+    }
+    if (m->rpc != NULL) {
+        rpc_listener_stop(m->rpc);
     }
     mem_free(m);
 }
@@ -178,6 +223,7 @@ void agent_front_stop(struct agent_front *f)
         m->msg.run = stop_run;
         m->http = f->http_servers[i];
         m->dns = f->dns_servers != NULL ? f->dns_servers[i] : NULL;
+        m->rpc = f->rpc_listeners != NULL ? f->rpc_listeners[i] : NULL;
         loop_post(f->workers[i].loop, &m->msg); /* run before the loop ends */
     }
 }
@@ -192,9 +238,14 @@ struct agent_front *agent_front_free(struct agent_front *f)
         if (f->dns_servers != NULL) {
             f->dns_servers[i] = dns_server_free(f->dns_servers[i]);
         }
+        if (f->rpc_listeners != NULL) {
+            f->rpc_listeners[i] = rpc_listener_free(f->rpc_listeners[i]);
+        }
     }
     mem_free(f->http_servers);
     mem_free(f->dns_servers);
+    mem_free(f->rpc_listeners);
+    f->rpc = rpc_front_free(f->rpc);
     f->http = http_front_free(f->http);
     return mem_free(f);
 }

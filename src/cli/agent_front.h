@@ -1,4 +1,5 @@
-/* agent_front.h - the agent's public interfaces, HTTP and DNS: the sockets of every worker. */
+/* agent_front.h - the agent's interfaces, HTTP, DNS and a server's RPC: the sockets of every
+ * worker. */
 #pragma once
 #include "base/err.h"
 
@@ -12,7 +13,8 @@ struct worker;
 NODISCARD int agent_front_new(const struct agent_config *config, struct server *server,
                               struct agent *agent, struct worker *workers, uint32_t workers_count,
                               struct agent_front **ret_front, struct err *err);
-/* A reload: limits, DNS settings. On the main loop; the configuration is valid until the next call. */
+/* A reload: limits of connections, DNS settings. On the main loop; the configuration is valid until
+ * the next call. */
 void agent_front_config_changed(struct agent_front *f, const struct agent_config *config);
 /* Tell every worker to close its listeners and connections, before its loop is stopped. */
 void agent_front_stop(struct agent_front *f);

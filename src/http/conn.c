@@ -13,6 +13,7 @@
  * - A slow reader: what it does not take is kept by the stream; nothing more is read from it until
  * then. */
 #include "http/front.h"
+#include "loop/conn_limit.h"
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -541,7 +542,7 @@ static void conn_closed(struct tcp_stream *stream)
     list_remove(&c->node);
     s->conns_count--;
     if (c->counted) {
-        http_clients_remove(s->front->clients, str_make(c->ip, c->ip_size));
+        conn_limit_remove(s->front->clients, str_make(c->ip, c->ip_size));
     }
     buf_deinit(&c->in);
     mem_free(c);
@@ -582,7 +583,7 @@ void http_accept(struct http_server *s, int fd, const struct address *peer)
     tcp_start(&c->stream, s->loop, fd, &conn_ops);
     uint32_t max = atomic_load_explicit(&s->front->max_conns_per_client, memory_order_relaxed);
     c->counted = address_is_unix(peer) ||
-                 http_clients_add(s->front->clients, str_make(c->ip, c->ip_size), max);
+                 conn_limit_add(s->front->clients, str_make(c->ip, c->ip_size), max);
     if (!c->counted) {
         refuse_client(c);
     } else if (address_is_unix(peer)) {

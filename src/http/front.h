@@ -38,6 +38,7 @@
 #define HTTP_GZIP_SIZE_MIN 1400u
 
 struct config_cidrlist;
+struct conn_limit;
 struct http_gzip;
 struct metric;
 
@@ -64,7 +65,7 @@ struct http_front {
     struct http1_limits limits;
     size_t body_size_max;
     _Atomic uint32_t max_conns_per_client;
-    struct http_clients *clients;
+    struct conn_limit *clients; /* connections of each */
 };
 
 struct http_listener {
@@ -148,14 +149,6 @@ static inline struct http_flight *flight_of(const struct http_req *req)
 {
     return container_of((struct http_req *)req, struct http_flight, req);
 }
-
-/* --- clients.c: connections of one client address ----------------------------------------------
- */
-struct http_clients *http_clients_new(void);
-struct http_clients *http_clients_free(struct http_clients *c);
-/* False when there are `max` already; max 0 is no limit. */
-bool http_clients_add(struct http_clients *c, struct str ip, uint32_t max);
-void http_clients_remove(struct http_clients *c, struct str ip);
 
 /* --- conn.c ---------------------------------------------------------------------------------- */
 void http_accept(struct http_server *s, int fd, const struct address *peer);

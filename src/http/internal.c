@@ -233,7 +233,8 @@ static void json_summary(struct json_writer *w, struct summary *s)
 
 static void services_reply(struct http_req *req, struct rpc_call *call)
 {
-    const struct indexed_check_service_nodes *reply = call->reply;
+    const struct indexed_check_service_nodes *reply =
+        &((const struct indexed_nodes_with_gateways *)call->reply)->services;
     const struct check_service_node *instances = reply->nodes.v;
     struct summaries all = {.arena = req->arena};
     map_init(&all.by_name, MAP_KEYS_BORROWED);

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "http/front.h"
+#include "loop/conn_limit.h"
 #include "server/worker.h"
 
 /* --- the front ----------------------------------------------------------------------------- */
@@ -111,7 +112,7 @@ struct http_front *http_front_new(const struct http_options *options)
     uint64_t configured = MAX(options->kv_max_value_size, options->txn_max_req_len);
     f->body_size_max = MAX(HTTP_BODY_SIZE_MAX, (size_t)configured);
     atomic_init(&f->max_conns_per_client, options->max_conns_per_client);
-    f->clients = http_clients_new();
+    f->clients = conn_limit_new();
     map_init(&f->by_pattern, MAP_KEYS_BORROWED);
     add_routes(f);
     return f;
@@ -122,7 +123,7 @@ struct http_front *http_front_free(struct http_front *f)
     if (f == NULL) {
         return NULL;
     }
-    f->clients = http_clients_free(f->clients);
+    f->clients = conn_limit_free(f->clients);
     map_deinit(&f->by_pattern);
     arena_deinit(&f->strings);
     return mem_free(f);

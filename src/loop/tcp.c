@@ -589,3 +589,11 @@ void tcp_close(struct tcp_stream *s)
     uv_close((uv_handle_t *)&s->poll, stream_closed_cb); /* takes the fd out of epoll */
     (void)close(s->fd);
 }
+
+int tcp_detach(struct tcp_stream *s)
+{
+    ASSERT(!s->closing && s->pending == NULL && s->filter == NULL);
+    s->closing = true;
+    uv_close((uv_handle_t *)&s->poll, stream_closed_cb); /* takes the fd out of epoll */
+    return s->fd;
+}

@@ -123,6 +123,10 @@ static inline size_t tcp_pending(const struct tcp_stream *s)
 /* No more will be written; what is pending should have drained. */
 void tcp_shutdown_write(struct tcp_stream *s);
 void tcp_close(struct tcp_stream *s); /* again is harmless */
+/* Give the socket up, open as it is, to be used elsewhere (another thread's loop included): its fd.
+ * The stream is over as after tcp_close(). Only where nothing waits to be written and no filter
+ * stands in between; an ASSERT otherwise. */
+int tcp_detach(struct tcp_stream *s);
 
 /* For filters. */
 int tcp_raw_write(struct tcp_stream *s, const struct iovec *iov, size_t count);

@@ -242,12 +242,12 @@ static const struct field service_node_service_fields[] = {
     F_STR(struct node_service, kind, "ServiceKind", 0),
     F_STR(struct node_service, id, "ServiceID", 0),
     F_STR(struct node_service, service, "ServiceName", 0),
-    F_STRLIST(struct node_service, tags, "ServiceTags", 0),
+    F_STRLIST(struct node_service, tags, "ServiceTags", F_MSGPACK_NIL_AS_EMPTY),
     F_STR(struct node_service, address, "ServiceAddress", 0),
     F_OBJMAP(struct node_service, tagged_addresses, "ServiceTaggedAddresses", F_OMITEMPTY,
              &service_address_schema),
     F_PTR(struct node_service, weights, struct weights, "ServiceWeights", 0, &weights_schema),
-    F_STRMAP(struct node_service, meta, "ServiceMeta", 0),
+    F_STRMAP(struct node_service, meta, "ServiceMeta", F_MSGPACK_NIL_AS_EMPTY),
     F_INT(struct node_service, port, "ServicePort", 0),
     F_STR(struct node_service, socket_path, "ServiceSocketPath", 0),
     F_BOOL(struct node_service, enable_tag_override, "ServiceEnableTagOverride", 0),
@@ -351,4 +351,14 @@ static const struct field indexed_check_service_nodes_fields[] = {
 };
 const struct schema indexed_check_service_nodes_schema =
     SCHEMA("IndexedCheckServiceNodes", struct indexed_check_service_nodes, indexed_check_service_nodes_fields);
+
+static const struct field indexed_nodes_with_gateways_fields[] = {
+    F_SPLICE(struct indexed_nodes_with_gateways, services, struct indexed_check_service_nodes,
+             &indexed_check_service_nodes_schema),
+    F_VALUE(struct indexed_nodes_with_gateways, gateways, "Gateways", 0),
+    FIELDS_END,
+};
+const struct schema indexed_nodes_with_gateways_schema =
+    SCHEMA("IndexedNodesWithGateways", struct indexed_nodes_with_gateways,
+           indexed_nodes_with_gateways_fields);
 /* clang-format on */

@@ -63,7 +63,7 @@ const struct schema service_dump_request_schema =
     SCHEMA("ServiceDumpRequest", struct service_dump_request, service_dump_request_fields);
 
 static const struct field datacenter_maps_reply_fields[] = {
-    F_OBJLIST(struct datacenter_maps_reply, maps, "Maps", 0, &datacenter_map_schema),
+    F_OBJLIST(struct datacenter_maps_reply, maps, "", 0, &datacenter_map_schema),
     FIELDS_END,
 };
 const struct schema datacenter_maps_reply_schema =

@@ -21,7 +21,8 @@
  * Names. `name` is the Go field name: msgpack uses it, filters use it, and JSON does where `json` is
  * NULL. Decoding JSON matches names as Go does (exact first, then case-insensitive); with
  * DECODE_SNAKE underscores in the input's key are ignored too (enable_tag_override). msgpack names
- * match exactly. */
+ * match exactly. A table of one member named "" describes what is no struct in Go (a reply that is
+ * a bool, a []string): msgpack has the member's value alone, without a map around it. */
 #pragma once
 #include "schema/value.h"
 
@@ -146,6 +147,7 @@ enum field_flag {
     F_MSGPACK_OMITEMPTY = 1u << 12, /* codec:",omitempty" */
     F_NULLABLE = 1u << 13,   /* a pointer in Go (*string, *time.Time): zero stands for nil, which is
                                 null in JSON and msgpack and empty for F_OMITEMPTY */
+    F_MSGPACK_NIL_AS_EMPTY = 1u << 14, /* F_NIL_AS_EMPTY of msgpack: Go made a new list or map */
 };
 
 struct field {

@@ -289,6 +289,14 @@ static void member_put(struct buf *to, const struct field *f, const void *at)
         msgpack_nil(to);
         return;
     }
+    if ((f->flags & F_MSGPACK_NIL_AS_EMPTY) != 0 && field_is_empty(f, at)) {
+        if (f->kind == FIELD_STRMAP) {
+            msgpack_map(to, 0);
+        } else {
+            msgpack_array(to, 0);
+        }
+        return;
+    }
     switch ((enum field_kind)f->kind) {
     case FIELD_BOOL:
         msgpack_bool(to, *(const bool *)at);
@@ -368,6 +376,10 @@ void msgpack_object(struct buf *to, const struct schema *schema, const void *obj
     const struct schema_plan *plan = plan_of(schema);
     const struct plan_list *list = &plan->msgpack;
     size_t count = list->n;
+    if (plan_is_bare(list)) {
+        member_put(to, list->v[0].field, plan_at(&list->v[0], object));
+        return;
+    }
     for (size_t i = 0; plan->may_omit && i < list->n; i++) {
         count -= is_omitted(&list->v[i], object);
     }

@@ -715,6 +715,11 @@ static void object_read(struct decoder *d, const struct schema *schema, void *ob
         c->failed = true;
         return;
     }
+    if (plan_is_bare(list)) {
+        member_read(d, list->v[0].field, plan_make_at(&list->v[0], object, d->a));
+        d->depth--;
+        return;
+    }
     if (msgpack_peek(c) == MSGPACK_RAW || msgpack_peek(c) == MSGPACK_ARRAY) {
         c->failed = true; /* a struct is a map; the array form is never sent */
     }

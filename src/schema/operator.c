@@ -32,6 +32,14 @@ static const struct field raft_remove_peer_request_fields[] = {
 const struct schema raft_remove_peer_request_schema = SCHEMA(
     "RaftRemovePeerRequest", struct raft_remove_peer_request, raft_remove_peer_request_fields);
 
+static const struct field raft_stats_fields[] = {
+    F_STR(struct raft_stats, last_contact, "LastContact", 0),
+    F_UINT(struct raft_stats, last_term, "LastTerm", 0),
+    F_UINT(struct raft_stats, last_index, "LastIndex", 0),
+    FIELDS_END,
+};
+const struct schema raft_stats_schema = SCHEMA("RaftStats", struct raft_stats, raft_stats_fields);
+
 /* Durations are numbers in the log and over RPC; the HTTP API shows them as text. */
 static const struct field autopilot_config_fields[] = {
     F_BOOL(struct autopilot_config, cleanup_dead_servers, "CleanupDeadServers", 0),

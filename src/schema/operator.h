@@ -26,6 +26,11 @@ struct raft_remove_peer_request { /* by address or by id */
     struct write_request write;
 };
 
+struct raft_stats { /* Status.RaftStats */
+    struct str last_contact; /* "0" on the leader, "never", or a duration: "12.5ms" */
+    uint64_t last_term, last_index; /* of the log */
+};
+
 /* --- autopilot's configuration --------------------------------------------------------------- */
 
 struct autopilot_config {
@@ -114,5 +119,6 @@ struct autopilot_health_reply { /* Operator.ServerHealth */
 };
 
 extern const struct schema raft_configuration_response_schema, raft_remove_peer_request_schema,
+    raft_stats_schema,
     autopilot_config_schema, autopilot_set_config_request_schema, autopilot_state_schema,
     autopilot_health_reply_schema;

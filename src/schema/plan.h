@@ -51,6 +51,12 @@ static inline const struct schema_plan *plan_of(const struct schema *schema)
     return LIKELY(p != NULL) ? p : plan_build_(schema);
 }
 
+/* A lone member without a name: the struct stands for a plain value (field.h). */
+static inline bool plan_is_bare(const struct plan_list *list)
+{
+    return list->n == 1 && list->v[0].name.n == 0;
+}
+
 /* The first `n` bytes of a key from `from` on. False when the buffer is full. */
 static inline bool plan_key_put(struct buf *to, const char *from, size_t n)
 {

@@ -47,6 +47,7 @@ static const struct field txn_op_fields[] = {
     F_PTR(struct txn_op, service, struct txn_service_op, "Service", 0, &txn_service_op_schema),
     F_PTR(struct txn_op, check, struct txn_check_op, "Check", 0, &txn_check_op_schema),
     F_PTR(struct txn_op, session, struct txn_session_op, "Session", 0, &txn_session_op_schema),
+    F_VALUE(struct txn_op, intention, "Intention", F_NO_JSON | F_NO_FILTER),
     FIELDS_END,
 };
 const struct schema txn_op_schema = SCHEMA("TxnOp", struct txn_op, txn_op_fields);

@@ -35,6 +35,7 @@ struct txn_op { /* exactly one is set */
     struct txn_service_op *service;
     struct txn_check_op *check;
     struct txn_session_op *session;
+    const struct value *intention; /* of servers before 1.9; nil since */
 };
 
 struct txn_request {

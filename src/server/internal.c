@@ -28,7 +28,8 @@ static int node_dump(struct rpc_ctx *ctx, const void *data, void *out)
 static int service_dump(struct rpc_ctx *ctx, const void *data, void *out)
 {
     const struct service_dump_request *args = data;
-    struct indexed_check_service_nodes *reply = out;
+    struct indexed_check_service_nodes *reply =
+        &((struct indexed_nodes_with_gateways *)out)->services;
     reply->meta.index =
         catalog_service_dump(ctx->view, ctx->ws, ctx->arena,
                              args->use_service_kind ? &args->service_kind : NULL, &reply->nodes);
@@ -59,9 +60,9 @@ const struct rpc_method rpc_internal_service_dump = {
     .name = "Internal.ServiceDump",
     .flags = RPC_READ | RPC_BLOCKING,
     .args = &service_dump_request_schema,
-    .reply = &indexed_check_service_nodes_schema,
+    .reply = &indexed_nodes_with_gateways_schema,
     .options_offset = (int16_t)offsetof(struct service_dump_request, options),
-    .meta_offset = (int16_t)offsetof(struct indexed_check_service_nodes, meta),
+    .meta_offset = (int16_t)offsetof(struct indexed_nodes_with_gateways, services.meta),
     .acl = "node:read,service:read",
     .read = service_dump,
 };

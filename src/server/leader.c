@@ -44,6 +44,7 @@ struct tombstone_granule {
 struct leader {
     struct server *server;
     bool is_leading;
+    bool is_stopped; /* the server ends: no duties any more */
     struct map sessions;                                       /* id -> struct session_timer */
     struct tombstone_granule granules[TOMBSTONE_GRANULES_MAX]; /* oldest first */
     size_t granules_count;
@@ -344,7 +345,7 @@ static void self_register(struct loop_timer *t)
 
 static void leader_step_up(struct leader *l)
 {
-    if (l->is_leading) {
+    if (l->is_leading || l->is_stopped) {
         return;
     }
     l->is_leading = true;
@@ -358,20 +359,32 @@ static void leader_step_up(struct leader *l)
     self_register(&l->register_timer);
 }
 
-static void leader_step_down(struct leader *l)
+static void duties_end(struct leader *l)
 {
-    if (!l->is_leading) {
-        return;
-    }
     l->is_leading = false;
     atomic_store(&l->server->is_established, false);
-    log_write(LOG_INFO, "agent.server", "cluster leadership lost");
     sessions_stop(l);
     autopilot_stop(l->server->autopilot);
     ca_manager_stop(l->ca);
     loop_timer_stop(l->server->main->loop, &l->tombstone_timer);
     loop_timer_stop(l->server->main->loop, &l->register_timer);
     l->granules_count = 0;
+}
+
+static void leader_step_down(struct leader *l)
+{
+    if (l->is_leading) {
+        log_write(LOG_INFO, "agent.server", "cluster leadership lost");
+        duties_end(l);
+    }
+}
+
+void leader_stop(struct leader *l)
+{
+    l->is_stopped = true;
+    if (l->is_leading) {
+        duties_end(l);
+    }
 }
 
 /* As under a new leader, but for the log lines. */

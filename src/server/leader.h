@@ -14,6 +14,8 @@ struct server;
 struct leader *leader_new(struct server *s);
 struct leader *leader_free(struct leader *l); /* on the main loop, duties stopped */
 
+/* The server ends. On the main loop: what was begun comes back to nobody, nothing is begun. */
+void leader_stop(struct leader *l);
 void leader_gained(struct leader *l); /* any thread */
 void leader_lost(struct leader *l);   /* any thread */
 /* All tables were replaced: what follows from them is worked out anew. Any thread. */

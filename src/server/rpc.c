@@ -29,7 +29,6 @@
 #define RPC_IDLE_ARENA_SIZE_MAX (64u * 1024u)
 
 static struct metric metric_query = METRIC_COUNTER("rpc.query");
-static struct metric metric_request = METRIC_COUNTER("rpc.request");
 static struct metric metric_blocking = METRIC_GAUGE("rpc.queries_blocking");
 static _Atomic uint64_t blocking_count;
 
@@ -357,7 +356,6 @@ void rpc_start(struct rpc_call *call)
     ASSERT(c->state == CALL_NEW);
     ASSERT(call->done != NULL);
 
-    metric_add(&metric_request, 1);
     struct str datacenter = call_datacenter(c);
     if (datacenter.n > 0 && !str_eq(datacenter, call->worker->server->options.datacenter)) {
         err_set(&call->err, ERR_NO_DC_PATH, "%s", err_code_text(ERR_NO_DC_PATH));

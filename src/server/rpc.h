@@ -152,6 +152,7 @@ const struct rpc_method *rpc_method_at(size_t i);
     X(status, rpc_status_ping)                 /* Status.Ping */              \
     X(status, rpc_status_leader)               /* Status.Leader */            \
     X(status, rpc_status_peers)                /* Status.Peers */             \
+    X(status, rpc_status_raft_stats)           /* Status.RaftStats */         \
     X(txn, rpc_txn_apply)                      /* Txn.Apply */                \
     X(txn, rpc_txn_read)                       /* Txn.Read */
 

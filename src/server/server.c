@@ -267,6 +267,7 @@ int server_start(struct server *s, struct err *err)
 
 void server_stop(struct server *s)
 {
+    leader_stop(s->leader);
     if (s->raft != NULL) {
         raft_stop(s->raft);
     }

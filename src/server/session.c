@@ -211,7 +211,7 @@ static int session_renew_read(struct rpc_ctx *ctx, const void *args, void *reply
 
 const struct rpc_method rpc_session_renew = {
     .name = "Session.Renew",
-    .flags = RPC_READ | RPC_LEADER_ONLY,
+    .flags = RPC_READ | RPC_LEADER_ONLY | RPC_INDEX_ONLY,
     .args = &session_specific_request_schema,
     .reply = &indexed_sessions_schema,
     .options_offset = offsetof(struct session_specific_request, options),

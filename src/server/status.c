@@ -1,6 +1,8 @@
 /* Status.*: who leads, who votes. Answered by any server. */
 #include "base/buf.h"
+#include "base/clock.h"
 #include "raft/raft.h"
+#include "schema/operator.h"
 #include "server/reply.h"
 #include "server/rpc.h"
 #include "server/server.h"
@@ -84,4 +86,35 @@ const struct rpc_method rpc_status_peers = {
     .meta_offset = -1,
     .acl = "none",
     .read = status_peers,
+};
+
+/* What autopilot asks each server for. */
+static int status_raft_stats(struct rpc_ctx *ctx, const void *args, void *reply)
+{
+    struct raft_stats *r = reply;
+    struct raft_status s;
+    (void)args;
+    raft_status(ctx->server->raft, &s);
+    if (s.state == RAFT_LEADER) {
+        r->last_contact = STR("0");
+    } else if (s.last_contact_ms == 0 && s.leader_address[0] == '\0') {
+        r->last_contact = STR("never");
+    } else {
+        r->last_contact =
+            duration_format(ctx->arena, (int64_t)(s.last_contact_ms * (uint64_t)NS_PER_MS));
+    }
+    r->last_index = s.last_log_index;
+    r->last_term = s.last_log_term;
+    return 0;
+}
+
+const struct rpc_method rpc_status_raft_stats = {
+    .name = "Status.RaftStats",
+    .flags = RPC_READ | RPC_LOCAL,
+    .args = &empty_schema,
+    .reply = &raft_stats_schema,
+    .options_offset = -1,
+    .meta_offset = -1,
+    .acl = "none",
+    .read = status_raft_stats,
 };

@@ -231,12 +231,114 @@ static void test_address(void **state)
     buf_deinit(&out);
 }
 
+/* Hands each connection it accepts to a stream on another loop, with the first byte it read. */
+static struct loop *other_loop;
+static struct peer taken;
+
+struct hand_over {
+    struct loop_msg msg;
+    int fd;
+};
+static struct hand_over hand_over;
+
+static void hand_over_run(struct loop_msg *msg)
+{
+    (void)msg;
+    taken.echo = true;
+    tcp_start(&taken.s, other_loop, hand_over.fd, &peer_ops);
+    const struct iovec iov = {(void *)"\0", 1}; /* the byte the first owner has read */
+    assert_ok(tcp_write(&taken.s, &iov, 1));
+}
+
+static void first_read(struct tcp_stream *s, const char *p, size_t n)
+{
+    (void)p;
+    assert_int_equal(n, 1);
+    hand_over.fd = tcp_detach(s);
+    hand_over.msg.run = hand_over_run;
+    loop_post(other_loop, &hand_over.msg);
+}
+
+static void first_closed(struct tcp_stream *s)
+{
+    mem_free(container_of(s, struct peer, s));
+}
+
+static void accept_first(struct tcp_listener *l, int fd, const struct address *from)
+{
+    static const struct tcp_ops ops = {
+        .read = first_read, .eof = peer_eof, .fail = peer_fail, .closed = first_closed};
+    struct peer *peer = xcalloc(1, sizeof(*peer));
+    (void)from;
+    tcp_start(&peer->s, l->loop, fd, &ops);
+}
+
+static struct peer asker;
+
+static void asker_connected(struct tcp_stream *s)
+{
+    const struct iovec iov = {(void *)"\0", 1};
+    assert_ok(tcp_write(s, &iov, 1));
+}
+
+static void asker_read(struct tcp_stream *s, const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) { /* 0, 7, 14, ...: each byte is answered by the next */
+        assert_int_equal((uint8_t)p[i], (uint8_t)(asker.received * 7));
+        asker.received++;
+        if (asker.received == 100) {
+            tcp_close(s);
+            return;
+        }
+        char next = (char)(uint8_t)(asker.received * 7);
+        const struct iovec iov = {&next, 1};
+        assert_ok(tcp_write(s, &iov, 1));
+    }
+}
+
+static void test_detached_goes_on_elsewhere(void **state)
+{
+    static const struct tcp_ops asker_ops = {.read = asker_read,
+                                             .eof = peer_eof,
+                                             .fail = peer_fail,
+                                             .connected = asker_connected,
+                                             .closed = peer_closed};
+    (void)state;
+    struct address a;
+    assert_ok(address_parse(&a, STR("127.0.0.1"), 0, NULL));
+    closed_count = 0;
+    taken = asker = (struct peer){0};
+    loop = loop_new("first");
+    other_loop = loop_new("other");
+    memset(&listener, 0, sizeof(listener));
+    int fd = listen_socket(&a, &(struct listen_options){0}, NULL);
+    assert_ok(fd);
+    a.size = sizeof(a.sa);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a.sa, &a.size), 0);
+    tcp_listener_start(&listener, loop, fd, accept_first);
+    assert_ok(tcp_connect(&asker.s, other_loop, &a, NULL, &asker_ops));
+    loop_thread_start(loop);
+    struct loop *first = loop;
+    loop = other_loop; /* which the peers stop */
+    loop_run(other_loop);
+    loop_stop(first);
+    loop_thread_join(first);
+    assert_int_equal(asker.received, 100);
+    assert_int_equal(asker.failed, 0);
+    loop_free(first);
+    loop_free(other_loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_address),         cmocka_unit_test(test_echo_tcp),
-        cmocka_unit_test(test_echo_unix),       cmocka_unit_test(test_listening_twice_is_refused),
-        cmocka_unit_test(test_connect_refused), cmocka_unit_test(test_free_closes_streams),
+        cmocka_unit_test(test_address),
+        cmocka_unit_test(test_echo_tcp),
+        cmocka_unit_test(test_echo_unix),
+        cmocka_unit_test(test_listening_twice_is_refused),
+        cmocka_unit_test(test_connect_refused),
+        cmocka_unit_test(test_free_closes_streams),
+        cmocka_unit_test(test_detached_goes_on_elsewhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -255,6 +255,37 @@ static void recorded_records_fit_the_tables(void **state)
     buf_deinit(&file);
 }
 
+struct numbers {
+    struct intlist values;
+};
+static const struct field numbers_fields[] = {
+    F_INTLIST(struct numbers, values, "", 0),
+    FIELDS_END,
+};
+static const struct schema numbers_schema = SCHEMA("[]int", struct numbers, numbers_fields);
+
+static void a_lone_member_without_a_name_is_a_plain_value(void **state)
+{
+    (void)state;
+    struct arena a = {0};
+    struct err err = {0};
+    struct buf b = {0};
+    struct numbers in = {.values = {(const int64_t[]){1, -1}, 2}}, out = {0};
+    msgpack_object(&b, &numbers_schema, &in);
+    assert_str_equal(buf_view(&b), STR("\x92\x01\xff"));
+    struct cur c = cur_make(buf_view(&b));
+    assert_ok(msgpack_decode(&c, &numbers_schema, &out, &a, &err));
+    assert_int_equal(out.values.n, 2);
+    assert_int_equal(out.values.v[1], -1);
+    buf_clear(&b);
+    msgpack_object(&b, &numbers_schema, &(struct numbers){0});
+    assert_str_equal(buf_view(&b), STR("\xc0"));
+    c = cur_make(STR("\x81\xa0\x90"));
+    assert_int_equal(msgpack_decode(&c, &numbers_schema, &out, &a, &err), -ERR_INVALID);
+    buf_deinit(&b);
+    arena_deinit(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +297,7 @@ int main(void)
         cmocka_unit_test(memory_is_bounded_by_the_input),
         cmocka_unit_test(a_recorded_snapshot_reads_and_writes_the_same),
         cmocka_unit_test(recorded_records_fit_the_tables),
+        cmocka_unit_test(a_lone_member_without_a_name_is_a_plain_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -212,6 +212,29 @@ static void test_disabled(void **state)
     assert_false(has_root(f));
 }
 
+static uint64_t stop_index;
+
+static bool has_come_so_far(struct fixture *f)
+{
+    return store_view(f->server->store)->last_index >= stop_index;
+}
+
+/* A step that is under way when the server ends comes back when its worker is no more. */
+static void test_stopped_at_each_step(void **state)
+{
+    (void)state;
+    for (stop_index = 1; stop_index <= 8; stop_index++) {
+        struct fixture f = {0};
+        start(&f, true, NULL);
+        run_until(&f, has_come_so_far);
+        server_stop(f.server);
+        struct loop *loop = f.main.loop;
+        worker_deinit(&f.main);
+        (void)loop_free(loop);
+        (void)server_free(f.server);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -220,6 +243,7 @@ int main(void)
         TEST(test_once),
         TEST(test_configured),
         TEST(test_disabled),
+        cmocka_unit_test(test_stopped_at_each_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
