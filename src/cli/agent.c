@@ -271,6 +271,14 @@ static struct str addr_text(struct arena *a, const struct config_addr *addr)
                         addr->port);
 }
 
+/* Unless it is the unspecified one, which nothing can come from. */
+static struct str rpc_bind_host(const struct agent_config *c)
+{
+    struct str host = c->addresses.rpc_bind.host;
+    bool is_any = str_eq_lit(host, "0.0.0.0") || str_eq_lit(host, "::");
+    return is_any ? STR("") : host;
+}
+
 static int program_make_server(struct program *p, struct str node_id)
 {
     const struct agent_config *c = p->config;
@@ -281,6 +289,7 @@ static int program_make_server(struct program *p, struct str node_id)
         .node_id = node_id,
         .rpc_address = addr_text(&p->arena, &c->addresses.rpc_advertise),
         .advertise_address = c->addresses.advertise,
+        .rpc_bind_host = rpc_bind_host(c),
         .data_dir = c->data_dir,
         .in_memory = c->is_dev,
         .bootstrap = c->bootstrap || c->is_dev,

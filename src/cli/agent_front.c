@@ -11,6 +11,7 @@
 #include "dns/server.h"
 #include "http/server.h"
 #include "server/rpc_listener.h"
+#include "server/server.h"
 #include "server/worker.h"
 
 struct agent_front {
@@ -106,12 +107,15 @@ static uint64_t rpc_handshake_timeout_ms(const struct agent_config *config)
 }
 
 /* Where this process is a server. */
-static int front_new_rpc(struct agent_front *f, const struct agent_config *config, struct err *err)
+static int front_new_rpc(struct agent_front *f, const struct agent_config *config,
+                         struct server *server, struct err *err)
 {
     const struct config_addr *from = &config->addresses.rpc_bind;
     const struct rpc_front_options options = {
         .max_conns_per_client = rpc_max_conns(config),
         .handshake_timeout_ms = rpc_handshake_timeout_ms(config),
+        .raft_accept = server_raft_accept,
+        .raft_accept_data = server,
     };
     struct address address;
     f->rpc = rpc_front_new(&options);
@@ -146,7 +150,7 @@ int agent_front_new(const struct agent_config *config, struct server *server, st
         rc = front_listen_http(f, config, &config->addresses.http.v[i], err);
     }
     rc = rc < 0 ? rc : front_new_dns(f, config, err);
-    return rc < 0 || server == NULL ? rc : front_new_rpc(f, config, err);
+    return rc < 0 || server == NULL ? rc : front_new_rpc(f, config, server, err);
 }
 
 struct dns_configure_msg {

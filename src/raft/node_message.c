@@ -25,12 +25,8 @@ static void on_request(void *data, struct raft_msg *msg)
     if (msg->kind == RAFT_MSG_APPEND && msg->append.count > 0) {
         metric_observe(&metric_append, (double)msg->append.count);
     }
-    if (msg->kind == RAFT_MSG_TIMEOUT_NOW) {
-        struct raft_msg answer = {.kind = RAFT_MSG_TIMEOUT_NOW, .token = msg->token};
-        r->transport->ops->reply(r->transport, msg->token, &answer);
-        if (r->log_broken) {
-            return;
-        }
+    if (msg->kind == RAFT_MSG_TIMEOUT_NOW && r->log_broken) {
+        return;
     }
     message_step(r, STR_NULL, msg);
 }
@@ -39,9 +35,6 @@ static void on_result(void *data, struct str id, const struct raft_msg *msg)
 {
     struct raft *r = data;
     struct raft_msg m = *msg;
-    if (m.kind == RAFT_MSG_TIMEOUT_NOW) {
-        return; /* it will campaign, and we shall hear of that */
-    }
     if (r->state == RAFT_LEADER && m.kind == RAFT_MSG_APPEND_RESULT) {
         struct raft_peer_status peer;
         for (size_t i = 0; raft_core_peer(r->core, i, &peer); i++) {

@@ -275,7 +275,7 @@ void in_conn_new(struct transport *t, int fd, struct str rest)
     raft_wire_stream_init(&c->in);
     list_push_back(&t->conns, &c->node);
     tcp_start(&c->stream, t->loop, fd, &ops);
-    tcp_set_user_timeout(&c->stream, t->timeout_ms);
+    tcp_set_user_timeout(&c->stream, t->network_timeout_ms);
     transport_ref(t);
     if (rest.n > 0) {
         in_conn_put(c, rest);

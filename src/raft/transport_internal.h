@@ -31,7 +31,7 @@
 
 struct out_conn;
 struct sending;
-struct server;
+struct remote;
 
 /* --- out ------------------------------------------------------------------------------------ */
 
@@ -52,7 +52,7 @@ struct asked {
 };
 
 struct path {
-    struct server *server;
+    struct remote *remote;
     enum path_kind kind;
     struct out_conn *conn; /* NULL: none */
     struct asked *asked;   /* a ring, oldest first */
@@ -70,7 +70,7 @@ struct path {
     struct sending *sending; /* SNAPSHOT */
 };
 
-struct server {
+struct remote {
     struct list node; /* of servers, or of dropped */
     struct transport *t;
     char id[RAFT_NAME_SIZE_MAX + 1], address[RAFT_NAME_SIZE_MAX + 1];
@@ -134,7 +134,7 @@ struct transport {
     struct raft_transport base;
     struct loop *loop;
     struct address from; /* size 0: any */
-    uint64_t timeout_ms;
+    uint64_t timeout_ms, network_timeout_ms;
     /* Its owner, each stream, a turn that is due, and what accept() has posted. */
     _Atomic uint32_t refs;
     bool is_freed;
@@ -165,8 +165,8 @@ static inline void transport_ref(struct transport *t)
 /* --- transport_out.c --- */
 
 /* The server, made when it is not known; given the address. */
-struct server *server_get(struct transport *t, struct str id, struct str address);
-void server_free(struct server *s);
+struct remote *remote_get(struct transport *t, struct str id, struct str address);
+void remote_free(struct remote *s);
 /* The one that was out is answered: the next may go. */
 void heartbeat_answered(struct path *p);
 void transport_send(struct raft_transport *base, struct str id, struct str address,

@@ -9,7 +9,7 @@
 
 #include "base/mem.h"
 
-static void server_reset(struct server *s)
+static void remote_reset(struct remote *s)
 {
     for (size_t i = 0; i < PATHS_COUNT; i++) {
         path_lose(&s->paths[i], "its address has changed");
@@ -23,11 +23,11 @@ static void name_set(char to[RAFT_NAME_SIZE_MAX + 1], struct str name)
     to[name.n] = '\0';
 }
 
-struct server *server_get(struct transport *t, struct str id, struct str address)
+struct remote *remote_get(struct transport *t, struct str id, struct str address)
 {
-    struct server *s = NULL;
+    struct remote *s = NULL;
     list_for_each (node, &t->servers) {
-        struct server *it = list_entry(node, struct server, node);
+        struct remote *it = list_entry(node, struct remote, node);
         if (str_eq(str_from_cstr(it->id), id)) {
             s = it;
             break;
@@ -39,18 +39,18 @@ struct server *server_get(struct transport *t, struct str id, struct str address
         name_set(s->id, id);
         name_set(s->address, address);
         for (uint32_t i = 0; i < PATHS_COUNT; i++) {
-            s->paths[i].server = s;
+            s->paths[i].remote = s;
             s->paths[i].kind = (enum path_kind)i;
         }
         list_push_back(&t->servers, &s->node);
     } else if (!str_eq(str_from_cstr(s->address), address)) {
-        server_reset(s);
+        remote_reset(s);
         name_set(s->address, address);
     }
     return s;
 }
 
-void server_free(struct server *s)
+void remote_free(struct remote *s)
 {
     for (size_t i = 0; i < PATHS_COUNT; i++) {
         struct path *p = &s->paths[i];
@@ -65,15 +65,15 @@ void transport_configure(struct raft_transport *base, const struct raft_configur
 {
     struct transport *t = container_of(base, struct transport, base);
     list_for_each (node, &t->servers) {
-        struct server *s = list_entry(node, struct server, node);
+        struct remote *s = list_entry(node, struct remote, node);
         const struct raft_server *now = raft_configuration_find(c, str_from_cstr(s->id));
         if (now == NULL) {
-            server_reset(s);
+            remote_reset(s);
             list_remove(&s->node);
             list_push_back(&t->dropped, &s->node);
             transport_wake(t);
         } else if (strcmp(now->address, s->address) != 0) {
-            server_reset(s);
+            remote_reset(s);
             name_set(s->address, str_from_cstr(now->address));
         }
     }
@@ -131,7 +131,7 @@ void transport_send(struct raft_transport *base, struct str id, struct str addre
         ASSERT(msg->kind == RAFT_MSG_VOTE || msg->kind == RAFT_MSG_TIMEOUT_NOW);
         asked.pre = msg->kind == RAFT_MSG_VOTE && msg->vote.pre;
     }
-    struct path *p = &server_get(t, id, address)->paths[path_kind_of(&asked)];
+    struct path *p = &remote_get(t, id, address)->paths[path_kind_of(&asked)];
     if (list_is_linked(&p->lost_node)) {
         return; /* the unreachable() on its way speaks for this one, too */
     }

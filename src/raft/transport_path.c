@@ -43,9 +43,9 @@ static const struct tcp_ops out_ops = {.read = out_read,
 
 static int path_connect(struct path *p)
 {
-    struct transport *t = p->server->t;
+    struct transport *t = p->remote->t;
     struct address to;
-    int r = address_parse_host_port(&to, str_from_cstr(p->server->address), NULL);
+    int r = address_parse_host_port(&to, str_from_cstr(p->remote->address), NULL);
     if (r < 0) {
         return r;
     }
@@ -59,7 +59,7 @@ static int path_connect(struct path *p)
         mem_free(c);
         return r;
     }
-    tcp_set_user_timeout(&c->stream, t->timeout_ms);
+    tcp_set_user_timeout(&c->stream, t->network_timeout_ms);
     transport_ref(t);
     p->conn = c;
     buf_byte(&p->out, RPC_CONN_RAFT);
@@ -74,11 +74,19 @@ static struct asked *path_oldest(struct path *p)
 static void path_timer_fire(struct loop_timer *timer);
 static void path_mark_lost(struct path *p, const struct asked *asked, const char *why);
 
+/* When the oldest request has waited too long. Entries and snapshots wait for disks there. */
+static uint64_t path_due_ms(struct path *p)
+{
+    const struct transport *t = p->remote->t;
+    bool is_slow = p->kind == PATH_ENTRIES && p->conn != NULL && p->conn->is_connected;
+    return path_oldest(p)->at_ms + (is_slow ? t->timeout_ms : t->network_timeout_ms);
+}
+
 static void path_timer_start(struct path *p)
 {
     if (p->kind != PATH_SNAPSHOT && p->asked_count > 0 && !loop_timer_is_active(&p->timer)) {
-        struct transport *t = p->server->t;
-        uint64_t due_ms = path_oldest(p)->at_ms + t->timeout_ms, now_ms = loop_now_ms(t->loop);
+        struct transport *t = p->remote->t;
+        uint64_t due_ms = path_due_ms(p), now_ms = loop_now_ms(t->loop);
         loop_timer_start(t->loop, &p->timer, due_ms > now_ms ? due_ms - now_ms : 0,
                          path_timer_fire);
     }
@@ -88,8 +96,8 @@ static void path_timer_start(struct path *p)
 static void path_timer_fire(struct loop_timer *timer)
 {
     struct path *p = container_of(timer, struct path, timer);
-    struct transport *t = p->server->t;
-    if (p->asked_count > 0 && loop_now_ms(t->loop) >= path_oldest(p)->at_ms + t->timeout_ms) {
+    struct transport *t = p->remote->t;
+    if (p->asked_count > 0 && loop_now_ms(t->loop) >= path_due_ms(p)) {
         path_lose(p, p->conn->is_connected ? "no answer in time" : "connecting took too long");
     } else {
         path_timer_start(p);
@@ -110,7 +118,7 @@ bool path_ask(struct path *p, const struct asked *asked)
     }
     struct asked *to = &p->asked[(p->asked_first + p->asked_count++) % max];
     *to = *asked;
-    to->at_ms = loop_now_ms(p->server->t->loop);
+    to->at_ms = loop_now_ms(p->remote->t->loop);
     int r = p->conn == NULL ? path_connect(p) : 0;
     if (r < 0) {
         path_lose(p, err_code_text(-r));
@@ -122,7 +130,7 @@ bool path_ask(struct path *p, const struct asked *asked)
 
 void path_gathered(struct path *p)
 {
-    struct transport *t = p->server->t;
+    struct transport *t = p->remote->t;
     if (p->out.n >= TRANSPORT_GATHER_SIZE) {
         path_flush(p);
     } else if (!list_is_linked(&p->flush_node)) {
@@ -159,7 +167,7 @@ void path_close(struct path *p)
     p->heartbeat_is_out = p->heartbeat_waits = false;
     buf_deinit(&p->out);
     buf_deinit(&p->heartbeat_bytes);
-    loop_timer_stop(p->server->t->loop, &p->timer);
+    loop_timer_stop(p->remote->t->loop, &p->timer);
     list_remove(&p->flush_node);
     list_remove(&p->pump_node);
     p->sending = sending_free(p->sending);
@@ -182,10 +190,10 @@ static const char *asked_failed_text(const struct asked *asked)
 
 static void path_mark_lost(struct path *p, const struct asked *asked, const char *why)
 {
-    struct transport *t = p->server->t;
+    struct transport *t = p->remote->t;
     if (!p->is_failing) {
         log_write(LOG_ERROR, TRANSPORT_LOG, asked_failed_text(asked),
-                  LOG_CSTR("peer", p->server->address), LOG_CSTR("id", p->server->id),
+                  LOG_CSTR("peer", p->remote->address), LOG_CSTR("id", p->remote->id),
                   LOG_CSTR("error", why));
     }
     p->is_failing = true;
@@ -203,15 +211,15 @@ void path_lose(struct path *p, const char *why)
 
 void path_tell_lost(struct path *p)
 {
-    struct transport *t = p->server->t;
-    t->base.events->unreachable(t->base.events_data, str_from_cstr(p->server->id));
+    struct transport *t = p->remote->t;
+    t->base.events->unreachable(t->base.events_data, str_from_cstr(p->remote->id));
 }
 
 /* A server of the reference does not know the question, and hangs up. No leader would have asked
  * before, so it counts as agreed (core/election.c). */
 static void path_pre_votes_unsupported(struct path *p)
 {
-    struct transport *t = p->server->t;
+    struct transport *t = p->remote->t;
     struct asked asked[PRE_VOTES_MAX];
     uint32_t count = p->asked_count;
     for (uint32_t i = 0; i < count; i++) {
@@ -222,7 +230,7 @@ static void path_pre_votes_unsupported(struct path *p)
         const struct raft_msg msg = {.kind = RAFT_MSG_VOTE_RESULT,
                                      .token = asked[i].token,
                                      .vote_result = {.pre = true, .unsupported = true}};
-        t->base.events->result(t->base.events_data, str_from_cstr(p->server->id), &msg);
+        t->base.events->result(t->base.events_data, str_from_cstr(p->remote->id), &msg);
     }
 }
 
@@ -319,7 +327,7 @@ static int answer_take(struct out_conn *c, struct str bytes, struct err *err)
     if (asked.kind != RAFT_MSG_TIMEOUT_NOW) {
         struct transport *t = c->t;
         result_fill(&asked, &reply.msg);
-        t->base.events->result(t->base.events_data, str_from_cstr(p->server->id), &reply.msg);
+        t->base.events->result(t->base.events_data, str_from_cstr(p->remote->id), &reply.msg);
     }
     return 0;
 }

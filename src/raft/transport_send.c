@@ -36,7 +36,7 @@ struct sending *sending_free(struct sending *s)
 
 void sending_wake(struct path *p)
 {
-    struct transport *t = p->server->t;
+    struct transport *t = p->remote->t;
     p->sending->progress_ms = loop_now_ms(t->loop);
     if (!list_is_linked(&p->pump_node)) {
         list_push_back(&t->pump, &p->pump_node);
@@ -92,7 +92,7 @@ void sending_pump(struct path *p)
 static void sending_timer_fire(struct loop_timer *timer)
 {
     struct path *p = container_of(timer, struct path, timer);
-    struct transport *t = p->server->t;
+    struct transport *t = p->remote->t;
     struct sending *s = p->sending;
     uint64_t now_ms = loop_now_ms(t->loop), limit_ms = t->timeout_ms;
     size_t pending = tcp_pending(&p->conn->stream);
@@ -114,7 +114,7 @@ void transport_send_snapshot(struct raft_transport *base, struct str id, struct 
                              const struct raft_msg *msg, struct raft_snapshot_source *source)
 {
     struct transport *t = container_of(base, struct transport, base);
-    struct path *p = &server_get(t, id, address)->paths[PATH_SNAPSHOT];
+    struct path *p = &remote_get(t, id, address)->paths[PATH_SNAPSHOT];
     const struct asked asked = {.kind = RAFT_MSG_INSTALL,
                                 .token = msg->token,
                                 .term = msg->term,

@@ -56,7 +56,7 @@ static void turn_run(struct loop_msg *msg)
         turn_write(t); /* what fails here is told in another turn */
         struct list *node;
         while (list_is_empty(&t->lost) && (node = list_pop_front(&t->dropped)) != NULL) {
-            server_free(list_entry(node, struct server, node));
+            remote_free(list_entry(node, struct remote, node));
         }
     }
     transport_unref(t);
@@ -121,7 +121,7 @@ static struct raft_transport *transport_free(struct raft_transport *base)
     }
     list_splice_back(&t->dropped, &t->servers);
     while ((node = list_pop_front(&t->dropped)) != NULL) {
-        server_free(list_entry(node, struct server, node));
+        remote_free(list_entry(node, struct remote, node));
     }
     transport_unref(t);
     return NULL;
@@ -147,6 +147,9 @@ struct raft_transport *raft_transport_tcp_new(const struct raft_transport_tcp_op
     t->loop = options->loop;
     t->from = from;
     t->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : RAFT_TRANSPORT_TIMEOUT_MS;
+    t->network_timeout_ms = options->network_timeout_ms != 0
+                                ? options->network_timeout_ms
+                                : MIN(t->timeout_ms, (uint64_t)RAFT_TRANSPORT_NETWORK_TIMEOUT_MS);
     t->slots_count =
         options->connections_max != 0 ? options->connections_max : RAFT_TRANSPORT_CONNECTIONS_MAX;
     ASSERT(t->slots_count <= UINT16_MAX); /* they go into tokens */

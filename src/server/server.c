@@ -11,6 +11,7 @@
 #include "fsm/snapshot.h"
 #include "raft/raft.h"
 #include "raft/snapshot.h"
+#include "raft/transport_tcp.h"
 #include "server/autopilot.h"
 #include "server/call.h"
 #include "server/coordinate_batch.h"
@@ -213,9 +214,9 @@ int server_new(const struct server_options *options, struct worker *main,
     s->options.rpc_address = arena_str(a, options->rpc_address);
     s->options.advertise_address = arena_str(a, options->advertise_address);
     s->options.data_dir = arena_str(a, options->data_dir);
+    s->options.rpc_bind_host = arena_str(a, options->rpc_bind_host);
     s->options.ca_provider = arena_str(a, options->ca_provider);
-    s->options.ca_config =
-        options->ca_config != NULL ? value_copy(a, options->ca_config) : NULL;
+    s->options.ca_config = options->ca_config != NULL ? value_copy(a, options->ca_config) : NULL;
     struct autopilot_config *autopilot = &s->options.autopilot;
     autopilot->redundancy_zone_tag = arena_str(a, autopilot->redundancy_zone_tag);
     autopilot->upgrade_version_tag = arena_str(a, autopilot->upgrade_version_tag);
@@ -247,6 +248,16 @@ int server_start(struct server *s, struct err *err)
 {
     const struct server_options *o = &s->options;
     struct str dir = arena_printf(&s->strings, "%.*s/raft", STRF(o->data_dir));
+    uint64_t multiplier = MAX(o->raft_multiplier, 1u);
+    s->raft_loop = loop_new("raft");
+    struct raft_transport_tcp_options transport = {
+        .loop = s->raft_loop,
+        .bind_host = o->rpc_bind_host,
+    };
+    s->raft_transport = raft_transport_tcp_new(&transport);
+    if (s->raft_transport == NULL) {
+        return err_set(err, ERR_INVALID, "raft: %.*s is no IP address", STRF(o->rpc_bind_host));
+    }
     struct raft_options raft = {
         .data_dir = dir.p,
         .in_memory = o->in_memory,
@@ -256,6 +267,11 @@ int server_start(struct server *s, struct err *err)
         .snapshot_threshold = o->snapshot_threshold,
         .snapshot_interval_ms = o->snapshot_interval_ms,
         .trailing_logs = o->trailing_logs,
+        .heartbeat_timeout_ms = RAFT_HEARTBEAT_TIMEOUT_MS_DEFAULT * multiplier,
+        .election_timeout_ms = RAFT_ELECTION_TIMEOUT_MS_DEFAULT * multiplier,
+        .lease_timeout_ms = RAFT_LEASE_TIMEOUT_MS_DEFAULT * multiplier,
+        .loop = s->raft_loop,
+        .transport = s->raft_transport,
         .ops = &server_fsm_ops,
         .fsm = s,
         .leadership = server_leadership,
@@ -280,7 +296,8 @@ struct server *server_free(struct server *s)
         return NULL;
     }
     s->snapshots = snapshots_free(s->snapshots);
-    s->raft = raft_free(s->raft);
+    s->raft = raft_free(s->raft); /* and the transport */
+    s->raft_loop = loop_free(s->raft_loop);
     s->leader = leader_free(s->leader);
     s->autopilot = autopilot_free(s->autopilot);
     s->coordinates = coordinate_batch_free(s->coordinates);
@@ -294,6 +311,12 @@ struct server *server_free(struct server *s)
     s->epoch = epoch_free(s->epoch);
     arena_deinit(&s->strings);
     return mem_free(s);
+}
+
+void server_raft_accept(void *data, int fd, struct str rest)
+{
+    struct server *s = data;
+    raft_transport_tcp_accept(s->raft_transport, fd, rest);
 }
 
 bool server_is_leader(const struct server *s)

@@ -14,8 +14,10 @@ struct coordinate_batch;
 struct epoch;
 struct fsm;
 struct leader;
+struct loop;
 struct lock_delay;
 struct raft;
+struct raft_transport;
 struct snapshots;
 struct store;
 
@@ -36,7 +38,8 @@ struct server_options {
     uint64_t tombstone_ttl_ms, tombstone_granularity_ms; /* 15 min, 30 s */
     uint64_t coordinate_update_period_ms;
     uint32_t coordinate_update_batch_size, coordinate_update_max_batches;
-    uint32_t raft_multiplier;
+    struct str rpc_bind_host; /* connect to other servers from here; "": from anywhere */
+    uint32_t raft_multiplier; /* of Raft's timeouts; 0 is 1 */
     bool connect_enabled;
     struct str ca_provider;        /* "": the built-in one */
     const struct value *ca_config; /* a map with CamelCase keys, or NULL */
@@ -50,6 +53,8 @@ struct server {
     struct store *store;
     struct fsm *fsm;
     struct raft *raft;
+    struct loop *raft_loop;
+    struct raft_transport *raft_transport; /* raft's from server_start() on */
     struct lock_delay *lock_delay;
     /* This server leads and has its own entry in the catalog. Until then it does not call itself
      * leader, so that whoever waits for one may create sessions at once. */
@@ -80,5 +85,8 @@ void server_stop(struct server *s);
 struct server *server_free(struct server *s);
 
 bool server_is_leader(const struct server *s); /* any thread */
+/* A connection to port 8300 that began with Raft's byte: data is the server, fd is taken over, what
+ * was read behind that byte is copied. Any thread, while the server runs. */
+void server_raft_accept(void *data, int fd, struct str rest);
 /* "host:port" of the leader's RPC, or empty; copied into the arena. */
 struct str server_leader_address(const struct server *s, struct arena *a);
