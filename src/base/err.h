@@ -37,7 +37,8 @@
     X(ERR_UNAUTHORIZED, 1021, "unauthorized")      /* HTTP 401 */                       \
     X(ERR_METHOD_NOT_ALLOWED, 1022, "method not allowed")                               \
     X(ERR_CONNECTION, 1023, "connection failed")                                        \
-    X(ERR_RATE_LIMIT, 1024, "rate limit reached")  /* HTTP 429 */
+    X(ERR_RATE_LIMIT, 1024, "rate limit reached")  /* HTTP 429 */                       \
+    X(ERR_UNREACHABLE, 1025, "unreachable")        /* and nothing was sent there */
 
 enum err_code {
 #define X(name, value, text) name = value,

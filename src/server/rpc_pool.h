@@ -3,51 +3,81 @@
  *     remote->method = &rpc_kvs_get;  remote->args = my_args;  remote->arena = my_arena;
  *     remote->done = my_done;
  *     rpc_pool_call(worker->pool, address, remote, timeout_ms);
- *     ... my_done(remote): remote->err, or remote->reply (in the arena) ...
+ *     ... my_done(remote): remote->err, or remote->reply (both in the arena) ...
  *
  * A connection is opened when it is first needed (byte 4, yamux), carries any number of calls at
- * once, each in a stream of its own as the reference's pool does, is kept alive by pings, and
- * closed when it has been idle for RPC_POOL_IDLE_MS. When it breaks, or the time is over, the calls
- * on it fail with -ERR_CONNECTION (nothing came back: a write may have been carried out or not) or
- * -ERR_TIMEOUT; what was never sent fails with -ERR_UNREACHABLE. An error that the other server
- * answered is err's text, word for word, with the code that rpc_error_code() finds for it.
+ * once, each alone in a stream, is kept alive by pings, and closed when it has been idle for
+ * RPC_POOL_IDLE_MS. A stream whose call was answered is kept for another one, as the reference's
+ * pool does: opening one costs the other side a goroutine and its buffers, and both sides four more
+ * frames. What the calls of one turn of the loop have to say goes out in one write, and calls are
+ * reported at the end of the turn their answer came in.
  *
- * On the worker's thread only. Bounds: streams and queued bytes of a connection (yamux.h),
- * connections of a pool (RPC_POOL_SERVERS_MAX; the longest idle one makes room). */
+ * How a call ends badly:
+ *
+ *     ERR_UNREACHABLE  nothing of it was sent: no connection, or the other server takes no more
+ *     ERR_CONNECTION   no answer came; the other server may have carried it out or not
+ *     ERR_TIMEOUT      the same, but the connection seems well
+ *     ERR_RATE_LIMIT   refused here: see the bounds
+ *     ERR_INVALID      an answer that makes no sense
+ *     another          the other server's own error: its sentence word for word, and the code that
+ *                      rpc_error_code() finds for it (never one of the first three)
+ *
+ * A connection ends when connecting takes longer than RPC_POOL_CONNECT_MS, when the kernel or the
+ * other side takes nothing we write for RPC_POOL_WRITE_MS, and when nothing at all comes for that
+ * long after a ping, which is sent every RPC_POOL_PING_MS: so no call outlives a dead server by
+ * more than the last two together.
+ *
+ * On the worker's thread only. */
 #pragma once
-#include "base/arena.h"
-#include "base/err.h"
 #include "base/list.h"
+#include "base/str.h"
 #include "loop/loop.h"
 
+struct arena;
+struct err;
+struct loop;
 struct rpc_method;
 struct rpc_pool;
-struct worker;
+struct rpc_stream;
 
-#define RPC_POOL_SERVERS_MAX 64u
+#define RPC_POOL_SERVERS_MAX 64u /* connections; the longest unused one makes room */
+#define RPC_POOL_CALLS_MAX                                                \
+    7168u /* under way; less than yamux's YAMUX_STREAMS_MAX of one server \
+           */
+#define RPC_POOL_OUT_SIZE_MAX ((size_t)128 << 20) /* of requests that wait to be sent */
+#define RPC_POOL_IDLE_STREAMS_MAX 64u             /* kept of a connection; the reference's number */
 #define RPC_POOL_IDLE_MS 120000u
+#define RPC_POOL_CONNECT_MS 10000u
+#define RPC_POOL_WRITE_MS 10000u
+#define RPC_POOL_PING_MS 30000u
 
 /* One call, embedded in the caller's object; zeroed before use, lives until done. */
 struct rpc_remote {
-    const struct rpc_method *method; /* its schemas are looked at, nothing else */
+    const struct rpc_method *method; /* its name and schemas are looked at, nothing else */
     const void *args;                /* of method->args; encoded before rpc_pool_call() returns */
-    struct arena *arena;             /* where the reply goes */
-    void *reply;                     /* of method->reply, when err.code is 0 */
-    struct err err;
+    struct arena *arena;             /* where reply or error go */
+    void *reply;                     /* of method->reply */
+    struct err *err;                 /* NULL: it went well */
     void (*done)(struct rpc_remote *call); /* once, never from inside rpc_pool_call() */
     void *data;
     /* The pool's: */
-    struct list node;
+    struct list node; /* of those to be reported */
     struct loop_timer timer;
-    uint32_t stream;
-    void *connection;
+    struct rpc_stream *stream;
+    uint64_t seq;
 };
 
-struct rpc_pool *rpc_pool_new(struct worker *w);
+struct rpc_pool *rpc_pool_new(struct loop *loop);
 struct rpc_pool *rpc_pool_free(struct rpc_pool *p); /* calls under way are dropped without done */
 
-/* address: "host:port" with a numeric host. */
+/* address: "host:port" with a numeric host. timeout_ms 0: as long as the connection lives. */
 void rpc_pool_call(struct rpc_pool *p, struct str address, struct rpc_remote *call,
                    uint64_t timeout_ms);
 /* done will not be called; the other server is told (its stream is reset). */
 void rpc_pool_cancel(struct rpc_pool *p, struct rpc_remote *call);
+/* Started and not yet reported. */
+uint32_t rpc_pool_calls(const struct rpc_pool *p);
+
+/* What a sentence from another server means, as far as anything depends on it: Consul's servers
+ * tell errors by their words alone. ERR_FAILED for most. */
+int rpc_error_code(struct str sentence);
