@@ -187,7 +187,7 @@ static void alias_existence_known(struct rpc_call *call)
     const struct indexed_node_services *reply = call->reply;
     alias->call = NULL;
     /* When nobody can tell it is taken to exist. */
-    bool exists = call->err.code != 0 ||
+    bool exists = call->err != NULL ||
                   (reply->node_services != NULL &&
                    objmap_get(reply->node_services->services, alias->check.def->alias_service));
     if (!exists) {
@@ -204,12 +204,12 @@ static void alias_checks_known(struct rpc_call *call)
     struct check_alias *alias = call->data;
     struct check *c = &alias->check;
     alias->call = NULL;
-    if (call->err.code != 0) {
+    if (call->err != NULL) {
         alias->failures++;
         if (alias->failures > 1) {
             buf_clear(&alias->output);
             buf_printf(&alias->output, "Failure checking aliased node or service: %s",
-                       err_text(&call->err));
+                       err_text(call->err));
             check_report_now(c, HEALTH_CRITICAL, buf_view(&alias->output));
         }
         uint32_t shift = alias->failures > ALIAS_BACKOFF_AFTER

@@ -101,10 +101,10 @@ static void job_written(struct rpc_call *call)
 {
     struct job *j = call->data;
     const struct bool_reply *reply = call->reply;
-    bool is_written = call->err.code == 0 && reply->value;
+    bool is_written = call->err == NULL && reply->value;
     if (!is_written) {
         log_write(LOG_ERROR, "agent", "failed to write for remote exec job",
-                  LOG_CSTR("error", call->err.code != 0 ? err_text(&call->err) : "write failed"));
+                  LOG_CSTR("error", call->err != NULL ? err_text(call->err) : "write failed"));
     }
     j->call = NULL;
     rpc_call_free(call);
@@ -270,7 +270,7 @@ static void job_known(struct rpc_call *call)
 {
     struct job *j = call->data;
     const struct indexed_dir_entries *reply = call->reply;
-    struct err err = call->err;
+    struct err err = call->err != NULL ? *call->err : (struct err){0};
     struct value *value;
     bool is_missing = err.code == 0 && reply->entries.n == 0;
     if (err.code == 0 && !is_missing) {

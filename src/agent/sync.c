@@ -447,12 +447,11 @@ static void item_done(struct rpc_call *call)
 {
     struct sync_call *c = call->data;
     struct sync *s = c->sync;
-    const struct err *err = &call->err;
-    struct str text = str_from_cstr(err->text);
-    bool is_unknown =
-        c->is_removal && err->code != 0 &&
-        (str_contains(text, STR("Unknown service")) || str_contains(text, STR("Unknown check")));
-    if (err->code == 0 || is_unknown) {
+    const struct err *err = call->err;
+    struct str text = str_from_cstr(err != NULL ? err_text(err) : "");
+    bool is_unknown = c->is_removal && (str_contains(text, STR("Unknown service")) ||
+                                        str_contains(text, STR("Unknown check")));
+    if (err == NULL || is_unknown) {
         if (c->is_removal) {
             log_item(c, "Deregistered service", "Deregistered check", "", LOG_INFO, NULL);
         } else {
@@ -630,8 +629,8 @@ static void checks_known(struct rpc_call *call)
     struct sync_call *c = call->data;
     struct sync *s = c->sync;
     struct local *l = s->agent->local;
-    if (call->err.code != 0) {
-        read_failed(s, &call->err);
+    if (call->err != NULL) {
+        read_failed(s, call->err);
         call_free(c);
         return;
     }
@@ -684,8 +683,8 @@ static void services_known(struct rpc_call *call)
     struct sync *s = c->sync;
     struct agent *a = s->agent;
     struct local *l = a->local;
-    if (call->err.code != 0) {
-        read_failed(s, &call->err);
+    if (call->err != NULL) {
+        read_failed(s, call->err);
         call_free(c);
         return;
     }

@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "raft/raft.h"
+#include "schema/query.h"
 #include "server/server.h"
 #include "server/worker.h"
 #include "store/store.h"
@@ -87,13 +87,12 @@ bool dns_may_read(const struct dns_query *q, struct str datacenter)
     if (!s->allow_stale) {
         return false;
     }
-    struct raft_status status;
-    raft_status(server->raft, &status);
-    int64_t age_ns = (int64_t)(status.last_contact_ms * NS_PER_MS);
-    if (age_ns > s->max_stale_ns) {
+    struct query_meta meta;
+    server_fill_meta(server, &meta);
+    if (meta.last_contact > s->max_stale_ns) {
         return false; /* asked of the leader instead */
     }
-    if (age_ns > STALE_NOTICE_NS) {
+    if (meta.last_contact > STALE_NOTICE_NS) {
         metric_add(&metric_stale, 1);
     }
     return true;

@@ -317,7 +317,7 @@ static void take_reply(struct dns_need *need, const void *data)
 static void call_done(struct rpc_call *call)
 {
     struct dns_need *need = call->data;
-    int code = -call->err.code;
+    int code = call->err != NULL ? -call->err->code : 0;
     bool retried = false;
     need->call = NULL;
     if (code == 0) {

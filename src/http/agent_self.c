@@ -5,6 +5,7 @@
 
 #include "agent/member.h"
 #include "agent/state.h"
+#include "base/clock.h"
 #include "base/metrics.h"
 #include "http/agent_request.h"
 #include "raft/raft.h"
@@ -92,8 +93,10 @@ static void put_raft_stats(struct json_writer *w, const struct server *server,
     put_u64_text(w, STR("fsm_pending"), s.fsm_pending);
     if (s.state == RAFT_LEADER) {
         put_str(w, STR("last_contact"), STR("0"));
+    } else if (s.last_contact_ms == RAFT_CONTACT_NEVER) {
+        put_str(w, STR("last_contact"), STR("never"));
     } else {
-        buf_printf(&text, "%llums", (unsigned long long)s.last_contact_ms);
+        duration_put(&text, (int64_t)(s.last_contact_ms * NS_PER_MS));
         put_str(w, STR("last_contact"), buf_view(&text));
     }
     put_u64_text(w, STR("last_log_index"), s.last_log_index);

@@ -152,7 +152,7 @@ static void nodes_reply(struct http_req *req, struct rpc_call *call)
     struct json_writer w = http_json_begin(req);
     json_array_begin(&w);
     for (size_t i = 0; i < reply->nodes.n; i++) {
-        catalog_json_node(&w, reply->nodes.v[i], true);
+        catalog_json_node(&w, reply->nodes.v[i], !call->is_remote);
     }
     json_array_end(&w);
     http_finish(req, 200);
@@ -274,12 +274,12 @@ static void node_reply(struct http_req *req, struct rpc_call *call)
     }
     json_object_begin(&w);
     json_key(&w, STR("Node"));
-    catalog_json_node(&w, found->node, true);
+    catalog_json_node(&w, found->node, !call->is_remote);
     json_key(&w, STR("Services"));
     json_object_begin(&w);
     for (size_t i = 0; i < found->services.n; i++) {
         json_key(&w, found->services.v[i].key);
-        catalog_json_service(&w, found->services.v[i].value, true);
+        catalog_json_service(&w, found->services.v[i].value, !call->is_remote);
     }
     json_object_end(&w);
     json_object_end(&w);
@@ -295,7 +295,7 @@ static void node_services_reply(struct http_req *req, struct rpc_call *call)
     json_object_begin(&w);
     json_key(&w, STR("Node"));
     if (found->node != NULL) {
-        catalog_json_node(&w, found->node, true);
+        catalog_json_node(&w, found->node, !call->is_remote);
     } else {
         json_null(&w);
     }
@@ -303,7 +303,7 @@ static void node_services_reply(struct http_req *req, struct rpc_call *call)
     if (found->services.v != NULL) {
         json_array_begin(&w);
         for (size_t i = 0; i < found->services.n; i++) {
-            catalog_json_service(&w, found->services.v[i], true);
+            catalog_json_service(&w, found->services.v[i], !call->is_remote);
         }
         json_array_end(&w);
     } else {
@@ -344,7 +344,7 @@ static void node_services(struct http_req *req)
 }
 
 /* clang-format off */
-#define READ (HTTP_ROUTE_CONSISTENCY | HTTP_ROUTE_META_ON_ERROR)
+#define READ (HTTP_ROUTE_CONSISTENCY | HTTP_ROUTE_META_ON_ERROR | HTTP_ROUTE_MAX_STALE)
 const struct http_route http_catalog_routes[] = {
     {"/v1/catalog/register", HTTP_PUT, "PUT", 0, catalog_register},
     {"/v1/catalog/deregister", HTTP_PUT, "PUT", 0, catalog_deregister},

@@ -10,7 +10,7 @@ static void checks_reply(struct http_req *req, struct rpc_call *call)
 {
     const struct indexed_health_checks *reply = call->reply;
     struct json_writer w = http_json_begin(req);
-    catalog_json_checks(&w, reply->health_checks, true);
+    catalog_json_checks(&w, reply->health_checks, !call->is_remote);
     http_finish(req, 200);
 }
 
@@ -147,7 +147,7 @@ static void instances_reply(struct http_req *req, struct rpc_call *call)
     struct json_writer w = http_json_begin(req);
     json_array_begin(&w);
     for (size_t i = 0; i < n; i++) {
-        catalog_json_instance(&w, &instances[i], true);
+        catalog_json_instance(&w, &instances[i], !call->is_remote);
     }
     json_array_end(&w);
     http_finish(req, 200);
@@ -197,8 +197,10 @@ static void ingress(struct http_req *req)
 }
 
 /* clang-format off */
-#define CHECKS (HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY | HTTP_ROUTE_META_ON_ERROR)
-#define INSTANCES (HTTP_ROUTE_PREFIX | HTTP_ROUTE_NO_META) /* set_meta() */
+#define CHECKS                                                              \
+    (HTTP_ROUTE_PREFIX | HTTP_ROUTE_CONSISTENCY | HTTP_ROUTE_META_ON_ERROR | \
+     HTTP_ROUTE_MAX_STALE)
+#define INSTANCES (HTTP_ROUTE_PREFIX | HTTP_ROUTE_NO_META | HTTP_ROUTE_MAX_STALE) /* set_meta() */
 const struct http_route http_health_routes[] = {
     {"/v1/health/node/", HTTP_GET, "GET", CHECKS, node},
     {"/v1/health/checks/", HTTP_GET, "GET", CHECKS, checks},

@@ -104,6 +104,10 @@ enum http_route_flag {
     /* Not of the API: its answer has none of the API's own headers but Vary. */
     HTTP_ROUTE_PLAIN = 1u << 7,
     HTTP_ROUTE_HUGE_BODY = 1u << 8, /* bodies up to HTTP_HUGE_BODY_SIZE_MAX: snapshots */
+    /* A stale answer that is older than ?max_stale is thrown away, and the leader is asked. */
+    HTTP_ROUTE_MAX_STALE = 1u << 9,
+    /* Without a leader, better a stale answer than none. */
+    HTTP_ROUTE_STALE_WITHOUT_LEADER = 1u << 10,
 };
 
 struct http_route {

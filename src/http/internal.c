@@ -267,11 +267,12 @@ static void services(struct http_req *req)
 }
 
 /* clang-format off */
+#define DUMP (HTTP_ROUTE_META_ON_ERROR | HTTP_ROUTE_STALE_WITHOUT_LEADER)
 const struct http_route http_internal_routes[] = {
-    {"/v1/internal/ui/nodes", HTTP_GET, "GET", HTTP_ROUTE_META_ON_ERROR, nodes},
+    {"/v1/internal/ui/nodes", HTTP_GET, "GET", DUMP, nodes},
     {"/v1/internal/ui/node/", HTTP_GET, "GET",
-     HTTP_ROUTE_PREFIX | HTTP_ROUTE_NO_META | HTTP_ROUTE_META_ON_ERROR, node},
-    {"/v1/internal/ui/services", HTTP_GET, "GET", HTTP_ROUTE_META_ON_ERROR, services},
+     HTTP_ROUTE_PREFIX | HTTP_ROUTE_NO_META | DUMP, node},
+    {"/v1/internal/ui/services", HTTP_GET, "GET", DUMP, services},
 };
 /* clang-format on */
 const size_t http_internal_routes_count = ARRAY_SIZE(http_internal_routes);

@@ -244,7 +244,7 @@ static void query(struct http_req *req)
     }
 }
 
-#define META (HTTP_ROUTE_META_ON_ERROR | HTTP_ROUTE_CONSISTENCY)
+#define META (HTTP_ROUTE_META_ON_ERROR | HTTP_ROUTE_CONSISTENCY | HTTP_ROUTE_MAX_STALE)
 /* clang-format off */
 const struct http_route http_prepared_query_routes[] = {
     {"/v1/query", HTTP_GET | HTTP_POST, "GET,POST", META, queries},

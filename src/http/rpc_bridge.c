@@ -83,20 +83,63 @@ static struct str consistency_text(const struct query_options *o)
                                  : STR("leader");
 }
 
+/* How the call should be made once more; false when its answer will do. */
+static bool wants_another(const struct rpc_call *call, unsigned flags,
+                          struct query_options *ret_options)
+{
+    const struct rpc_method *method = call->method;
+    if (method->options_offset < 0 || method->meta_offset < 0) {
+        return false;
+    }
+    *ret_options = *(const struct query_options *)member(call->args, method->options_offset);
+    if (call->err != NULL) {
+        bool is_wanted = (flags & HTTP_ROUTE_STALE_WITHOUT_LEADER) != 0 &&
+                         call->err->code == ERR_NO_LEADER && !ret_options->allow_stale;
+        ret_options->allow_stale = true;
+        return is_wanted;
+    }
+    const struct query_meta *meta = member(call->reply, method->meta_offset);
+    bool is_wanted = (flags & HTTP_ROUTE_MAX_STALE) != 0 && ret_options->allow_stale &&
+                     ret_options->max_stale_duration > 0 &&
+                     ret_options->max_stale_duration < meta->last_contact;
+    ret_options->allow_stale = false;
+    ret_options->max_stale_duration = 0;
+    return is_wanted;
+}
+
+static void start_another(struct http_req *req, struct rpc_call *call,
+                          const struct query_options *options)
+{
+    const struct rpc_method *method = call->method;
+    struct rpc_call *again = rpc_call_new(req->worker, method);
+    memcpy(again->args, schema_copy(&again->arena, method->args, call->args), method->args->size);
+    struct query_options *own = member(again->args, method->options_offset);
+    own->allow_stale = options->allow_stale;
+    own->max_stale_duration = options->max_stale_duration;
+    rpc_call_free(call);
+    flight_of(req)->call = again;
+    http_rpc_start(req, again);
+}
+
 static void bridge_done(struct rpc_call *call)
 {
     struct http_req *req = call->data;
     struct http_flight *f = flight_of(req);
     const struct rpc_method *method = call->method;
     unsigned flags = req->route != NULL ? req->route->flags : 0;
+    struct query_options options;
+    if (wants_another(call, flags, &options)) {
+        start_another(req, call, &options);
+        return;
+    }
     f->call = NULL; /* the reply may start another */
-    if (call->err.code != 0) {
+    if (call->err != NULL) {
         /* What is not there is answered before the metadata, by Consul's handlers. */
         if ((flags & HTTP_ROUTE_META_ON_ERROR) != 0 && method->meta_offset >= 0 &&
-            call->err.code != ERR_NOT_FOUND) {
+            call->err->code != ERR_NOT_FOUND) {
             http_set_meta(req, &(struct query_meta){0});
         }
-        http_error_from(req, &call->err);
+        http_error_from(req, call->err);
     } else {
         if (method->meta_offset >= 0 && (flags & HTTP_ROUTE_NO_META) == 0) {
             struct query_meta *meta = member(call->reply, method->meta_offset);

@@ -3,7 +3,6 @@
 #include "server/snapshot.h"
 
 #include "http/http.h"
-#include "raft/raft.h"
 #include "schema/query.h"
 #include "server/server.h"
 
@@ -27,14 +26,9 @@ static void saved(struct snapshot_task *t)
 {
     struct http_req *req = t->data;
     if (task_ended(req, t)) {
-        struct raft_status status;
-        raft_status(req->server->raft, &status);
-        bool is_leader = server_is_leader(req->server);
-        http_set_meta(
-            req, &(struct query_meta){
-                     .index = t->index,
-                     .known_leader = is_leader || status.leader_address[0] != '\0',
-                     .last_contact = is_leader ? 0 : (int64_t)status.last_contact_ms * 1000000});
+        struct query_meta meta = {.index = t->index};
+        server_fill_meta(req->server, &meta);
+        http_set_meta(req, &meta);
         req->content_type = STR("application/x-gzip");
         struct buf out = *req->out; /* the archive as it is, not a copy of it */
         *req->out = t->archive;

@@ -38,9 +38,9 @@ static void config_written(struct rpc_call *call)
 {
     struct autopilot *p = call->data;
     p->is_writing = false; /* the next turn of the timer tries again when it failed */
-    if (call->err.code != 0 && p->is_running) {
+    if (call->err != NULL && p->is_running) {
         log_write(LOG_ERROR, "agent.server.autopilot", "failed to initialize config",
-                  LOG_CSTR("error", err_text(&call->err)));
+                  LOG_CSTR("error", err_text(call->err)));
     }
     rpc_call_free(call);
 }
@@ -57,6 +57,7 @@ static void config_write_first(struct autopilot *p)
     call->done = config_written;
     call->data = p;
     p->is_writing = true;
+    call->is_duty = true;
     rpc_start(call);
 }
 

@@ -95,8 +95,8 @@ static void ca_applied(struct rpc_call *call)
 {
     struct ca_manager *m = call->data;
     if (m->is_running) {
-        if (call->err.code != 0) {
-            ca_failed(m, &call->err);
+        if (call->err != NULL) {
+            ca_failed(m, call->err);
         } else {
             ca_continue(m);
         }
@@ -110,6 +110,7 @@ static struct rpc_call *ca_call(struct ca_manager *m, struct str op)
     struct rpc_call *call = rpc_call_new(m->server->main, &rpc_ca_apply);
     struct ca_request *args = call->args;
     args->op = op;
+    call->is_duty = true;
     call->done = ca_applied;
     call->data = m;
     return call;
@@ -226,8 +227,8 @@ static void serial_made(struct rpc_call *call)
     (void)ca_config_get(store_view(m->server->store), NULL, &config);
     if (!m->is_running || config == NULL) {
         /* Another leader's business now. */
-    } else if (call->err.code != 0) {
-        ca_failed(m, &call->err);
+    } else if (call->err != NULL) {
+        ca_failed(m, call->err);
     } else {
         state_propose_root(m, config, ((const struct ca_applied *)call->reply)->number);
     }

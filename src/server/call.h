@@ -1,26 +1,42 @@
-/* call.h - the inside of an rpc_call, for rpc.c and server.c alone. */
+/* call.h - the inside of an rpc_call, for rpc.c, rpc_forward.c, verify.c and server.c alone.
+ *
+ * rpc_forward.c decides where a call runs (call_place), and has it while it waits for a leader or
+ * is with one; rpc.c runs it here, parks it, and ends it. */
 #pragma once
 #include "base/buf.h"
 #include "fsm/fsm.h"
 #include "loop/loop.h"
 #include "raft/raft.h"
 #include "server/rpc.h"
+#include "server/rpc_pool.h"
 
 enum call_state {
     CALL_NEW,
     CALL_RUNNING,
-    CALL_PARKED,   /* a blocking read, in worker->watches */
-    CALL_HELD,     /* waits for a leader, in worker->waiting */
-    CALL_PROPOSED, /* a write, with the raft thread */
+    CALL_PARKED,    /* a blocking read, in worker->watches */
+    CALL_HELD,      /* waits for a leader, in worker->waiting */
+    CALL_FORWARDED, /* is with another server, in worker->forwarded */
+    CALL_VERIFYING, /* a consistent read, with verify.c */
+    CALL_PROPOSED,  /* a write, with the raft thread */
     CALL_DONE,
 };
+
+/* A forwarded call has so long to be answered, a blocking one that much more than it may block. The
+ * leader itself may hold it for want of leadership, and then has to carry it out. */
+#define RPC_FORWARD_TIMEOUT_MS 60000u
 
 struct call {
     struct rpc_call pub;
     enum call_state state;
-    bool is_canceled, is_blocking, is_expired;
-    struct list node; /* of worker->waiting or ->idle_calls */
+    bool is_canceled, is_blocking, is_expired, is_verified;
+    struct list node; /* of worker->waiting, ->forwarded or ->idle_calls, or verify.c's */
     struct loop_timer timer;
+
+    /* elsewhere */
+    struct rpc_remote remote;
+    uint64_t hold_deadline_ms;  /* 0: it has not been without a leader */
+    uint32_t leader_generation; /* of the leader it is with: worker->leader_generation */
+    uint64_t verify_started_ns;
 
     /* reads */
     struct watch watch;
@@ -36,6 +52,23 @@ struct call {
     uint64_t raft_index;
     struct loop_msg msg;
 };
+
+/* --- rpc.c ------------------------------------------------------------------------------------ */
+struct query_options *call_options(const struct call *c); /* NULL: the method has none */
+void call_run_here(struct call *c);
+void call_done(struct call *c);
+/* Ends it with an error; the sentence may be of the call's arena. */
+void call_fail(struct call *c, int code, const char *format, ...) PRINTF(3, 4);
+/* The arguments move to a block of exact size, the arena is emptied: it may wait for long. */
+void call_shrink(struct call *c);
+/* How long it may block, from its arguments and the server's bounds, without jitter. */
+uint64_t call_wait_ms(const struct call *c);
+
+/* --- rpc_forward.c ---------------------------------------------------------------------------- */
+/* Run it here, send it to the leader, or hold it until there is one. */
+void call_place(struct call *c);
+/* Its asker is gone. False: it must live on, to be freed by call_done(). */
+bool call_forget_placed(struct call *c);
 
 /* On the worker's thread: run again what waits for these changes; for a leader. */
 void rpc_worker_changed(struct worker *w, struct change_list *const *changes, size_t count);

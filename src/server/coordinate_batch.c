@@ -91,9 +91,9 @@ static const struct rpc_method batch_method = {
 
 static void batch_written(struct rpc_call *call)
 {
-    if (call->err.code != 0) {
+    if (call->err != NULL) {
         log_write(LOG_WARN, "agent.server.coordinate", "Batch update failed",
-                  LOG_CSTR("error", err_text(&call->err)));
+                  LOG_CSTR("error", err_text(call->err)));
     }
     rpc_call_free(call);
 }
@@ -111,6 +111,7 @@ static void write_batch(struct coordinate_batch *b, struct node_coordinate *cons
     }
     args->coordinates = (struct objlist){list, count};
     call->done = batch_written;
+    call->is_duty = true;
     rpc_start(call);
 }
 

@@ -155,13 +155,13 @@ static void session_destroyed(struct rpc_call *call)
     struct leader *l = call->data;
     const struct session_request *args = call->args;
     struct session_timer *st = map_get(&l->sessions, args->session.id);
-    if (call->err.code == 0) {
+    if (call->err == NULL) {
         log_write(LOG_DEBUG, "agent.server", "Session TTL expired",
                   LOG_STR("session", args->session.id));
         session_forget(l, args->session.id);
     } else if (st != NULL && l->is_leading) {
         log_write(LOG_ERROR, "agent.server", "Invalidation failed",
-                  LOG_CSTR("error", err_text(&call->err)));
+                  LOG_CSTR("error", err_text(call->err)));
         if (++st->attempts < SESSION_DESTROY_ATTEMPTS_MAX) {
             loop_timer_start(l->server->main->loop, &st->timer,
                              SESSION_DESTROY_RETRY_MS << (st->attempts - 1), session_expired);
@@ -184,6 +184,7 @@ static void session_expired(struct loop_timer *t)
     args->session.id = arena_str(&call->arena, st->id);
     call->done = session_destroyed;
     call->data = st->leader;
+    call->is_duty = true;
     rpc_start(call);
 }
 
@@ -251,9 +252,9 @@ static void tombstones_schedule(struct leader *l)
 
 static void tombstones_reaped(struct rpc_call *call)
 {
-    if (call->err.code != 0) {
+    if (call->err != NULL) {
         log_write(LOG_ERROR, "agent.server", "failed to reap tombstones",
-                  LOG_CSTR("error", err_text(&call->err)));
+                  LOG_CSTR("error", err_text(call->err)));
     }
     rpc_call_free(call);
 }
@@ -275,6 +276,7 @@ static void tombstones_due(struct loop_timer *t)
         args->op = STR("reap");
         args->reap_index = raft_index;
         call->done = tombstones_reaped;
+        call->is_duty = true;
         rpc_start(call);
     }
     tombstones_schedule(l);
@@ -311,12 +313,12 @@ static void self_register(struct loop_timer *t);
 static void self_registered(struct rpc_call *call)
 {
     struct leader *l = call->data;
-    if (call->err.code == 0 && l->is_leading) {
+    if (call->err == NULL && l->is_leading) {
         atomic_store(&l->server->is_established, true);
     } else if (l->is_leading) {
         log_write(LOG_ERROR, "agent.server", "failed to reconcile member",
                   LOG_STR("member", l->server->options.node_name),
-                  LOG_CSTR("error", err_text(&call->err)));
+                  LOG_CSTR("error", err_text(call->err)));
         loop_timer_start(l->server->main->loop, &l->register_timer, REGISTER_RETRY_MS,
                          self_register);
     }
@@ -337,6 +339,7 @@ static void self_register(struct loop_timer *t)
     self_registration(s, &call->arena, store_view(s->store), call->args);
     call->done = self_registered;
     call->data = l;
+    call->is_duty = true;
     rpc_start(call);
 }
 

@@ -7,7 +7,7 @@
  *     args->agent = the agent's own data center and node;  args->source.ip = the client's;
  *     args->options.allow_stale = …;
  *     call->done = done;  rpc_start(call);
- *     … done(call): -ERR_NOT_FOUND in call->err.code when there is no such query, else
+ *     … done(call): -ERR_NOT_FOUND in call->err->code when there is no such query, else
  *       const struct prepared_query_execute_response *r = call->reply;
  *       r->nodes (struct check_service_node, in the order they should be given), r->dns.ttl ("" or
  * a valid duration), r->service (for its configured TTL), r->datacenter

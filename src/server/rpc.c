@@ -1,17 +1,17 @@
-/* The happy path of a read: rpc_start() checks that it can run here (data center, leader), takes
- * the view, runs the method, fills in the query metadata, and calls done.
+/* The happy path of a read: rpc_start() checks the data center, rpc_forward.c whether it runs here;
+ * then it takes the view, runs the method, fills in the query metadata, and calls done.
  *
  * A blocking read whose answer is not newer than MinQueryIndex is parked: its arguments move to one
  * exact heap block, its arena is emptied, its watch points are registered, a timer bounds the wait.
  * When a watch or the timer fires it takes the newest view and runs again; the timer's run answers
- * whatever there is.
+ * whatever there is. It stays here when this server stops leading meanwhile, as in Consul.
  *
  * The happy path of a write: the method's prepare makes the log entry, raft_propose() takes it, the
  * raft thread applies it (server.c) into the call's result and posts the call back here, the
  * method's applied makes the reply, and done is called.
  *
- * Without a leader, calls that need one wait up to rpc_hold_timeout in worker->waiting. A canceled
- * call never reports; if its proposal is under way it frees itself when that comes back. */
+ * A canceled call never reports; if its proposal is under way it frees itself when that comes
+ * back. Errors are rare, and their sentences long: a call has room for one only once it has one. */
 #include "server/rpc.h"
 
 #include "base/clock.h"
@@ -32,7 +32,6 @@ static struct metric metric_query = METRIC_COUNTER("rpc.query");
 static struct metric metric_blocking = METRIC_GAUGE("rpc.queries_blocking");
 static _Atomic uint64_t blocking_count;
 
-static void call_run(struct call *c);
 static void call_wake(struct call *c);
 
 struct rpc_call *rpc_call_new(struct worker *w, const struct rpc_method *method)
@@ -102,7 +101,7 @@ static void call_stop_blocking(struct call *c)
     }
 }
 
-static void call_done(struct call *c)
+void call_done(struct call *c)
 {
     call_stop_blocking(c);
     loop_timer_stop(c->pub.worker->loop, &c->timer);
@@ -114,14 +113,33 @@ static void call_done(struct call *c)
     c->pub.done(&c->pub);
 }
 
-static struct query_options *call_options(const struct call *c)
+void call_fail(struct call *c, int code, const char *format, ...)
+{
+    struct err *err = ARENA_NEW(&c->pub.arena, struct err);
+    va_list args;
+    va_start(args, format);
+    (void)err_vset(err, code, format, args);
+    va_end(args);
+    c->pub.err = err;
+    call_done(c);
+}
+
+/* code: what a function returned that was to set err. */
+static void call_fail_with(struct call *c, const struct err *err, int code)
+{
+    code = err->code != 0 ? err->code : -code;
+    call_fail(c, code, "%s", err->text[0] != '\0' ? err->text : err_code_text(code));
+}
+
+struct query_options *call_options(const struct call *c)
 {
     int16_t offset = c->pub.method->options_offset;
     return offset < 0 ? NULL : (struct query_options *)((char *)c->pub.args + offset);
 }
 
-static struct rpc_ctx call_ctx(struct call *c)
+static struct rpc_ctx call_ctx(struct call *c, struct err *err)
 {
+    err_clear(err);
     struct server *s = c->pub.worker->server;
     const struct query_options *options = call_options(c);
     return (struct rpc_ctx){
@@ -129,7 +147,7 @@ static struct rpc_ctx call_ctx(struct call *c)
         .worker = c->pub.worker,
         .arena = &c->pub.arena,
         .view = store_view(s->store),
-        .err = &c->pub.err,
+        .err = err,
         .token = options != NULL ? options->token : STR_NULL,
     };
 }
@@ -140,49 +158,53 @@ static void call_timed_out(struct loop_timer *t)
 {
     struct call *c = container_of(t, struct call, timer);
     c->is_expired = true;
-    if (c->state == CALL_HELD) {
-        list_remove(&c->node);
-        err_set(&c->pub.err, ERR_NO_LEADER, "%s", err_code_text(ERR_NO_LEADER));
-        call_done(c);
-        return;
-    }
-    call_wake(c);
+    if (c->state == CALL_PARKED) {
+        call_wake(c);
+    } /* else it is being verified, and will answer then */
 }
 
-/* How long this call may block, from its arguments and the server's bounds. */
-static uint64_t call_wait_ms(struct call *c, const struct query_options *options)
+uint64_t call_wait_ms(const struct call *c)
 {
+    const struct query_options *options = call_options(c);
     const struct server_options *limits = &c->pub.worker->server->options;
-    uint64_t wait_ms = limits->default_query_time_ms;
     if (options->max_query_time > 0) {
-        wait_ms = MIN((uint64_t)options->max_query_time / NS_PER_MS, limits->max_query_time_ms);
+        return MIN((uint64_t)options->max_query_time / NS_PER_MS, limits->max_query_time_ms);
     }
-    return wait_ms + rng_below(&c->pub.worker->rng, wait_ms / JITTER_FRACTION + 1);
+    return limits->default_query_time_ms;
+}
+
+void call_shrink(struct call *c)
+{
+    struct rpc_call *call = &c->pub;
+    if (call->args != c->parked_args) {
+        c->parked_args = schema_clone(call->method->args, call->args, NULL);
+        call->args = c->parked_args;
+    }
+    call->reply = NULL;
+    call->err = NULL;
+    /* All of it, not just a reset: thousands of these wait at a time. */
+    arena_deinit(&call->arena);
 }
 
 static void call_park(struct call *c)
 {
-    struct rpc_call *call = &c->pub;
-    const struct rpc_method *method = call->method;
-
-    watch_register(call->worker->watches, &c->watch, &c->watch_set);
-    if (call->args != c->parked_args) {
-        c->parked_args = schema_clone(method->args, call->args, NULL);
-        call->args = c->parked_args;
-    }
-    call->reply = NULL;
+    watch_register(c->pub.worker->watches, &c->watch, &c->watch_set);
     memset(&c->watch_set, 0, sizeof(c->watch_set));
-    /* All of it, not just a reset: thousands of these wait at a time. */
-    arena_deinit(&call->arena);
+    call_shrink(c);
     c->state = CALL_PARKED;
+    c->is_verified = false;
 }
 
 static void call_wake(struct call *c)
 {
     ASSERT(c->state == CALL_PARKED);
     watch_unregister(c->pub.worker->watches, &c->watch);
-    c->state = CALL_RUNNING;
-    call_run(c);
+    const struct query_options *options = call_options(c);
+    if (options->require_consistent) {
+        call_place(c); /* it is verified each time */
+    } else {
+        call_run_here(c);
+    }
 }
 
 static void fill_meta(struct call *c)
@@ -192,16 +214,8 @@ static void fill_meta(struct call *c)
         return;
     }
     struct query_meta *meta = (struct query_meta *)((char *)c->pub.reply + method->meta_offset);
-    struct raft_status status;
-    if ((method->flags & RPC_INDEX_ONLY) != 0) {
-        /* Nothing to add. */
-    } else if (server_is_leader(c->pub.worker->server)) {
-        meta->known_leader = true;
-        meta->last_contact = 0;
-    } else {
-        raft_status(c->pub.worker->server->raft, &status);
-        meta->known_leader = status.leader_address[0] != '\0';
-        meta->last_contact = (int64_t)(status.last_contact_ms * NS_PER_MS);
+    if ((method->flags & RPC_INDEX_ONLY) == 0) {
+        server_fill_meta(c->pub.worker->server, meta);
     }
     if ((method->flags & RPC_BLOCKING) != 0 && meta->index < 1) {
         /* Zero would make a client ask again at once, for ever. */
@@ -222,9 +236,12 @@ static void call_run_read(struct call *c)
         c->is_blocking = true;
         atomic_fetch_add(&call->worker->blocking, 1); /* before the view is taken: worker.h */
         metric_set(&metric_blocking, (double)(atomic_fetch_add(&blocking_count, 1) + 1));
-        loop_timer_start(call->worker->loop, &c->timer, call_wait_ms(c, options), call_timed_out);
+        uint64_t wait_ms = call_wait_ms(c);
+        wait_ms += rng_below(&call->worker->rng, wait_ms / JITTER_FRACTION + 1);
+        loop_timer_start(call->worker->loop, &c->timer, wait_ms, call_timed_out);
     }
-    struct rpc_ctx ctx = call_ctx(c);
+    struct err err;
+    struct rpc_ctx ctx = call_ctx(c, &err);
     if (blocks && !c->is_expired) {
         c->watch_set = (struct watch_set){.arena = &call->arena};
         ctx.ws = &c->watch_set;
@@ -243,10 +260,10 @@ static void call_run_read(struct call *c)
                 return;
             }
         }
-    } else if (call->err.code == 0) {
-        err_set(&call->err, -rc, "%s", err_code_text(-rc));
+        call_done(c);
+    } else {
+        call_fail_with(c, &err, rc);
     }
-    call_done(c);
 }
 
 /* --- writes ---------------------------------------------------------------------------------- */
@@ -255,22 +272,27 @@ static void call_applied(struct loop_msg *msg)
 {
     struct call *c = container_of(msg, struct call, msg);
     struct rpc_call *call = &c->pub;
-    if (c->raft_code < 0) {
-        err_set(&call->err, -c->raft_code, "%s", err_code_text(-c->raft_code));
-    } else if (!c->is_canceled) {
-        struct rpc_ctx ctx = call_ctx(c);
-        int rc = fsm_result_error(&c->result, &call->err);
+    struct err err;
+    struct rpc_ctx ctx = call_ctx(c, &err);
+    int rc = c->raft_code;
+    if (rc == -ERR_NO_LEADER && !c->is_canceled) {
+        call_place(c); /* it never came into the log: there may be another leader by now */
+        return;
+    }
+    if (rc >= 0 && !c->is_canceled) {
+        rc = fsm_result_error(&c->result, &err);
         if (rc < 0 && call->method->apply_error != NULL) {
-            err_wrap(&call->err, "%s", call->method->apply_error);
+            err_wrap(&err, "%s", call->method->apply_error);
         }
         if (rc >= 0 && call->method->applied != NULL) {
             rc = call->method->applied(&ctx, call->args, &c->result, call->reply);
         }
-        if (rc < 0 && call->err.code == 0) {
-            err_set(&call->err, -rc, "%s", err_code_text(-rc));
-        }
     }
-    call_done(c);
+    if (rc < 0) {
+        call_fail_with(c, &err, rc);
+    } else {
+        call_done(c);
+    }
 }
 
 static void call_proposal_done(struct raft_proposal *p, int code, uint64_t index)
@@ -286,7 +308,8 @@ static void call_run_write(struct call *c)
 {
     struct rpc_call *call = &c->pub;
     const struct rpc_method *method = call->method;
-    struct rpc_ctx ctx = call_ctx(c);
+    struct err err;
+    struct rpc_ctx ctx = call_ctx(c, &err);
 
     if (method->reply != NULL) {
         call->reply = arena_zalloc(&call->arena, method->reply->size);
@@ -295,7 +318,7 @@ static void call_run_write(struct call *c)
     c->entry.max = RAFT_ENTRY_SIZE_MAX;
     int rc = method->prepare(&ctx, call->args, call->reply, &c->entry);
     if (rc == RPC_PREPARE_PROPOSE && c->entry.failed) {
-        rc = err_set(&call->err, ERR_TOO_LARGE, "%s: request is too large", method->name);
+        rc = err_set(&err, ERR_TOO_LARGE, "%s: request is too large", method->name);
     }
     if (rc == RPC_PREPARE_PROPOSE) {
         c->state = CALL_PROPOSED;
@@ -304,36 +327,17 @@ static void call_run_write(struct call *c)
         raft_propose(call->worker->server->raft, &c->proposal);
         return;
     }
-    if (rc < 0 && call->err.code == 0) {
-        err_set(&call->err, -rc, "%s", err_code_text(-rc));
+    if (rc < 0) {
+        call_fail_with(c, &err, rc);
+    } else {
+        call_done(c);
     }
-    call_done(c);
 }
 
-/* --- where it runs --------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
-static bool call_needs_leader(const struct call *c)
+void call_run_here(struct call *c)
 {
-    if ((c->pub.method->flags & RPC_LOCAL) != 0) {
-        return false;
-    }
-    const struct query_options *options = call_options(c);
-    return (c->pub.method->flags & RPC_WRITE) != 0 || options == NULL || !options->allow_stale ||
-           (c->pub.method->flags & RPC_LEADER_ONLY) != 0;
-}
-
-static void call_run(struct call *c)
-{
-    struct worker *w = c->pub.worker;
-    if (call_needs_leader(c) && !server_is_leader(w->server)) {
-        c->state = CALL_HELD;
-        list_push_back(&w->waiting, &c->node);
-        if (!loop_timer_is_active(&c->timer)) {
-            loop_timer_start(w->loop, &c->timer, w->server->options.rpc_hold_timeout_ms,
-                             call_timed_out);
-        }
-        return;
-    }
     c->state = CALL_RUNNING;
     if ((c->pub.method->flags & RPC_WRITE) != 0) {
         call_run_write(c);
@@ -358,11 +362,10 @@ void rpc_start(struct rpc_call *call)
 
     struct str datacenter = call_datacenter(c);
     if (datacenter.n > 0 && !str_eq(datacenter, call->worker->server->options.datacenter)) {
-        err_set(&call->err, ERR_NO_DC_PATH, "%s", err_code_text(ERR_NO_DC_PATH));
-        call_done(c);
+        call_fail(c, ERR_NO_DC_PATH, "%s", err_code_text(ERR_NO_DC_PATH));
         return;
     }
-    call_run(c);
+    call_place(c);
 }
 
 void rpc_cancel(struct rpc_call *call)
@@ -374,7 +377,12 @@ void rpc_cancel(struct rpc_call *call)
         watch_unregister(w->watches, &c->watch);
         break;
     case CALL_HELD:
-        list_remove(&c->node);
+    case CALL_FORWARDED:
+    case CALL_VERIFYING:
+        if (!call_forget_placed(c)) {
+            c->is_canceled = true;
+            return;
+        }
         break;
     case CALL_PROPOSED:
         c->is_canceled = true;
@@ -405,18 +413,6 @@ void rpc_worker_changed(struct worker *w, struct change_list *const *changes, si
     for (struct list *node; (node = list_pop_front(&fired)) != NULL;) {
         struct watch *watch = container_of(node, struct watch, fired_node);
         call_wake(container_of(watch, struct call, watch));
-    }
-}
-
-void rpc_worker_leader_known(struct worker *w)
-{
-    struct list held;
-    list_init(&held);
-    list_splice_back(&held, &w->waiting);
-    for (struct list *node; (node = list_pop_front(&held)) != NULL;) {
-        struct call *c = container_of(node, struct call, node);
-        loop_timer_stop(w->loop, &c->timer);
-        call_run(c);
     }
 }
 

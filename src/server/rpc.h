@@ -2,7 +2,8 @@
  *
  * Whatever comes in (HTTP, DNS, a remote agent, another data center) becomes an rpc_call of one of
  * the methods below, which have the names and the structs of Consul's RPC on port 8300. rpc_start()
- * decides where it runs: here, on the leader, in another data center; with one server, here.
+ * decides where it runs: here, or on the leader (docs/forwarding.md); other data centers are not
+ * known yet.
  *
  * A READ runs on the worker thread that received it, against an immutable view of the store; its
  * reply points into the view and into the call's arena. With MinQueryIndex set it blocks: if the
@@ -17,9 +18,12 @@
  *     struct key_request *args = call->args;  args->key = ...;
  *     call->done = my_done;  call->data = me;
  *     rpc_start(call);
- *     ... my_done(call): call->err or call->reply (valid until my_done returns) ...; rpc_call_free(call)
+ *     ... my_done(call): call->err or call->reply (valid until my_done returns) ...;
+ * rpc_call_free(call)
  *
- * done may run before rpc_start() returns. Calls belong to their worker's thread. */
+ * The rows of a reply that came from another server (call->is_remote) are in the call's arena, not
+ * in the store, and carry no rendered JSON. done may run before rpc_start() returns. Calls belong
+ * to their worker's thread. */
 #pragma once
 #include "base/arena.h"
 #include "base/err.h"
@@ -36,18 +40,18 @@ struct worker;
 struct rpc_ctx {
     struct server *server;
     struct worker *worker;
-    struct arena *arena;           /* the call's; reset before each run of a blocking read's reply */
+    struct arena *arena; /* the call's; reset before each run of a blocking read's reply */
     const struct store_view *view; /* reads: the snapshot; writes: the newest, for checks */
     struct watch_set *ws;          /* NULL unless the read may block */
     struct err *err;
-    struct str token;              /* the ACL token; resolved by acl/ when it comes */
+    struct str token; /* the ACL token; resolved by acl/ when it comes */
 };
 
 enum rpc_method_flag {
     RPC_READ = 1u << 0,
     RPC_WRITE = 1u << 1,
-    RPC_BLOCKING = 1u << 2,    /* honours MinQueryIndex */
-    RPC_LOCAL = 1u << 3,       /* answered by any server, never forwarded to the leader (Status.*) */
+    RPC_BLOCKING = 1u << 2, /* honours MinQueryIndex */
+    RPC_LOCAL = 1u << 3,    /* answered by any server, never forwarded to the leader (Status.*) */
     RPC_LEADER_ONLY = 1u << 4, /* no stale reads */
     RPC_INDEX_ONLY = 1u << 5,  /* of the metadata only the index is told, as in ConnectCA.Roots */
 };
@@ -62,29 +66,36 @@ struct rpc_method {
     const struct schema *reply; /* NULL: nothing but success */
     int16_t options_offset;     /* of struct query_options in args (reads), -1: none */
     int16_t meta_offset;        /* of struct query_meta in reply (reads), -1: none */
-    /* What the ACL check will be, in the words of the inventory ("key:read", "node:write,service:write");
-     * enforced when ACLs come, checked by a test to be there for every method now. */
+    /* What the ACL check will be, in the words of the inventory ("key:read",
+     * "node:write,service:write"); enforced when ACLs come, checked by a test to be there for every
+     * method now. */
     const char *acl;
     /* READ: fill *reply. meta.index is set by it; the dispatcher fills in the rest. */
     int (*read)(struct rpc_ctx *ctx, const void *args, void *reply);
-    /* WRITE: check and complete *args; then either answer (RPC_PREPARE_DONE) or append the log entry,
-     * type byte included, to `entry` and return RPC_PREPARE_PROPOSE. Negative: ctx->err is set. */
+    /* WRITE: check and complete *args; then either answer (RPC_PREPARE_DONE) or append the log
+     * entry, type byte included, to `entry` and return RPC_PREPARE_PROPOSE. Negative: ctx->err is
+     * set. */
     int (*prepare)(struct rpc_ctx *ctx, void *args, void *reply, struct buf *entry);
-    /* WRITE: turn what the state machine answered into *reply. NULL: nothing to do but check for an error. */
+    /* WRITE: turn what the state machine answered into *reply. NULL: nothing to do but check for an
+     * error. */
     int (*applied)(struct rpc_ctx *ctx, const void *args, const struct fsm_result *result,
                    void *reply);
-    const char *apply_error; /* put before what the state machine refused: "raft apply failed", or NULL */
+    const char
+        *apply_error; /* put before what the state machine refused: "raft apply failed", or NULL */
 };
 
 struct rpc_call {
     const struct rpc_method *method;
     struct worker *worker;
     struct arena arena;
-    void *args;      /* zeroed struct of method->args, in the arena; fill before rpc_start */
-    void *reply;     /* of method->reply; valid in done when err.code is 0 */
-    struct err err;
+    void *args;            /* zeroed struct of method->args, in the arena; fill before rpc_start */
+    void *reply;           /* of method->reply; valid in done unless it failed */
+    const struct err *err; /* NULL: it went well. In the arena */
     void (*done)(struct rpc_call *call);
     void *data;
+    bool
+        is_duty; /* set before rpc_start(): a duty of this server as leader, never done elsewhere */
+    bool is_remote; /* another server has answered */
 };
 
 /* A call in an arena of its own (recycled by the worker). */
@@ -103,58 +114,59 @@ size_t rpc_method_count(void);
 const struct rpc_method *rpc_method_at(size_t i);
 
 /* X(service file, C name of the method). Each is defined in server/<file>.c as
- *     const struct rpc_method rpc_kvs_get = {"KVS.Get", RPC_READ | RPC_BLOCKING, &key_request_schema, ...}; */
-#define RPC_METHODS(X)                 \
-    X(catalog, rpc_catalog_register)           /* Catalog.Register */         \
-    X(catalog, rpc_catalog_deregister)         /* Catalog.Deregister */       \
-    X(catalog, rpc_catalog_list_datacenters)   /* Catalog.ListDatacenters */  \
-    X(catalog, rpc_catalog_list_nodes)         /* Catalog.ListNodes */        \
-    X(catalog, rpc_catalog_list_services)      /* Catalog.ListServices */     \
-    X(catalog, rpc_catalog_service_list)       /* Catalog.ServiceList */      \
-    X(catalog, rpc_catalog_service_nodes)      /* Catalog.ServiceNodes */     \
-    X(catalog, rpc_catalog_node_services)      /* Catalog.NodeServices */     \
-    X(catalog, rpc_catalog_node_service_list)  /* Catalog.NodeServiceList */  \
-    X(connect_ca, rpc_connect_ca_roots)        /* ConnectCA.Roots */          \
-    X(connect_ca, rpc_connect_ca_configuration_get) /* ConnectCA.ConfigurationGet */ \
-    X(health, rpc_health_checks_in_state)      /* Health.ChecksInState */     \
-    X(health, rpc_health_node_checks)          /* Health.NodeChecks */        \
-    X(health, rpc_health_service_checks)       /* Health.ServiceChecks */     \
-    X(health, rpc_health_service_nodes)        /* Health.ServiceNodes */      \
-    X(coordinate, rpc_coordinate_update)            /* Coordinate.Update */   \
-    X(coordinate, rpc_coordinate_list_datacenters)  /* Coordinate.ListDatacenters */ \
-    X(coordinate, rpc_coordinate_list_nodes)        /* Coordinate.ListNodes */ \
-    X(coordinate, rpc_coordinate_node)              /* Coordinate.Node */     \
-    X(internal, rpc_internal_node_info)        /* Internal.NodeInfo */        \
-    X(internal, rpc_internal_node_dump)        /* Internal.NodeDump */        \
-    X(internal, rpc_internal_service_dump)     /* Internal.ServiceDump */     \
-    X(kvs, rpc_kvs_apply)                      /* KVS.Apply */                \
-    X(kvs, rpc_kvs_get)                        /* KVS.Get */                  \
-    X(kvs, rpc_kvs_list)                       /* KVS.List */                 \
-    X(kvs, rpc_kvs_list_keys)                  /* KVS.ListKeys */             \
-    X(operator, rpc_operator_raft_get_configuration)      /* Operator.RaftGetConfiguration */ \
-    X(operator, rpc_operator_raft_remove_peer_by_address) /* Operator.RaftRemovePeerByAddress */ \
-    X(operator, rpc_operator_raft_remove_peer_by_id)      /* Operator.RaftRemovePeerByID */ \
+ *     const struct rpc_method rpc_kvs_get = {"KVS.Get", RPC_READ | RPC_BLOCKING,
+ * &key_request_schema, ...}; */
+#define RPC_METHODS(X)                                                                             \
+    X(catalog, rpc_catalog_register)                      /* Catalog.Register */                   \
+    X(catalog, rpc_catalog_deregister)                    /* Catalog.Deregister */                 \
+    X(catalog, rpc_catalog_list_datacenters)              /* Catalog.ListDatacenters */            \
+    X(catalog, rpc_catalog_list_nodes)                    /* Catalog.ListNodes */                  \
+    X(catalog, rpc_catalog_list_services)                 /* Catalog.ListServices */               \
+    X(catalog, rpc_catalog_service_list)                  /* Catalog.ServiceList */                \
+    X(catalog, rpc_catalog_service_nodes)                 /* Catalog.ServiceNodes */               \
+    X(catalog, rpc_catalog_node_services)                 /* Catalog.NodeServices */               \
+    X(catalog, rpc_catalog_node_service_list)             /* Catalog.NodeServiceList */            \
+    X(connect_ca, rpc_connect_ca_roots)                   /* ConnectCA.Roots */                    \
+    X(connect_ca, rpc_connect_ca_configuration_get)       /* ConnectCA.ConfigurationGet */         \
+    X(health, rpc_health_checks_in_state)                 /* Health.ChecksInState */               \
+    X(health, rpc_health_node_checks)                     /* Health.NodeChecks */                  \
+    X(health, rpc_health_service_checks)                  /* Health.ServiceChecks */               \
+    X(health, rpc_health_service_nodes)                   /* Health.ServiceNodes */                \
+    X(coordinate, rpc_coordinate_update)                  /* Coordinate.Update */                  \
+    X(coordinate, rpc_coordinate_list_datacenters)        /* Coordinate.ListDatacenters */         \
+    X(coordinate, rpc_coordinate_list_nodes)              /* Coordinate.ListNodes */               \
+    X(coordinate, rpc_coordinate_node)                    /* Coordinate.Node */                    \
+    X(internal, rpc_internal_node_info)                   /* Internal.NodeInfo */                  \
+    X(internal, rpc_internal_node_dump)                   /* Internal.NodeDump */                  \
+    X(internal, rpc_internal_service_dump)                /* Internal.ServiceDump */               \
+    X(kvs, rpc_kvs_apply)                                 /* KVS.Apply */                          \
+    X(kvs, rpc_kvs_get)                                   /* KVS.Get */                            \
+    X(kvs, rpc_kvs_list)                                  /* KVS.List */                           \
+    X(kvs, rpc_kvs_list_keys)                             /* KVS.ListKeys */                       \
+    X(operator, rpc_operator_raft_get_configuration)      /* Operator.RaftGetConfiguration */      \
+    X(operator, rpc_operator_raft_remove_peer_by_address) /* Operator.RaftRemovePeerByAddress */   \
+    X(operator, rpc_operator_raft_remove_peer_by_id)      /* Operator.RaftRemovePeerByID */        \
     X(operator, rpc_operator_autopilot_get_configuration) /* Operator.AutopilotGetConfiguration */ \
     X(operator, rpc_operator_autopilot_set_configuration) /* Operator.AutopilotSetConfiguration */ \
-    X(operator, rpc_operator_server_health)               /* Operator.ServerHealth */ \
-    X(operator, rpc_operator_autopilot_state)             /* Operator.AutopilotState */ \
-    X(prepared_query, rpc_prepared_query_apply)          /* PreparedQuery.Apply */ \
-    X(prepared_query, rpc_prepared_query_get)            /* PreparedQuery.Get */ \
-    X(prepared_query, rpc_prepared_query_list)           /* PreparedQuery.List */ \
-    X(prepared_query, rpc_prepared_query_explain)        /* PreparedQuery.Explain */ \
-    X(prepared_query, rpc_prepared_query_execute)        /* PreparedQuery.Execute */ \
-    X(prepared_query, rpc_prepared_query_execute_remote) /* PreparedQuery.ExecuteRemote */ \
-    X(session, rpc_session_apply)              /* Session.Apply */            \
-    X(session, rpc_session_get)                /* Session.Get */              \
-    X(session, rpc_session_list)               /* Session.List */             \
-    X(session, rpc_session_node_sessions)      /* Session.NodeSessions */     \
-    X(session, rpc_session_renew)              /* Session.Renew */            \
-    X(status, rpc_status_ping)                 /* Status.Ping */              \
-    X(status, rpc_status_leader)               /* Status.Leader */            \
-    X(status, rpc_status_peers)                /* Status.Peers */             \
-    X(status, rpc_status_raft_stats)           /* Status.RaftStats */         \
-    X(txn, rpc_txn_apply)                      /* Txn.Apply */                \
-    X(txn, rpc_txn_read)                       /* Txn.Read */
+    X(operator, rpc_operator_server_health)               /* Operator.ServerHealth */              \
+    X(operator, rpc_operator_autopilot_state)             /* Operator.AutopilotState */            \
+    X(prepared_query, rpc_prepared_query_apply)           /* PreparedQuery.Apply */                \
+    X(prepared_query, rpc_prepared_query_get)             /* PreparedQuery.Get */                  \
+    X(prepared_query, rpc_prepared_query_list)            /* PreparedQuery.List */                 \
+    X(prepared_query, rpc_prepared_query_explain)         /* PreparedQuery.Explain */              \
+    X(prepared_query, rpc_prepared_query_execute)         /* PreparedQuery.Execute */              \
+    X(prepared_query, rpc_prepared_query_execute_remote)  /* PreparedQuery.ExecuteRemote */        \
+    X(session, rpc_session_apply)                         /* Session.Apply */                      \
+    X(session, rpc_session_get)                           /* Session.Get */                        \
+    X(session, rpc_session_list)                          /* Session.List */                       \
+    X(session, rpc_session_node_sessions)                 /* Session.NodeSessions */               \
+    X(session, rpc_session_renew)                         /* Session.Renew */                      \
+    X(status, rpc_status_ping)                            /* Status.Ping */                        \
+    X(status, rpc_status_leader)                          /* Status.Leader */                      \
+    X(status, rpc_status_peers)                           /* Status.Peers */                       \
+    X(status, rpc_status_raft_stats)                      /* Status.RaftStats */                   \
+    X(txn, rpc_txn_apply)                                 /* Txn.Apply */                          \
+    X(txn, rpc_txn_read)                                  /* Txn.Read */
 
 #define X(file, method) extern const struct rpc_method method;
 RPC_METHODS(X)

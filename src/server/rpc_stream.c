@@ -15,8 +15,8 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "proto/rpc_frame.h"
-#include "schema/msgpack.h"
 #include "server/rpc.h"
+#include "server/rpc_body.h"
 
 /* Behind a frame: what the last read brought along. */
 #define INPUT_SIZE_MAX (RPC_FRAME_SIZE_MAX + (1u << 20))
@@ -70,16 +70,12 @@ static void stream_answer(struct rpc_stream *s, const struct rpc_call *call)
     const struct rpc_method *method = call->method;
     struct str name = str_from_cstr(method->name);
     size_t from = s->out.n;
-    if (call->err.code != 0) {
-        rpc_error_encode(&s->out, s->seq, name, str_from_cstr(err_text(&call->err)));
+    if (call->err != NULL) {
+        rpc_error_encode(&s->out, s->seq, name, str_from_cstr(err_text(call->err)));
         return;
     }
     rpc_response_header_encode(&s->out, s->seq, name);
-    if (method->reply != NULL) {
-        msgpack_object(&s->out, method->reply, call->reply);
-    } else {
-        msgpack_map(&s->out, 0);
-    }
+    rpc_body_encode(&s->out, method->reply, call->reply);
     if (s->out.failed) {
         struct err err = {0};
         err_set(&err, ERR_TOO_LARGE, "rpc: reply of %s is too large", method->name);
@@ -139,9 +135,8 @@ static void stream_request(struct rpc_stream *s, struct str frame)
         return;
     }
     struct rpc_call *call = rpc_call_new(s->worker, method);
-    struct cur body = cur_make(arena_str(&call->arena, r.body));
     schema_zero(method->args, call->args);
-    if (msgpack_decode(&body, method->args, call->args, &call->arena, &err) < 0) {
+    if (rpc_body_decode(r.body, method->args, call->args, &call->arena, &err) < 0) {
         rpc_call_free(call);
         stream_refuse(s, &r, err_text(&err));
         return;

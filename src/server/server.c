@@ -12,6 +12,7 @@
 #include "raft/raft.h"
 #include "raft/snapshot.h"
 #include "raft/transport_tcp.h"
+#include "schema/query.h"
 #include "server/autopilot.h"
 #include "server/call.h"
 #include "server/coordinate_batch.h"
@@ -322,6 +323,20 @@ void server_raft_accept(void *data, int fd, struct str rest)
 bool server_is_leader(const struct server *s)
 {
     return raft_is_leader(s->raft);
+}
+
+void server_fill_meta(const struct server *s, struct query_meta *meta)
+{
+    struct raft_status status;
+    meta->known_leader = true;
+    meta->last_contact = 0;
+    if (!server_is_leader(s)) {
+        raft_status(s->raft, &status);
+        meta->known_leader = status.leader_address[0] != '\0';
+        meta->last_contact = status.last_contact_ms > INT64_MAX / NS_PER_MS
+                                 ? INT64_MAX
+                                 : (int64_t)(status.last_contact_ms * NS_PER_MS);
+    }
 }
 
 struct str server_leader_address(const struct server *s, struct arena *a)

@@ -16,6 +16,7 @@ struct fsm;
 struct leader;
 struct loop;
 struct lock_delay;
+struct query_meta;
 struct raft;
 struct raft_transport;
 struct snapshots;
@@ -88,5 +89,8 @@ bool server_is_leader(const struct server *s); /* any thread */
 /* A connection to port 8300 that began with Raft's byte: data is the server, fd is taken over, what
  * was read behind that byte is copied. Any thread, while the server runs. */
 void server_raft_accept(void *data, int fd, struct str rest);
+/* What metadata of an answer from this server's own tables tells: whether a leader is known, and for
+ * how long none was heard of (0 on the leader, INT64_MAX: since ever). Any thread. */
+void server_fill_meta(const struct server *s, struct query_meta *meta);
 /* "host:port" of the leader's RPC, or empty; copied into the arena. */
 struct str server_leader_address(const struct server *s, struct arena *a);

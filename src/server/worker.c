@@ -1,6 +1,8 @@
 #include "server/worker.h"
 
 #include "server/call.h"
+#include "server/rpc_pool.h"
+#include "server/verify.h"
 #include "store/watch.h"
 
 void worker_init(struct worker *w, struct loop *loop, uint32_t id)
@@ -10,7 +12,10 @@ void worker_init(struct worker *w, struct loop *loop, uint32_t id)
     w->id = id;
     rng_seed_system(&w->rng);
     w->watches = watch_registry_new();
+    w->pool = rpc_pool_new(loop);
+    w->verifies = verifies_new(w);
     list_init(&w->waiting);
+    list_init(&w->forwarded);
     list_init(&w->idle_calls);
 }
 
@@ -22,6 +27,8 @@ void worker_deinit(struct worker *w)
     rpc_calls_drop_idle(w);
     /* A canceled write may still come back while the loop is freed: it is not to be kept then. */
     w->idle_calls_count = UINT32_MAX;
+    w->verifies = verifies_free(w->verifies);
+    w->pool = rpc_pool_free(w->pool);
     w->watches = watch_registry_free(w->watches);
     w->loop = NULL;
 }

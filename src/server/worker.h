@@ -2,8 +2,8 @@
  * source of randomness, recycled memory.
  *
  * HTTP and DNS connections live on one worker each, and the agent's main loop is a worker too (for
- * anti-entropy and the leader's duties). Nothing here is shared but the two atomics, so nothing here
- * is locked.
+ * anti-entropy and the leader's duties). Nothing here is shared but the two atomics, so nothing
+ * here is locked.
  *
  * The writer of the store tells every worker what each batch of commits changed, but only while
  * that worker has blocking calls. `blocking` is raised before a blocking call takes its view; the
@@ -14,7 +14,9 @@
 #include "base/rand.h"
 #include "loop/loop.h"
 
+struct rpc_pool;
 struct server;
+struct verifies;
 struct watch_registry;
 
 #define WORKERS_MAX 32u
@@ -27,6 +29,11 @@ struct worker {
     _Atomic uint32_t blocking;      /* blocking calls running or parked */
     struct watch_registry *watches; /* of the calls parked here */
     struct list waiting;            /* calls that wait for a leader */
+    struct list forwarded;          /* calls that are with one */
+    char leader_address[64];        /* the last one that calls were sent to */
+    uint32_t leader_generation;     /* goes up with each other one */
+    struct rpc_pool *pool;          /* connections to other servers */
+    struct verifies *verifies;      /* calls that wait to know that this server leads */
     struct list idle_calls;         /* recycled; at most RPC_IDLE_CALLS_MAX */
     uint32_t idle_calls_count;
 };

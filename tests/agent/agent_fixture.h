@@ -1,7 +1,7 @@
 /* agent_fixture.h - an agent on a server in memory, all on one loop that each test drives until its
  * condition holds. */
 #pragma once
-#include "test.h"
+#include "server_fixture.h"
 
 #include <ftw.h>
 #include <stdio.h>
@@ -18,51 +18,23 @@
 #include "server/rpc.h"
 #include "server/server.h"
 
-#define GIVE_UP_MS 30000u
 #define FIXTURE_NODE_ID STR("11111111-2222-3333-4444-555555555555")
 
 struct fixture {
-    struct worker main;
-    struct server *server;
+    struct server_fixture base;
     struct agent *agent;
     struct arena arena;
     const char *hcl;   /* of the next configuration that is loaded */
     char data_dir[64]; /* "" with none */
-    struct loop_timer poll, limit;
-    bool (*until)(struct fixture *f);
-    bool gave_up;
     /* answers of calls */
     int done;
     struct err err;
     struct str text; /* in the arena */
 };
 
-static void fixture_poll(struct loop_timer *t)
+UNUSED static void run_until(struct fixture *f, bool (*until)(void *data))
 {
-    struct fixture *f = container_of(t, struct fixture, poll);
-    if (f->until(f)) {
-        loop_stop(f->main.loop);
-        return;
-    }
-    loop_timer_start(f->main.loop, t, 1, fixture_poll);
-}
-
-static void fixture_limit(struct loop_timer *t)
-{
-    struct fixture *f = container_of(t, struct fixture, limit);
-    f->gave_up = true;
-    loop_stop(f->main.loop);
-}
-
-UNUSED static void run_until(struct fixture *f, bool (*until)(struct fixture *f))
-{
-    f->until = until;
-    loop_timer_start(f->main.loop, &f->poll, 0, fixture_poll);
-    loop_timer_start(f->main.loop, &f->limit, GIVE_UP_MS, fixture_limit);
-    loop_run(f->main.loop);
-    loop_timer_stop(f->main.loop, &f->poll);
-    loop_timer_stop(f->main.loop, &f->limit);
-    assert_false(f->gave_up);
+    server_fixture_run_until(&f->base, until, f);
 }
 
 static int fixture_load_config(void *data, struct agent_config **ret_config, struct err *err)
@@ -91,13 +63,15 @@ static void fixture_leave(void *data)
     (void)data;
 }
 
-UNUSED static bool leads(struct fixture *f)
+UNUSED static bool leads(void *data)
 {
-    return server_is_leader(f->server);
+    struct fixture *f = data;
+    return server_is_leader(f->base.server);
 }
 
-UNUSED static bool is_in_step(struct fixture *f)
+UNUSED static bool is_in_step(void *data)
 {
+    struct fixture *f = data;
     return sync_is_settled(f->agent->sync);
 }
 
@@ -107,8 +81,8 @@ static const struct agent_ops fixture_ops = {.load_config = fixture_load_config,
 UNUSED static int fixture_start_agent(struct fixture *f, struct err *err)
 {
     struct agent_options options = {.node_id = FIXTURE_NODE_ID,
-                                    .main = &f->main,
-                                    .server = f->server,
+                                    .main = &f->base.main,
+                                    .server = f->base.server,
                                     .ops = &fixture_ops,
                                     .ops_data = f};
     assert_ok(fixture_load_config(f, &options.config, err));
@@ -119,47 +93,27 @@ UNUSED static int fixture_start_agent(struct fixture *f, struct err *err)
 UNUSED static void fixture_stop_agent(struct fixture *f)
 {
     agent_stop(f->agent);
-    loop_stop(f->main.loop);
-    loop_run(f->main.loop); /* what it has deferred */
+    loop_stop(f->base.main.loop);
+    loop_run(f->base.main.loop); /* what it has deferred */
     f->agent = agent_free(f->agent);
 }
 
 UNUSED static struct fixture *fixture_new(bool bootstrap)
 {
     struct fixture *f = xcalloc(1, sizeof(*f));
-    struct err err = {0};
-    worker_init(&f->main, loop_new("test"), 0);
-    const struct server_options options = {
-        .datacenter = STR("dc1"),
-        .node_name = STR("other-server"),
-        .node_id = STR("99999999-2222-3333-4444-555555555555"),
-        .rpc_address = STR("127.0.0.1:8300"),
-        .advertise_address = STR("127.0.0.2"),
-        .in_memory = true,
-        .bootstrap = bootstrap,
-        .max_query_time_ms = 600000,
-        .default_query_time_ms = 300000,
-        .rpc_hold_timeout_ms = 50,
-        .kv_max_value_size = 1024,
-        .txn_max_req_len = 1024,
-        .tombstone_ttl_ms = 900000,
-        .tombstone_granularity_ms = 30000,
-        .coordinate_update_period_ms = 5000,
-        .coordinate_update_batch_size = 128,
-        .coordinate_update_max_batches = 5,
-        .raft_multiplier = 1,
-    };
-    assert_ok(server_new(&options, &f->main, &f->server, &err));
+    struct server_options options = SERVER_FIXTURE_OPTIONS;
+    options.node_name = STR("other-server");
+    options.node_id = STR("99999999-2222-3333-4444-555555555555");
+    options.advertise_address = STR("127.0.0.2");
+    options.bootstrap = bootstrap;
+    options.rpc_hold_timeout_ms = 50;
+    server_fixture_init(&f->base, &options);
     return f;
 }
 
 UNUSED static void fixture_start_server(struct fixture *f)
 {
-    struct err err = {0};
-    assert_ok(server_start(f->server, &err));
-    if (f->server->options.bootstrap) {
-        run_until(f, leads);
-    }
+    server_fixture_start(&f->base);
 }
 
 /* Server and agent, in step. */
@@ -191,17 +145,17 @@ UNUSED static void fixture_make_data_dir(struct fixture *f)
 UNUSED static int teardown(void **state)
 {
     struct fixture *f = *state;
-    server_stop(f->server);
+    server_stop(f->base.server);
     if (f->agent != NULL) {
         agent_stop(f->agent);
     }
-    loop_stop(f->main.loop);
-    loop_run(f->main.loop); /* what was posted last */
-    struct loop *loop = f->main.loop;
-    worker_deinit(&f->main);
+    loop_stop(f->base.main.loop);
+    loop_run(f->base.main.loop); /* what was posted last */
+    struct loop *loop = f->base.main.loop;
+    worker_deinit(&f->base.main);
     (void)loop_free(loop);
     f->agent = agent_free(f->agent);
-    (void)server_free(f->server);
+    (void)server_free(f->base.server);
     if (f->data_dir[0] != '\0') {
         (void)nftw(f->data_dir, fixture_unlink, 16, FTW_DEPTH | FTW_PHYS);
     }
@@ -253,13 +207,14 @@ UNUSED static const struct health_check *check_row(struct fixture *f, struct str
 UNUSED static void probe_now(struct fixture *f, struct str id)
 {
     struct check *c = local_check(f->agent->local, id)->runner;
-    loop_timer_start(f->main.loop, &c->timer, 0, c->timer.fire);
+    loop_timer_start(f->base.main.loop, &c->timer, 0, c->timer.fire);
 }
 
 /* --- the catalog ----------------------------------------------------------------------------- */
 
-static bool call_is_done(struct fixture *f)
+static bool call_is_done(void *data)
 {
+    struct fixture *f = data;
     return f->done > 0;
 }
 
@@ -267,9 +222,9 @@ static void catalog_known(struct rpc_call *call)
 {
     struct fixture *f = call->data;
     const struct indexed_node_services *reply = call->reply;
-    f->err = call->err;
+    f->err = call->err != NULL ? *call->err : (struct err){0};
     f->text = STR("");
-    if (call->err.code == 0 && reply->node_services != NULL) {
+    if (call->err == NULL && reply->node_services != NULL) {
         for (size_t i = 0; i < reply->node_services->services.n; i++) {
             const struct node_service *s = reply->node_services->services.v[i].value;
             f->text = arena_printf(&f->arena, "%.*s%.*s:%lld ", STRF(f->text), STRF(s->id),
@@ -283,7 +238,7 @@ static void catalog_known(struct rpc_call *call)
 /* "id:port id:port " of the services that the catalog has of node1. */
 UNUSED static struct str catalog_services(struct fixture *f)
 {
-    struct rpc_call *call = rpc_call_new(&f->main, &rpc_catalog_node_services);
+    struct rpc_call *call = rpc_call_new(&f->base.main, &rpc_catalog_node_services);
     struct node_request *args = call->args;
     args->datacenter = STR("dc1");
     args->node = STR("node1");
@@ -295,12 +250,21 @@ UNUSED static struct str catalog_services(struct fixture *f)
     return f->text;
 }
 
+/* Wait until the catalog has just these. */
+UNUSED static void catalog_becomes(struct fixture *f, const char *services)
+{
+    uint64_t end_ms = clock_mono_ms() + GIVE_UP_MS;
+    while (!str_eq(catalog_services(f), str_from_cstr(services)) && clock_mono_ms() < end_ms) {
+    }
+    assert_true(str_eq(f->text, str_from_cstr(services)));
+}
+
 static void checks_seen(struct rpc_call *call)
 {
     struct fixture *f = call->data;
     const struct indexed_health_checks *reply = call->reply;
     f->text = STR("");
-    for (size_t i = 0; call->err.code == 0 && i < reply->health_checks.n; i++) {
+    for (size_t i = 0; call->err == NULL && i < reply->health_checks.n; i++) {
         const struct health_check *c = reply->health_checks.v[i];
         f->text = arena_printf(&f->arena, "%.*s%.*s=%.*s(%.*s) ", STRF(f->text), STRF(c->check_id),
                                STRF(c->status), STRF(c->output));
@@ -312,7 +276,7 @@ static void checks_seen(struct rpc_call *call)
 /* "id=status(output) " of the checks that the catalog has of node1. */
 UNUSED static struct str catalog_checks(struct fixture *f)
 {
-    struct rpc_call *call = rpc_call_new(&f->main, &rpc_health_node_checks);
+    struct rpc_call *call = rpc_call_new(&f->base.main, &rpc_health_node_checks);
     struct node_request *args = call->args;
     args->datacenter = STR("dc1");
     args->node = STR("node1");
@@ -327,7 +291,7 @@ UNUSED static struct str catalog_checks(struct fixture *f)
 static void written(struct rpc_call *call)
 {
     struct fixture *f = call->data;
-    f->err = call->err;
+    f->err = call->err != NULL ? *call->err : (struct err){0};
     f->done++;
     rpc_call_free(call);
 }
@@ -335,7 +299,7 @@ static void written(struct rpc_call *call)
 /* Somebody else writes to the catalog. */
 UNUSED static void catalog_write(struct fixture *f, const struct register_request *req)
 {
-    struct rpc_call *call = rpc_call_new(&f->main, &rpc_catalog_register);
+    struct rpc_call *call = rpc_call_new(&f->base.main, &rpc_catalog_register);
     memcpy(call->args, schema_copy(&call->arena, &register_request_schema, req), sizeof(*req));
     call->done = written;
     call->data = f;

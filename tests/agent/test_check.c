@@ -20,8 +20,9 @@ static const char *waited_id;
 static char waited_output[8192];
 static struct str before_output, before_status;
 
-static bool has_reported(struct fixture *f)
+static bool has_reported(void *data)
 {
+    struct fixture *f = data;
     const struct health_check *c = check_row(f, str_from_cstr(waited_id));
     return !str_eq(c->output, before_output) || !str_eq(c->status, before_status);
 }
@@ -574,13 +575,15 @@ static void test_docker(void **state)
 
 /* --- ttl and alias --------------------------------------------------------------------------- */
 
-static bool is_critical(struct fixture *f)
+static bool is_critical(void *data)
 {
+    struct fixture *f = data;
     return str_eq_lit(check_row(f, str_from_cstr(waited_id))->status, "critical");
 }
 
-static bool is_passing(struct fixture *f)
+static bool is_passing(void *data)
 {
+    struct fixture *f = data;
     return str_eq_lit(check_row(f, str_from_cstr(waited_id))->status, "passing");
 }
 
@@ -677,8 +680,9 @@ static void test_aliases_of_each_other_come_to_rest(void **state)
     assert_true(check_row(f, STR("service:a"))->output.n <= CHECK_OUTPUT_SIZE_DEFAULT);
 }
 
-static bool service_is_reaped(struct fixture *f)
+static bool service_is_reaped(void *data)
 {
+    struct fixture *f = data;
     return local_service(f->agent->local, STR("old")) == NULL;
 }
 
@@ -695,7 +699,7 @@ static void test_critical_for_too_long(void **state)
                                &err));
     assert_true(e->critical_since_ms > 0);
     e->runner->reap_after_ms = 1;
-    loop_timer_start(f->main.loop, &f->agent->reap_timer, 20, f->agent->reap_timer.fire);
+    loop_timer_start(f->base.main.loop, &f->agent->reap_timer, 20, f->agent->reap_timer.fire);
     run_until(f, service_is_reaped);
 }
 

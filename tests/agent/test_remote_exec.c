@@ -11,7 +11,7 @@ static char session_id[64];
 static void session_made(struct rpc_call *call)
 {
     struct fixture *f = call->data;
-    assert_int_equal(call->err.code, 0);
+    assert_null(call->err);
     (void)snprintf(session_id, sizeof(session_id), "%.*s",
                    STRF(((const struct string_reply *)call->reply)->value));
     f->done++;
@@ -21,7 +21,7 @@ static void session_made(struct rpc_call *call)
 static void key_set(struct rpc_call *call)
 {
     struct fixture *f = call->data;
-    assert_int_equal(call->err.code, 0);
+    assert_null(call->err);
     f->done++;
     rpc_call_free(call);
 }
@@ -46,15 +46,16 @@ static void keys_known(struct rpc_call *call)
 static struct rpc_call *call_new(struct fixture *f, const struct rpc_method *method,
                                  void (*done)(struct rpc_call *call))
 {
-    struct rpc_call *call = rpc_call_new(&f->main, method);
+    struct rpc_call *call = rpc_call_new(&f->base.main, method);
     call->data = f;
     call->done = done;
     f->done = 0;
     return call;
 }
 
-static bool has_ended(struct fixture *f)
+static bool has_ended(void *data)
 {
+    struct fixture *f = data;
     return f->agent->remote_exec.count == 0;
 }
 

@@ -2,21 +2,15 @@
  * answer is one. On a real server in memory. */
 #include "fixture.h"
 
-#include "raft/raft.h"
 #include "server/rpc.h"
-
-#define GIVE_UP_MS 30000u
+#include "server_fixture.h"
 
 struct waiting {
-    struct worker worker;
-    struct server *server;
+    struct server_fixture base;
     struct dns_server *dns;
     struct dns_client client;
     struct agent_config config;
     struct arena arena;
-    struct loop_timer poll, limit;
-    bool (*until)(struct waiting *w);
-    bool gave_up;
     unsigned answers, registered;
     struct dns_msg answer;
 };
@@ -31,53 +25,27 @@ static void receive(const struct dns_client *client UNUSED, uint8_t *message, si
     assert_ok(dns_parse(&w->arena, bytes, &w->answer));
 }
 
-static void poll_due(struct loop_timer *t)
+static void run_until(struct waiting *w, bool (*until)(void *data))
 {
-    struct waiting *w = container_of(t, struct waiting, poll);
-    if (w->until(w)) {
-        loop_stop(w->worker.loop);
-        return;
-    }
-    loop_timer_start(w->worker.loop, t, 1, poll_due);
+    server_fixture_run_until(&w->base, until, w);
 }
 
-static void limit_due(struct loop_timer *t)
+static bool is_registered(void *data)
 {
-    struct waiting *w = container_of(t, struct waiting, limit);
-    w->gave_up = true;
-    loop_stop(w->worker.loop);
-}
-
-static void run_until(struct waiting *w, bool (*until)(struct waiting *w))
-{
-    w->until = until;
-    loop_timer_start(w->worker.loop, &w->poll, 0, poll_due);
-    loop_timer_start(w->worker.loop, &w->limit, GIVE_UP_MS, limit_due);
-    loop_run(w->worker.loop);
-    loop_timer_stop(w->worker.loop, &w->poll);
-    loop_timer_stop(w->worker.loop, &w->limit);
-    assert_false(w->gave_up);
-}
-
-static bool leads(struct waiting *w)
-{
-    return server_is_leader(w->server);
-}
-
-static bool is_registered(struct waiting *w)
-{
+    struct waiting *w = data;
     return w->registered > 0;
 }
 
-static bool is_answered(struct waiting *w)
+static bool is_answered(void *data)
 {
+    struct waiting *w = data;
     return w->answers > 0;
 }
 
 static void registered(struct rpc_call *call)
 {
     struct waiting *w = call->data;
-    assert_int_equal(call->err.code, 0);
+    assert_null(call->err);
     w->registered++;
     rpc_call_free(call);
 }
@@ -86,7 +54,7 @@ static void register_web(struct waiting *w)
 {
     struct node_service service = {
         .id = STR("web"), .service = STR("web"), .address = STR("10.0.0.9"), .port = 80};
-    struct rpc_call *call = rpc_call_new(&w->worker, &rpc_catalog_register);
+    struct rpc_call *call = rpc_call_new(&w->base.main, &rpc_catalog_register);
     struct register_request *args = call->args;
     args->datacenter = STR("dc1");
     args->node = STR("n1");
@@ -102,37 +70,16 @@ static int setup(void **state)
 {
     struct waiting *w = waiting = xcalloc(1, sizeof(*w));
     struct err err = {0};
-    worker_init(&w->worker, loop_new("test"), 0);
-    const struct server_options options = {
-        .datacenter = STR("dc1"),
-        .node_name = STR("node1"),
-        .node_id = STR("11111111-2222-3333-4444-555555555555"),
-        .rpc_address = STR("127.0.0.1:8300"),
-        .advertise_address = STR("127.0.0.1"),
-        .in_memory = true,
-        .bootstrap = true,
-        .max_query_time_ms = 600000,
-        .default_query_time_ms = 300000,
-        .rpc_hold_timeout_ms = 7000,
-        .kv_max_value_size = 1024,
-        .txn_max_req_len = 1024,
-        .tombstone_ttl_ms = 900000,
-        .tombstone_granularity_ms = 30000,
-        .coordinate_update_period_ms = 5000,
-        .coordinate_update_batch_size = 128,
-        .coordinate_update_max_batches = 5,
-        .raft_multiplier = 1,
-    };
-    assert_ok(server_new(&options, &w->worker, &w->server, &err));
-    assert_ok(server_start(w->server, &err));
-    run_until(w, leads);
+    const struct server_options options = SERVER_FIXTURE_OPTIONS;
+    server_fixture_init(&w->base, &options);
+    server_fixture_start(&w->base);
     w->config.datacenter = STR("dc1");
     w->config.node_name = STR("node1");
     w->config.acl.enabled = true;
     w->config.dns = (struct config_dns){.domain = STR("consul."), .udp_answer_limit = 3};
     struct dns_settings *settings = dns_settings_new(&w->config, &err);
     assert_non_null(settings);
-    w->dns = dns_server_new(&w->worker, settings);
+    w->dns = dns_server_new(&w->base.main, settings);
     w->client.send = receive;
     register_web(w);
     *state = w;
@@ -143,14 +90,9 @@ static int teardown(void **state)
 {
     struct waiting *w = *state;
     dns_server_stop(w->dns);
-    server_stop(w->server);
-    loop_stop(w->worker.loop);
-    loop_run(w->worker.loop);
-    struct loop *loop = w->worker.loop;
-    worker_deinit(&w->worker);
-    (void)loop_free(loop);
+    server_fixture_stop(&w->base);
     w->dns = dns_server_free(w->dns);
-    (void)server_free(w->server);
+    (void)server_free(w->base.server);
     arena_deinit(&w->arena);
     waiting = mem_free(w);
     return 0;

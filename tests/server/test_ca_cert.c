@@ -47,8 +47,8 @@ static void test_root(void **state)
 
     X509 *cert = x509_of(pem);
     char name[128];
-    int n = X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, name,
-                                      sizeof(name));
+    int n =
+        X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, name, sizeof(name));
     struct str cn = str_make(name, (size_t)n);
     assert_true(str_has_prefix(cn, STR("pri-")));
     assert_true(str_has_suffix(cn, STR(".consul.ca.A78F6f58.consul")));
@@ -67,9 +67,9 @@ static void test_root(void **state)
     GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
     const GENERAL_NAME *uri = sk_GENERAL_NAME_value(names, 0);
     assert_int_equal(uri->type, GEN_URI);
-    assert_true(str_eq_lit(str_make(ASN1_STRING_get0_data(uri->d.ia5),
-                                    (size_t)ASN1_STRING_length(uri->d.ia5)),
-                           "spiffe://a78f6f58-2b4c-8e49-d0e2-600dc8e3509b.consul"));
+    assert_true(str_eq_lit(
+        str_make(ASN1_STRING_get0_data(uri->d.ia5), (size_t)ASN1_STRING_length(uri->d.ia5)),
+        "spiffe://a78f6f58-2b4c-8e49-d0e2-600dc8e3509b.consul"));
     GENERAL_NAMES_free(names);
     X509_free(cert);
     arena_deinit(&a);

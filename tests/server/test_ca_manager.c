@@ -1,7 +1,7 @@
 /* A server that leads makes its certificate authority, once. */
 #include "server/ca_manager.h"
 
-#include "test.h"
+#include "server_fixture.h"
 
 #include "base/clock.h"
 #include "schema/connect_ca.h"
@@ -10,74 +10,27 @@
 #include "server/server.h"
 #include "store/connect_ca.h"
 
-#define GIVE_UP_MS 30000u
-
 struct fixture {
-    struct worker main;
-    struct server *server;
-    struct loop_timer poll, limit;
-    bool (*until)(struct fixture *f);
+    struct server_fixture base;
     bool gave_up, done;
     struct err err;
     struct arena arena;
     const struct indexed_ca_roots *roots;
 };
 
-static void poll_due(struct loop_timer *t)
+static void run_until(struct fixture *f, bool (*until)(void *data))
 {
-    struct fixture *f = container_of(t, struct fixture, poll);
-    if (f->until(f)) {
-        loop_stop(f->main.loop);
-        return;
-    }
-    loop_timer_start(f->main.loop, t, 1, poll_due);
-}
-
-static void limit_due(struct loop_timer *t)
-{
-    struct fixture *f = container_of(t, struct fixture, limit);
-    f->gave_up = true;
-    loop_stop(f->main.loop);
-}
-
-static void run_until(struct fixture *f, bool (*until)(struct fixture *f))
-{
-    f->until = until;
-    loop_timer_start(f->main.loop, &f->poll, 0, poll_due);
-    loop_timer_start(f->main.loop, &f->limit, GIVE_UP_MS, limit_due);
-    loop_run(f->main.loop);
-    loop_timer_stop(f->main.loop, &f->poll);
-    loop_timer_stop(f->main.loop, &f->limit);
-    assert_false(f->gave_up);
+    server_fixture_run_until(&f->base, until, f);
 }
 
 static void start(struct fixture *f, bool connect_enabled, const struct value *config)
 {
-    struct err err = {0};
-    worker_init(&f->main, loop_new("test"), 0);
-    const struct server_options options = {
-        .datacenter = STR("dc1"),
-        .primary_datacenter = STR("dc1"),
-        .node_name = STR("node1"),
-        .node_id = STR("11111111-2222-3333-4444-555555555555"),
-        .rpc_address = STR("127.0.0.1:8300"),
-        .advertise_address = STR("127.0.0.1"),
-        .in_memory = true,
-        .bootstrap = true,
-        .max_query_time_ms = 600000,
-        .default_query_time_ms = 300000,
-        .rpc_hold_timeout_ms = 7000,
-        .tombstone_ttl_ms = 900000,
-        .tombstone_granularity_ms = 30000,
-        .coordinate_update_period_ms = 5000,
-        .coordinate_update_batch_size = 128,
-        .coordinate_update_max_batches = 5,
-        .raft_multiplier = 1,
-        .connect_enabled = connect_enabled,
-        .ca_config = config,
-    };
-    assert_ok(server_new(&options, &f->main, &f->server, &err));
-    assert_ok(server_start(f->server, &err));
+    struct server_options options = SERVER_FIXTURE_OPTIONS;
+    options.primary_datacenter = STR("dc1");
+    options.connect_enabled = connect_enabled;
+    options.ca_config = config;
+    server_fixture_init(&f->base, &options);
+    server_fixture_start(&f->base);
 }
 
 static int setup(void **state)
@@ -89,30 +42,27 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    server_stop(f->server);
-    loop_stop(f->main.loop);
-    loop_run(f->main.loop); /* what was posted last */
-    struct loop *loop = f->main.loop;
-    worker_deinit(&f->main);
-    (void)loop_free(loop);
-    (void)server_free(f->server);
+    server_fixture_deinit(&f->base);
     arena_deinit(&f->arena);
     mem_free(f);
     return 0;
 }
 
-static bool has_root(struct fixture *f)
+static bool has_root(void *data)
 {
-    return ca_root_active(store_view(f->server->store)) != NULL;
+    struct fixture *f = data;
+    return ca_root_active(store_view(f->base.server->store)) != NULL;
 }
 
-static bool leads(struct fixture *f)
+static bool leads(void *data)
 {
-    return server_is_leader(f->server);
+    struct fixture *f = data;
+    return server_is_leader(f->base.server);
 }
 
-static bool is_done(struct fixture *f)
+static bool is_done(void *data)
 {
+    struct fixture *f = data;
     return f->done;
 }
 
@@ -120,15 +70,15 @@ static void roots_done(struct rpc_call *call)
 {
     struct fixture *f = call->data;
     f->done = true;
-    f->err = call->err;
+    f->err = call->err != NULL ? *call->err : (struct err){0};
     f->roots =
-        call->err.code == 0 ? schema_copy(&f->arena, &indexed_ca_roots_schema, call->reply) : NULL;
+        call->err == NULL ? schema_copy(&f->arena, &indexed_ca_roots_schema, call->reply) : NULL;
     rpc_call_free(call);
 }
 
 static void ask_roots(struct fixture *f)
 {
-    struct rpc_call *call = rpc_call_new(&f->main, &rpc_connect_ca_roots);
+    struct rpc_call *call = rpc_call_new(&f->base.main, &rpc_connect_ca_roots);
     f->done = false;
     call->done = roots_done;
     call->data = f;
@@ -156,7 +106,7 @@ static void test_roots(void **state)
     assert_ok(ca_cert_parse(&f->arena, root->root_cert, &info, &f->err));
     assert_true(str_eq(info.fingerprint, root->id));
     assert_int_equal(info.serial, root->serial_number);
-    const struct store_view *v = store_view(f->server->store);
+    const struct store_view *v = store_view(f->base.server->store);
     const struct ca_provider_state *kept = store_first(v, INDEX_CA_BUILTIN_ID, STR_NULL);
     assert_true(str_eq(kept->root_cert, root->root_cert));
     assert_true(str_has_prefix(kept->private_key, STR("-----BEGIN EC PRIVATE KEY-----")));
@@ -170,9 +120,9 @@ static void test_once(void **state)
     struct fixture *f = *state;
     start(f, true, NULL);
     run_until(f, has_root);
-    struct str id = arena_str(&f->arena, ca_root_active(store_view(f->server->store))->id);
-    uint64_t index = store_index(store_view(f->server->store), STR("connect-ca-roots"));
-    struct ca_manager *again = ca_manager_new(f->server);
+    struct str id = arena_str(&f->arena, ca_root_active(store_view(f->base.server->store))->id);
+    uint64_t index = store_index(store_view(f->base.server->store), STR("connect-ca-roots"));
+    struct ca_manager *again = ca_manager_new(f->base.server);
     ca_manager_start(again);
     ask_roots(f);
     ca_manager_stop(again);
@@ -196,7 +146,7 @@ static void test_configured(void **state)
     assert_true(str_eq_lit(f->roots->trust_domain, "abcdef00-1111-2222-3333-444444444444.consul"));
     assert_int_equal(root->private_key_bits, 384);
     const struct ca_configuration *kept;
-    assert_true(ca_config_get(store_view(f->server->store), NULL, &kept) > 0);
+    assert_true(ca_config_get(store_view(f->base.server->store), NULL, &kept) > 0);
     assert_true(str_eq_lit(value_get(kept->config, STR("LeafCertTTL"))->s, "72h"));
     assert_int_equal(value_get(kept->config, STR("PrivateKeyBits"))->i, 384);
 }
@@ -214,9 +164,10 @@ static void test_disabled(void **state)
 
 static uint64_t stop_index;
 
-static bool has_come_so_far(struct fixture *f)
+static bool has_come_so_far(void *data)
 {
-    return store_view(f->server->store)->last_index >= stop_index;
+    struct fixture *f = data;
+    return store_view(f->base.server->store)->last_index >= stop_index;
 }
 
 /* A step that is under way when the server ends comes back when its worker is no more. */
@@ -225,13 +176,18 @@ static void test_stopped_at_each_step(void **state)
     (void)state;
     for (stop_index = 1; stop_index <= 8; stop_index++) {
         struct fixture f = {0};
-        start(&f, true, NULL);
+        struct server_options options = SERVER_FIXTURE_OPTIONS;
+        struct err err = {0};
+        options.primary_datacenter = STR("dc1");
+        options.connect_enabled = true;
+        server_fixture_init(&f.base, &options);
+        assert_ok(server_start(f.base.server, &err));
         run_until(&f, has_come_so_far);
-        server_stop(f.server);
-        struct loop *loop = f.main.loop;
-        worker_deinit(&f.main);
+        server_stop(f.base.server);
+        struct loop *loop = f.base.main.loop;
+        worker_deinit(&f.base.main);
         (void)loop_free(loop);
-        (void)server_free(f.server);
+        (void)server_free(f.base.server);
     }
 }
 

@@ -1,7 +1,7 @@
 /* The dispatcher on a real server in memory: reads, writes, blocking, canceling, refusals.
  * Everything runs on the main loop, which also carries the calls; each test drives it until its
  * condition holds. */
-#include "test.h"
+#include "server_fixture.h"
 
 #include "base/clock.h"
 #include "raft/raft.h"
@@ -12,92 +12,38 @@
 
 #include <stdio.h>
 
-#define GIVE_UP_MS 30000u
-
 struct fixture {
-    struct worker main;
-    struct server *server;
-    struct loop_timer poll, limit;
-    bool (*until)(struct fixture *f);
+    struct server_fixture base;
     uint32_t done;  /* calls that have reported */
     struct err err; /* of the last one */
     uint64_t index; /* of its reply */
     char value[64]; /* of its entry */
     bool flag;      /* of its bool reply */
-    bool gave_up;
 };
 
-static void poll_due(struct loop_timer *t)
+static void run_until(struct fixture *f, bool (*until)(void *data))
 {
-    struct fixture *f = container_of(t, struct fixture, poll);
-    if (f->until(f)) {
-        loop_stop(f->main.loop);
-        return;
-    }
-    loop_timer_start(f->main.loop, t, 1, poll_due);
+    server_fixture_run_until(&f->base, until, f);
 }
 
-static void limit_due(struct loop_timer *t)
+static bool one_done(void *data)
 {
-    struct fixture *f = container_of(t, struct fixture, limit);
-    f->gave_up = true;
-    loop_stop(f->main.loop);
-}
-
-static void run_until(struct fixture *f, bool (*until)(struct fixture *f))
-{
-    f->until = until;
-    loop_timer_start(f->main.loop, &f->poll, 0, poll_due);
-    loop_timer_start(f->main.loop, &f->limit, GIVE_UP_MS, limit_due);
-    loop_run(f->main.loop);
-    loop_timer_stop(f->main.loop, &f->poll);
-    loop_timer_stop(f->main.loop, &f->limit);
-    assert_false(f->gave_up);
-}
-
-static bool leads(struct fixture *f)
-{
-    return server_is_leader(f->server);
-}
-
-static bool one_done(struct fixture *f)
-{
+    struct fixture *f = data;
     return f->done >= 1;
 }
 
-static bool two_done(struct fixture *f)
+static bool two_done(void *data)
 {
+    struct fixture *f = data;
     return f->done >= 2;
 }
 
 static int setup(void **state)
 {
     struct fixture *f = xcalloc(1, sizeof(*f));
-    struct err err = {0};
-    worker_init(&f->main, loop_new("test"), 0);
-    const struct server_options options = {
-        .datacenter = STR("dc1"),
-        .node_name = STR("node1"),
-        .node_id = STR("11111111-2222-3333-4444-555555555555"),
-        .rpc_address = STR("127.0.0.1:8300"),
-        .advertise_address = STR("127.0.0.1"),
-        .in_memory = true,
-        .bootstrap = true,
-        .max_query_time_ms = 600000,
-        .default_query_time_ms = 300000,
-        .rpc_hold_timeout_ms = 7000,
-        .kv_max_value_size = 1024,
-        .txn_max_req_len = 1024,
-        .tombstone_ttl_ms = 900000,
-        .tombstone_granularity_ms = 30000,
-        .coordinate_update_period_ms = 5000,
-        .coordinate_update_batch_size = 128,
-        .coordinate_update_max_batches = 5,
-        .raft_multiplier = 1,
-    };
-    assert_ok(server_new(&options, &f->main, &f->server, &err));
-    assert_ok(server_start(f->server, &err));
-    run_until(f, leads);
+    const struct server_options options = SERVER_FIXTURE_OPTIONS;
+    server_fixture_init(&f->base, &options);
+    server_fixture_start(&f->base);
     *state = f;
     return 0;
 }
@@ -105,13 +51,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    server_stop(f->server);
-    loop_stop(f->main.loop);
-    loop_run(f->main.loop); /* what was posted last */
-    struct loop *loop = f->main.loop;
-    worker_deinit(&f->main);
-    (void)loop_free(loop);
-    (void)server_free(f->server);
+    server_fixture_deinit(&f->base);
     mem_free(f);
     return 0;
 }
@@ -120,16 +60,16 @@ static void note_done(struct rpc_call *call)
 {
     struct fixture *f = call->data;
     f->done++;
-    f->err = call->err;
+    f->err = call->err != NULL ? *call->err : (struct err){0};
     f->value[0] = '\0';
-    if (call->err.code == 0 && call->method == &rpc_kvs_get) {
+    if (call->err == NULL && call->method == &rpc_kvs_get) {
         const struct indexed_dir_entries *reply = call->reply;
         f->index = reply->meta.index;
         if (reply->entries.n > 0) {
             const struct dir_entry *e = reply->entries.v[0];
             (void)snprintf(f->value, sizeof(f->value), "%.*s", STRF(e->value));
         }
-    } else if (call->err.code == 0 && call->method == &rpc_kvs_apply) {
+    } else if (call->err == NULL && call->method == &rpc_kvs_apply) {
         f->flag = ((const struct bool_reply *)call->reply)->value;
     }
     rpc_call_free(call);
@@ -137,7 +77,7 @@ static void note_done(struct rpc_call *call)
 
 static struct rpc_call *call_make(struct fixture *f, const struct rpc_method *method)
 {
-    struct rpc_call *call = rpc_call_new(&f->main, method);
+    struct rpc_call *call = rpc_call_new(&f->base.main, method);
     call->done = note_done;
     call->data = f;
     return call;
@@ -230,7 +170,7 @@ static void test_blocking_read_wakes_for_its_key_only(void **state)
     get(f, STR("a"));
     assert_string_equal(f->value, "two");
     assert_true(f->index > index);
-    assert_int_equal(atomic_load(&f->main.blocking), 0);
+    assert_int_equal(atomic_load(&f->base.main.blocking), 0);
 }
 
 static void test_blocking_read_ends_with_its_wait(void **state)
@@ -265,7 +205,7 @@ static void test_cancel(void **state)
     f->done = 0;
     struct rpc_call *waiting = start_get(f, STR("a"), f->index, GIVE_UP_MS);
     rpc_cancel(waiting);
-    assert_int_equal(atomic_load(&f->main.blocking), 0);
+    assert_int_equal(atomic_load(&f->base.main.blocking), 0);
 
     /* A proposed write is carried out, but reports to nobody. */
     struct rpc_call *call = call_make(f, &rpc_kvs_apply);
@@ -301,7 +241,7 @@ static void test_server_enters_itself_into_the_catalog(void **state)
     struct fixture *f = *state;
     struct str key = STR("node1\0");
     set(f, STR("a"), STR("after the registration")); /* proposals are applied in order */
-    const struct store_view *v = store_view(f->server->store);
+    const struct store_view *v = store_view(f->base.server->store);
     assert_non_null(store_get(v, INDEX_NODES_ID, key));
     assert_non_null(store_first(v, INDEX_SERVICES_SERVICE, STR("consul\0")));
 }
