@@ -44,7 +44,7 @@ static const struct {
     [FSM_ACL_POLICY_SET] = {"ACLPolicy", NULL},
     [FSM_ACL_POLICY_DELETE] = {"ACLPolicyDelete", NULL},
     [FSM_CONNECT_CA_LEAF] = {"ConnectCALeaf", fsm_apply_connect_ca_leaf},
-    [FSM_CONFIG_ENTRY] = {"ConfigEntry", NULL},
+    [FSM_CONFIG_ENTRY] = {"ConfigEntry", fsm_apply_config_entry},
     [FSM_ACL_ROLE_SET] = {"ACLRole", NULL},
     [FSM_ACL_ROLE_DELETE] = {"ACLRoleDelete", NULL},
     [FSM_ACL_BINDING_RULE_SET] = {"ACLBindingRule", NULL},
