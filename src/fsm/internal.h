@@ -35,6 +35,8 @@ int fsm_apply_txn(struct apply *ap);
 int fsm_apply_autopilot(struct apply *ap);
 int fsm_apply_prepared_query(struct apply *ap);
 int fsm_apply_config_entry(struct apply *ap);
+int fsm_apply_intention(struct apply *ap);
+int fsm_apply_system_metadata(struct apply *ap);
 int fsm_apply_connect_ca(struct apply *ap);
 int fsm_apply_connect_ca_leaf(struct apply *ap);
 
@@ -72,6 +74,8 @@ int snapshot_write_prepared_queries(struct snapshot_out *out, const struct store
 int snapshot_read_prepared_query(struct snapshot_in *in);
 int snapshot_write_config_entries(struct snapshot_out *out, const struct store_view *v);
 int snapshot_read_config_entry(struct snapshot_in *in);
+int snapshot_write_system_metadata(struct snapshot_out *out, const struct store_view *v);
+int snapshot_read_system_metadata(struct snapshot_in *in);
 int snapshot_write_ca_roots(struct snapshot_out *out, const struct store_view *v);
 int snapshot_write_ca_provider_states(struct snapshot_out *out, const struct store_view *v);
 int snapshot_write_ca_config(struct snapshot_out *out, const struct store_view *v);

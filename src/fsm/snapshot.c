@@ -294,7 +294,7 @@ static const struct {
     {FSM_CONNECT_CA_CONFIG, snapshot_write_ca_config, snapshot_read_ca_config},
     {FSM_CONFIG_ENTRY, snapshot_write_config_entries, snapshot_read_config_entry},
     {FSM_FEDERATION_STATE, NULL, NULL},
-    {FSM_SYSTEM_METADATA, NULL, NULL},
+    {FSM_SYSTEM_METADATA, snapshot_write_system_metadata, snapshot_read_system_metadata},
     {FSM_INDEX, write_indexes, read_index},
     {FSM_CHUNKING_STATE, NULL, NULL},
 };

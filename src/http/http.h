@@ -120,6 +120,7 @@ struct http_route {
 #define HTTP_ROUTE_FILES(X) \
     X(agent) \
     X(catalog) \
+    X(config_entry) \
     X(connect_ca) \
     X(coordinate) \
     X(event) \

@@ -86,6 +86,12 @@ int config_entry_read(struct cur *c, struct str kind, struct arena *a,
         return r;
     }
     set_identity(entry, (enum config_entry_kind)type);
+    const struct value *config =
+        type == CONFIG_PROXY_DEFAULTS ? ((struct proxy_defaults *)entry)->config : NULL;
+    if (config != NULL && config->kind != VALUE_MAP) {
+        c->failed = true;
+        return err_set(err, ERR_CORRUPT, "the configuration of proxy-defaults is no map");
+    }
     *ret_entry = entry;
     return 0;
 }

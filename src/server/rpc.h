@@ -114,6 +114,13 @@ const struct rpc_method *rpc_method_at(size_t i);
     X(catalog, rpc_catalog_service_nodes)      /* Catalog.ServiceNodes */     \
     X(catalog, rpc_catalog_node_services)      /* Catalog.NodeServices */     \
     X(catalog, rpc_catalog_node_service_list)  /* Catalog.NodeServiceList */  \
+    X(gateway_services, rpc_catalog_gateway_services)   /* Catalog.GatewayServices */  \
+    X(config_entry, rpc_config_entry_apply)    /* ConfigEntry.Apply */        \
+    X(config_entry, rpc_config_entry_get)      /* ConfigEntry.Get */          \
+    X(config_entry, rpc_config_entry_list)     /* ConfigEntry.List */         \
+    X(config_entry, rpc_config_entry_list_all) /* ConfigEntry.ListAll */      \
+    X(config_entry, rpc_config_entry_delete)   /* ConfigEntry.Delete */       \
+    X(config_resolve, rpc_config_entry_resolve_service_config) /* ConfigEntry.ResolveServiceConfig */ \
     X(connect_ca, rpc_connect_ca_roots)        /* ConnectCA.Roots */          \
     X(connect_ca, rpc_connect_ca_configuration_get) /* ConnectCA.ConfigurationGet */ \
     X(health, rpc_health_checks_in_state)      /* Health.ChecksInState */     \

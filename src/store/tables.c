@@ -7,6 +7,7 @@
 #include "schema/kv.h"
 #include "schema/prepared_query.h"
 #include "schema/session.h"
+#include "schema/system_metadata.h"
 #include "store/kv.h"
 #include "store/query_template.h"
 #include "store/session.h"
@@ -250,6 +251,12 @@ static bool key_gateway_service_service(const void *row, struct buf *to)
     return true;
 }
 
+static bool key_system_metadata(const void *row, struct buf *to)
+{
+    put_name(to, ((const struct system_metadata_entry *)row)->key);
+    return true;
+}
+
 void store_key_uuid(struct buf *to, struct str id)
 {
     int high = -1;
@@ -344,6 +351,7 @@ const struct table_def table_defs[TABLE_COUNT] = {
     [TABLE_CA_BUILTIN] = {false, 1, {{INDEX_CA_BUILTIN_ID, key_ca_provider_state}}},
     [TABLE_CA_CONFIG] = {false, 1, {{INDEX_CA_CONFIG_ID, key_single}}},
     [TABLE_CA_ROOTS] = {false, 1, {{INDEX_CA_ROOTS_ID, key_ca_root}}},
+    [TABLE_SYSTEM_METADATA] = {false, 1, {{INDEX_SYSTEM_METADATA_ID, key_system_metadata}}},
     [TABLE_OPAQUE] = {false, 1, {{INDEX_OPAQUE_ID, key_opaque}}},
 };
 /* clang-format on */
