@@ -155,6 +155,21 @@ static int check_unused(struct arena *a, struct strlist unused, struct err *err)
     return count == 0 ? 0 : err_set(err, ERR_INVALID, "%.*s", STRF(errors_text(a, texts, count)));
 }
 
+/* The indexes of what was read are passed over when it is written again, whatever they are. */
+static struct value without_indexes(struct arena *a, const struct value *given)
+{
+    struct value v = *given;
+    v.map.v = ARENA_ARRAY(a, struct value_pair, given->map.n + 1);
+    v.map.n = 0;
+    for (size_t i = 0; i < given->map.n; i++) {
+        struct str key = given->map.v[i].key;
+        if (!str_eq_lit(key, "CreateIndex") && !str_eq_lit(key, "ModifyIndex")) {
+            v.map.v[v.map.n++] = given->map.v[i];
+        }
+    }
+    return v;
+}
+
 int config_entry_decode(struct arena *a, const struct value *value, unsigned flags,
                         struct config_entry **ret_entry, struct err *err)
 {
@@ -173,12 +188,13 @@ int config_entry_decode(struct arena *a, const struct value *value, unsigned fla
     }
     struct config_entry *entry = config_entry_new(a, (enum config_entry_kind)type, STR_NULL);
     struct strlist unused;
-    int r = schema_decode_unused(kinds[type].schema, value, entry, a,
+    struct value members = without_indexes(a, value);
+    int r = schema_decode_unused(kinds[type].schema, &members, entry, a,
                                  flags | DECODE_SNAKE | DECODE_WEAK, &unused, err);
     if (r < 0) {
         return r;
     }
-    entry->raft = (struct raft_index){0}; /* such keys are passed over */
+    entry->raft = (struct raft_index){0};
     set_identity(entry, (enum config_entry_kind)type);
     if (type == CONFIG_PROXY_DEFAULTS) {
         struct proxy_defaults *proxy = (struct proxy_defaults *)entry;

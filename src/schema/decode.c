@@ -7,6 +7,7 @@
 #include "schema/plan.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #define PATH_SIZE_MAX 256u
 
@@ -62,6 +63,48 @@ static struct str path_text(struct decoder *d)
     struct str text = arena_str(d->a, str_first(buf_view(&b), PATH_SIZE_MAX));
     buf_deinit(&b);
     return text;
+}
+
+/* As mapstructure says it, which tells several at once and so counts them. */
+PRINTF(2, 3) static int fail_weakly(struct decoder *d, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int r = err_vset(d->err, ERR_INVALID, format, args);
+    va_end(args);
+    char text[ERR_TEXT_SIZE_MAX];
+    (void)snprintf(text, sizeof(text), "%s", err_text(d->err));
+    (void)err_set(d->err, ERR_INVALID, "1 error(s) decoding:\n\n* %s", text);
+    return r;
+}
+
+static const char *weak_kind_text(enum value_kind kind)
+{
+    switch (kind) {
+    case VALUE_BOOL:
+        return "bool";
+    case VALUE_INT:
+    case VALUE_UINT:
+        return "int";
+    case VALUE_FLOAT:
+        return "float64";
+    case VALUE_LIST:
+        return "slice";
+    case VALUE_MAP:
+        return "map";
+    default:
+        return "string";
+    }
+}
+
+static int fail_type(struct decoder *d, const struct value *v, const char *type);
+
+/* A struct or a map was to come. */
+static int fail_map(struct decoder *d, const struct value *v, const char *type)
+{
+    return d->unused == NULL ? fail_type(d, v, type)
+                             : fail_weakly(d, "'%.*s' expected a map, got '%s'", STRF(path_text(d)),
+                                           weak_kind_text(v->kind));
 }
 
 static int fail_type(struct decoder *d, const struct value *v, const char *type)
@@ -320,8 +363,11 @@ static int duration_decode(struct decoder *d, const struct value *v, bool weak, 
         struct buf b = {0};
         go_quote(&b, str_first(v->s, PATH_SIZE_MAX));
         bool has_unit = str_parse_f64(v->s, &(double){0}) < 0;
-        int r = err_set(d->err, ERR_INVALID, "time: %s duration %.*s",
-                        has_unit ? "invalid" : "missing unit in", STRF(buf_view(&b)));
+        const char *what = has_unit ? "invalid" : "missing unit in";
+        int r = d->unused == NULL ? err_set(d->err, ERR_INVALID, "time: %s duration %.*s", what,
+                                            STRF(buf_view(&b)))
+                                  : fail_weakly(d, "error decoding '%.*s': time: %s duration %.*s",
+                                                STRF(path_text(d)), what, STRF(buf_view(&b)));
         buf_deinit(&b);
         return r;
     }
@@ -431,12 +477,12 @@ static int pairs_of(struct decoder *d, const struct field *f, const struct value
         return 0;
     }
     if (!weak || v->kind != VALUE_LIST) {
-        return fail_type(d, v, field_type_text(f));
+        return fail_map(d, v, field_type_text(f));
     }
     size_t count = 0;
     for (size_t i = 0; i < v->list.n; i++) {
         if (v->list.v[i].kind != VALUE_MAP) {
-            return fail_type(d, &v->list.v[i], field_type_text(f));
+            return fail_map(d, &v->list.v[i], field_type_text(f));
         }
         count += v->list.v[i].map.n;
     }
@@ -772,7 +818,7 @@ static int object_decode(struct decoder *d, const struct schema *schema, const s
         v = &v->list.v[0];
     }
     if (v->kind != VALUE_MAP) {
-        return fail_type(d, v, schema->name);
+        return fail_map(d, v, schema->name);
     }
     if (d->depth >= DECODE_DEPTH_MAX) {
         return err_set(d->err, ERR_INVALID, "exceeded max depth");
