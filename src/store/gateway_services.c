@@ -1,6 +1,7 @@
 #include "store/gateway_services.h"
 
 #include "base/vec.h"
+#include "store/catalog_internal.h"
 #include "store/config_entry.h"
 #include "store/discovery_chain.h"
 
@@ -34,8 +35,17 @@ static const struct gateway_service *find(struct store_txn *tx, const struct gat
     return row;
 }
 
+/* Names that make no key together are passed over: no service is called like that. */
+static bool has_key(const struct gateway_service *g)
+{
+    return g->gateway.name.n <= TREE_KEY_SIZE_MAX / 4 && g->service.name.n <= TREE_KEY_SIZE_MAX / 4;
+}
+
 static void put(struct store_txn *tx, struct gateway_service g, uint64_t index)
 {
+    if (!has_key(&g)) {
+        return;
+    }
     const struct gateway_service *old = find(tx, &g);
     if (old != NULL && is_same(old, &g)) {
         return;
@@ -105,7 +115,8 @@ static void put_wildcard(struct store_txn *tx, const struct gateway_service *g, 
         struct gateway_service of = *g;
         of.service.name = names.v[i];
         of.from_wildcard = true;
-        if (find(tx, &of) == NULL) { /* one that is named by itself is as it is named */
+        if (has_key(&of) &&
+            find(tx, &of) == NULL) { /* one that is named by itself is as it is named */
             put(tx, of, index);
         }
     }
@@ -262,6 +273,38 @@ static bool is_shown(const struct store_view *v, struct watch_set *ws, struct ar
     *index = MAX(*index, i);
     struct str protocol = chain_protocol(a, &(struct chain_entries){.view = v}, g->service.name);
     return str_eq(protocol, g->protocol);
+}
+
+uint64_t gateway_services_gateways(const struct store_view *v, struct watch_set *ws,
+                                   struct arena *a, struct str service, struct str kind,
+                                   struct strlist *ret_gateways)
+{
+    VEC(struct str) names = {0};
+    struct buf key = {0};
+    struct tree_iter it;
+    const struct gateway_service *row;
+    uint64_t index = 0;
+    struct str prefix = service_prefix(&key, service);
+    watch_prefix(ws, STORE_WATCH_INDEX(INDEX_GATEWAY_SERVICES_SERVICE), prefix);
+    store_iter(&it, v, INDEX_GATEWAY_SERVICES_SERVICE, prefix);
+    while ((row = tree_next(&it, NULL)) != NULL) {
+        if (!str_eq(row->gateway_kind, kind)) {
+            continue;
+        }
+        index = MAX(index, row->raft.modify_index);
+        if (names.n == 0 || !str_eq(names.v[names.n - 1], row->gateway.name)) {
+            avec_push(a, &names, row->gateway.name);
+        }
+    }
+    for (size_t i = 0; i < names.n; i++) {
+        struct str gateway = catalog_key1(&key, names.v[i]);
+        bool exists = store_first(v, INDEX_SERVICES_SERVICE, gateway) != NULL;
+        index = MAX(index, catalog_answer_index(v, names.v[i], exists, false));
+        watch_prefix(ws, STORE_WATCH_INDEX(INDEX_SERVICES_SERVICE), gateway);
+    }
+    buf_deinit(&key);
+    *ret_gateways = (struct strlist){names.v, names.n};
+    return index;
 }
 
 uint64_t gateway_services_list(const struct store_view *v, struct watch_set *ws, struct arena *a,

@@ -18,6 +18,11 @@ void gateway_services_add(struct store_txn *tx, const struct node_service *servi
 /* The last instance of a service is gone. */
 void gateway_services_forget(struct store_txn *tx, struct str service);
 
+/* The gateways of a kind in front of a service, by name, each once. The index is that of the links,
+ * and of the gateways' own instances, be there any or not. */
+uint64_t gateway_services_gateways(const struct store_view *v, struct watch_set *ws,
+                                   struct arena *a, struct str service, struct str kind,
+                                   struct strlist *ret_gateways);
 /* struct gateway_service, by service and port, the wildcard's own row left out; nil when there is
  * none. */
 uint64_t gateway_services_list(const struct store_view *v, struct watch_set *ws, struct arena *a,

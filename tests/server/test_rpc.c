@@ -1,6 +1,7 @@
 /* The dispatcher on a real server in memory: reads, writes, blocking, canceling, refusals.
  * Everything runs on the main loop, which also carries the calls; each test drives it until its
  * condition holds. */
+#include "config_fixture.h"
 #include "test.h"
 
 #include "base/clock.h"
@@ -9,6 +10,7 @@
 #include "server/reply.h"
 #include "server/rpc.h"
 #include "server/server.h"
+#include "store/config_entry.h"
 
 #include <stdio.h>
 
@@ -74,8 +76,16 @@ static int setup(void **state)
 {
     struct fixture *f = xcalloc(1, sizeof(*f));
     struct err err = {0};
+    struct arena a = {0};
     worker_init(&f->main, loop_new("test"), 0);
+    /* The second is refused, and keeps neither the third nor the server from coming up. */
+    void *entries[] = {
+        config_entry_from(&a, "{'Kind':'service-defaults','Name':'web','Protocol':'grpc'}"),
+        config_entry_from(&a, "{'Kind':'service-splitter','Name':'x','Splits':[{'Weight':100}]}"),
+        config_entry_from(&a, "{'Kind':'mesh'}"),
+    };
     const struct server_options options = {
+        .config_entries = {entries, ARRAY_SIZE(entries)},
         .datacenter = STR("dc1"),
         .node_name = STR("node1"),
         .node_id = STR("11111111-2222-3333-4444-555555555555"),
@@ -96,6 +106,7 @@ static int setup(void **state)
         .raft_multiplier = 1,
     };
     assert_ok(server_new(&options, &f->main, &f->server, &err));
+    arena_deinit(&a);
     assert_ok(server_start(f->server, &err));
     run_until(f, leads);
     *state = f;
@@ -306,6 +317,18 @@ static void test_server_enters_itself_into_the_catalog(void **state)
     assert_non_null(store_first(v, INDEX_SERVICES_SERVICE, STR("consul\0")));
 }
 
+static void test_leader_writes_entries_of_its_configuration(void **state)
+{
+    struct fixture *f = *state;
+    set(f, STR("a"), STR("after the entries"));
+    const struct store_view *v = store_view(f->server->store);
+    const struct config_entry *web = config_entry_find(v, CONFIG_SERVICE_DEFAULTS, STR("web"));
+    assert_non_null(web);
+    assert_int_equal(web->raft.create_index, web->raft.modify_index);
+    assert_null(config_entry_find(v, CONFIG_SERVICE_SPLITTER, STR("x")));
+    assert_non_null(config_entry_find(v, CONFIG_MESH, CONFIG_MESH_NAME));
+}
+
 static void test_every_method_names_its_check(void **state)
 {
     (void)state;
@@ -334,6 +357,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_server_enters_itself_into_the_catalog, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_leader_writes_entries_of_its_configuration, setup,
                                         teardown),
         cmocka_unit_test(test_every_method_names_its_check),
     };
