@@ -184,15 +184,109 @@ static void test_restored(void **state)
     assert_int_equal(f->answer_index, 9);
 }
 
+/* --- answers that gateways are part of -------------------------------------------------------- */
+
+static const char *names(struct fixture *f, struct objlist list)
+{
+    const struct check_service_node *nodes = list.v;
+    struct buf b = {0};
+    for (size_t i = 0; i < list.n; i++) {
+        buf_printf(&b, "%s%.*s", i > 0 ? " " : "", STRF(nodes[i].service->id));
+    }
+    struct str text = arena_str(&f->arena, buf_view(&b));
+    buf_deinit(&b);
+    return text.p;
+}
+
+static void test_instances(void **state)
+{
+    struct fixture *f = *state;
+    struct objlist list;
+    add(f, "api", "");
+    add(f, "term", "terminating-gateway");
+    add(f, "edge", "ingress-gateway");
+    f->answer_index =
+        catalog_health_connect_nodes(store_view(f->store), NULL, &f->arena, STR("api"), &list);
+    assert_string_equal(names(f, list), "");
+    assert_int_equal(f->answer_index, 1); /* that of the service itself */
+    set(f, "{'Kind':'terminating-gateway','Name':'term','Services':[{'Name':'api'}]}");
+    set(f,
+        "{'Kind':'ingress-gateway','Name':'edge','Listeners':[{'Port':1,'Protocol':'tcp',"
+        "'Services':[{'Name':'api'}]},{'Port':2,'Protocol':'tcp','Services':[{'Name':'api'}]}]}");
+    const struct store_view *v = store_view(f->store);
+    assert_int_equal(catalog_health_connect_nodes(v, NULL, &f->arena, STR("api"), &list), 4);
+    assert_string_equal(names(f, list), "term");
+    assert_int_equal(catalog_health_ingress_nodes(v, NULL, &f->arena, STR("api"), &list), 5);
+    assert_string_equal(names(f, list), "edge"); /* once, whatever its ports */
+    assert_int_equal(catalog_service_nodes(v, NULL, &f->arena, STR("api"), NULL, true, &list), 4);
+    assert_int_equal(list.n, 1);
+    assert_str_lit(((const struct service_node *)list.v)->service->id, "term");
+    drop(f, "edge");
+    assert_int_equal(
+        catalog_health_ingress_nodes(store_view(f->store), NULL, &f->arena, STR("api"), &list), 6);
+    assert_int_equal(list.n, 0);
+}
+
+static void note_changes(void *data, struct change_list *changes)
+{
+    struct change_list **last = data;
+    change_list_unref(*last);
+    *last = change_list_ref(changes);
+}
+
+/* Who waits for a service's ingress gateways wakes when one is linked, registered, or gone; not for
+ * what another gateway has. */
+static void test_who_waits_wakes(void **state)
+{
+    struct fixture *f = *state;
+    struct watch_registry *registry = watch_registry_new();
+    struct watch_set ws = {.arena = &f->arena};
+    struct watch watch = {0};
+    struct change_list *changes = NULL;
+    struct objlist list;
+    struct list fired;
+    static const struct {
+        const char *entry, *service;
+        bool wakes;
+    } steps[] = {
+        {"{'Kind':'ingress-gateway','Name':'g1','Listeners':[{'Port':1,'Protocol':'tcp',"
+         "'Services':[{'Name':'other'}]}]}",
+         NULL, false},
+        {"{'Kind':'ingress-gateway','Name':'g2','Listeners':[{'Port':1,'Protocol':'tcp',"
+         "'Services':[{'Name':'api'}]}]}",
+         NULL, true},
+        {NULL, "g2", true},
+        {NULL, "g1", false},
+    };
+    store_set_listener(f->store, note_changes, &changes);
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+        ws.points.n = 0;
+        (void)catalog_health_ingress_nodes(store_view(f->store), &ws, &f->arena, STR("api"), &list);
+        watch_register(registry, &watch, &ws);
+        if (steps[i].entry != NULL) {
+            set(f, steps[i].entry);
+        } else {
+            add(f, steps[i].service, "ingress-gateway");
+        }
+        list_init(&fired);
+        watch_fire(registry, changes, &fired);
+        assert_int_equal(!list_is_empty(&fired), steps[i].wakes);
+        watch_unregister(registry, &watch);
+        watch = (struct watch){0};
+    }
+    store_set_listener(f->store, NULL, NULL);
+    change_list_unref(changes);
+    watch_registry_free(registry);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_named),
-        TEST(test_wildcard),
-        TEST(test_named_ones_stay),
-        TEST(test_protocols_decide),
-        TEST(test_restored),
+        TEST(test_named),           TEST(test_wildcard),
+        TEST(test_named_ones_stay), TEST(test_protocols_decide),
+        TEST(test_restored),        TEST(test_instances),
+        TEST(test_who_waits_wakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
