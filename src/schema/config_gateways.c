@@ -86,4 +86,34 @@ static const struct field indexed_gateway_services_fields[] = {
 };
 const struct schema indexed_gateway_services_schema = SCHEMA(
     "IndexedGatewayServices", struct indexed_gateway_services, indexed_gateway_services_fields);
+
+static const struct field indexed_nodes_with_gateways_fields[] = {
+    F_OBJLIST(struct indexed_nodes_with_gateways, nodes, "Nodes", 0, &check_service_node_schema),
+    F_PTRLIST(struct indexed_nodes_with_gateways, gateways, "Gateways", 0,
+              &gateway_service_schema),
+    F_SPLICE(struct indexed_nodes_with_gateways, meta, struct query_meta, &query_meta_schema),
+    FIELDS_END,
+};
+const struct schema indexed_nodes_with_gateways_schema =
+    SCHEMA("IndexedNodesWithGateways", struct indexed_nodes_with_gateways,
+           indexed_nodes_with_gateways_fields);
+
+static const struct field service_info_fields[] = {
+    F_PTR(struct service_info, node, struct node, "Node", 0, &node_schema),
+    F_PTR(struct service_info, service, struct node_service, "Service", 0, &node_service_schema),
+    F_PTRLIST(struct service_info, checks, "Checks", 0, &health_check_schema),
+    F_PTR(struct service_info, gateway_service, const struct gateway_service, "GatewayService", 0,
+          &gateway_service_schema),
+    FIELDS_END,
+};
+const struct schema service_info_schema =
+    SCHEMA("ServiceInfo", struct service_info, service_info_fields);
+
+static const struct field indexed_service_dump_fields[] = {
+    F_OBJLIST(struct indexed_service_dump, dump, "Dump", 0, &service_info_schema),
+    F_SPLICE(struct indexed_service_dump, meta, struct query_meta, &query_meta_schema),
+    FIELDS_END,
+};
+const struct schema indexed_service_dump_schema =
+    SCHEMA("IndexedServiceDump", struct indexed_service_dump, indexed_service_dump_fields);
 /* clang-format on */

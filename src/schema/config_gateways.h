@@ -53,6 +53,25 @@ struct indexed_gateway_services { /* Catalog.GatewayServices */
     struct query_meta meta;
 };
 
+struct indexed_nodes_with_gateways { /* Internal.ServiceDump */
+    struct objlist nodes;            /* struct check_service_node */
+    struct ptrlist gateways;         /* struct gateway_service */
+    struct query_meta meta;
+};
+
+struct service_info { /* ServiceInfo: an instance behind a gateway, or just the link */
+    struct node *node;
+    struct node_service *service; /* NULL: there is no instance */
+    struct ptrlist checks;        /* struct health_check */
+    const struct gateway_service *gateway_service;
+};
+
+struct indexed_service_dump { /* Internal.GatewayServiceDump */
+    struct objlist dump;      /* struct service_info */
+    struct query_meta meta;
+};
+
 extern const struct schema ingress_service_schema, ingress_listener_schema,
     gateway_tls_config_schema, ingress_gateway_schema, linked_service_schema,
-    terminating_gateway_schema, gateway_service_schema, indexed_gateway_services_schema;
+    terminating_gateway_schema, gateway_service_schema, indexed_gateway_services_schema,
+    indexed_nodes_with_gateways_schema, service_info_schema, indexed_service_dump_schema;

@@ -133,6 +133,7 @@ const struct rpc_method *rpc_method_at(size_t i);
     X(coordinate, rpc_coordinate_node)              /* Coordinate.Node */     \
     X(internal, rpc_internal_node_info)        /* Internal.NodeInfo */        \
     X(internal, rpc_internal_node_dump)        /* Internal.NodeDump */        \
+    X(gateway_services, rpc_internal_gateway_service_dump) /* Internal.GatewayServiceDump */ \
     X(internal, rpc_internal_service_dump)     /* Internal.ServiceDump */     \
     X(kvs, rpc_kvs_apply)                      /* KVS.Apply */                \
     X(kvs, rpc_kvs_get)                        /* KVS.Get */                  \

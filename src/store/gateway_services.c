@@ -307,24 +307,37 @@ uint64_t gateway_services_gateways(const struct store_view *v, struct watch_set 
     return index;
 }
 
-uint64_t gateway_services_list(const struct store_view *v, struct watch_set *ws, struct arena *a,
-                               struct str gateway, struct ptrlist *ret_services)
+/* Under a prefix of the table's keys, but for wildcards. */
+static uint64_t list(const struct store_view *v, struct watch_set *ws, struct arena *a,
+                     struct str prefix, struct ptrlist *ret_services)
 {
     VEC(void *) services = {0};
-    struct buf prefix = {0};
     struct tree_iter it;
     struct gateway_service *row;
     uint64_t index = store_index(v, INDEX_NAME_GATEWAYS);
-    struct str key = store_key(&prefix, &gateway, 1);
-    watch_prefix(ws, TABLE_GATEWAY_SERVICES, key);
-    store_iter(&it, v, INDEX_GATEWAY_SERVICES_ID, key);
+    watch_prefix(ws, TABLE_GATEWAY_SERVICES, prefix);
+    store_iter(&it, v, INDEX_GATEWAY_SERVICES_ID, prefix);
     while ((row = tree_next(&it, NULL)) != NULL) {
         index = MAX(index, row->raft.modify_index);
         if (!str_eq(row->service.name, CONFIG_WILDCARD) && is_shown(v, ws, a, row, &index)) {
             avec_push(a, &services, row);
         }
     }
-    buf_deinit(&prefix);
     *ret_services = (struct ptrlist){services.v, services.n};
     return index;
+}
+
+uint64_t gateway_services_list(const struct store_view *v, struct watch_set *ws, struct arena *a,
+                               struct str gateway, struct ptrlist *ret_services)
+{
+    struct buf prefix = {0};
+    uint64_t index = list(v, ws, a, store_key(&prefix, &gateway, 1), ret_services);
+    buf_deinit(&prefix);
+    return index;
+}
+
+uint64_t gateway_services_list_all(const struct store_view *v, struct watch_set *ws,
+                                   struct arena *a, struct ptrlist *ret_services)
+{
+    return list(v, ws, a, STR_NULL, ret_services);
 }

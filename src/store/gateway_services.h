@@ -27,3 +27,6 @@ uint64_t gateway_services_gateways(const struct store_view *v, struct watch_set 
  * none. */
 uint64_t gateway_services_list(const struct store_view *v, struct watch_set *ws, struct arena *a,
                                struct str gateway, struct ptrlist *ret_services);
+/* The same of every gateway. */
+uint64_t gateway_services_list_all(const struct store_view *v, struct watch_set *ws,
+                                   struct arena *a, struct ptrlist *ret_services);
