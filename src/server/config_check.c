@@ -10,6 +10,7 @@
 
 #define META_PAIRS_MAX 64u
 #define META_KEY_SIZE_MAX 128u
+#define CONFIG_DEPTH_MAX 32u
 
 /* Sentences that are told together. */
 struct faults {
@@ -150,6 +151,38 @@ static int validate_service_defaults(struct arena *a, const struct service_defau
     return faults_result(&f, err);
 }
 
+/* --- proxy-defaults -------------------------------------------------------------------------- */
+
+/* What the log cannot carry must not get into it: entries are read to a certain depth, and a server
+ * of 1.10.3 ends when it meets a null. */
+static int validate_free_form(const struct value *v, unsigned depth, struct err *err)
+{
+    int r = 0;
+    if (v->kind == VALUE_NULL) {
+        return err_set(err, ERR_FAILED, "Config must not contain a null value");
+    }
+    if (depth > CONFIG_DEPTH_MAX) {
+        return err_set(err, ERR_FAILED, "Config exceeds maximum depth %u", CONFIG_DEPTH_MAX);
+    }
+    for (size_t i = 0; v->kind == VALUE_LIST && r >= 0 && i < v->list.n; i++) {
+        r = validate_free_form(&v->list.v[i], depth + 1, err);
+    }
+    for (size_t i = 0; v->kind == VALUE_MAP && r >= 0 && i < v->map.n; i++) {
+        r = validate_free_form(&v->map.v[i].value, depth + 1, err);
+    }
+    return r;
+}
+
+static int validate_proxy_defaults(struct arena *a, const struct proxy_defaults *e, struct err *err)
+{
+    if (!str_eq(e->head.name, CONFIG_PROXY_GLOBAL)) {
+        return err_set(err, ERR_FAILED, "invalid name (%.*s), only \"global\" is supported",
+                       STRF(go_quoted(a, e->head.name)));
+    }
+    int r = config_validate_meta(a, e->head.meta, err);
+    return r < 0 || e->config == NULL ? r : validate_free_form(e->config, 0, err);
+}
+
 /* --- every kind ------------------------------------------------------------------------------ */
 
 void config_entry_normalize(struct arena *a, struct config_entry *e)
@@ -199,11 +232,7 @@ int config_entry_validate(struct arena *a, const struct config_entry *e, struct 
     case CONFIG_SERVICE_INTENTIONS:
         return config_validate_intentions(a, (const struct service_intentions *)e, err);
     case CONFIG_PROXY_DEFAULTS:
-        if (!str_eq(e->name, CONFIG_PROXY_GLOBAL)) {
-            return err_set(err, ERR_FAILED, "invalid name (%.*s), only \"global\" is supported",
-                           STRF(go_quoted(a, e->name)));
-        }
-        return config_validate_meta(a, e->meta, err);
+        return validate_proxy_defaults(a, (const struct proxy_defaults *)e, err);
     case CONFIG_MESH:
     case CONFIG_ENTRY_KINDS_COUNT:
         break;

@@ -4,6 +4,8 @@
 
 #include "config_fixture.h"
 
+#include "schema/msgpack.h"
+
 struct fixture {
     struct arena arena;
     struct err err;
@@ -275,6 +277,36 @@ static void test_accepted(void **state)
     }
 }
 
+/* Such entries would be in the log for good, and nobody could read them. */
+static void test_what_the_log_cannot_carry(void **state)
+{
+    struct fixture *f = *state;
+    struct config_entry *e = config_entry_from(
+        &f->arena, "{'Kind':'proxy-defaults','Name':'global','Config':{'a':{'b':[1,null]}}}");
+    assert_true(config_entry_validate(&f->arena, e, &f->err) < 0);
+    assert_string_equal(err_text(&f->err), "Config must not contain a null value");
+    for (int depth = 32; depth <= 33; depth++) {
+        struct buf b = {0};
+        buf_lit(&b, "{'Kind':'proxy-defaults','Name':'global','Config':");
+        for (int i = 0; i < depth; i++) {
+            buf_lit(&b, "{'a':");
+        }
+        buf_byte(&b, '1');
+        buf_fill(&b, '}', (size_t)depth + 1);
+        e = config_entry_from(&f->arena, arena_str(&f->arena, buf_view(&b)).p);
+        buf_deinit(&b);
+        struct err err = {0};
+        int r = config_entry_validate(&f->arena, e, &err);
+        assert_int_equal(r<0, depth> 32);
+
+        struct config_entry_request from = {.entry = e}, to = {0};
+        msgpack_object(&b, &config_entry_request_schema, &from);
+        struct cur c = cur_make(buf_view(&b));
+        assert_ok(msgpack_decode(&c, &config_entry_request_schema, &to, &f->arena, &err));
+        buf_deinit(&b);
+    }
+}
+
 static void test_metadata(void **state)
 {
     struct fixture *f = *state;
@@ -298,9 +330,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_normalize),
-        TEST(test_refused),
-        TEST(test_accepted),
+        TEST(test_normalize), TEST(test_refused),
+        TEST(test_accepted),  TEST(test_what_the_log_cannot_carry),
         TEST(test_metadata),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
