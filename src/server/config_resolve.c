@@ -303,7 +303,7 @@ static int resolve_read(struct rpc_ctx *ctx, const void *data, void *out)
 
 const struct rpc_method rpc_config_entry_resolve_service_config = {
     .name = "ConfigEntry.ResolveServiceConfig",
-    .flags = RPC_READ | RPC_BLOCKING,
+    .flags = RPC_READ | RPC_BLOCKING | RPC_INDEX_ONLY,
     .args = &service_config_request_schema,
     .reply = &service_config_response_schema,
     .options_offset = offsetof(struct service_config_request, options),

@@ -28,7 +28,8 @@ struct fixture {
     struct arena arena;
     const char *hcl;   /* of the next configuration that is loaded */
     char data_dir[64]; /* "" with none */
-    struct loop_timer poll, limit;
+    struct loop_timer poll, limit, start;
+    struct rpc_call *call; /* to be started */
     bool (*until)(struct fixture *f);
     bool gave_up;
     /* answers of calls */
@@ -63,6 +64,22 @@ UNUSED static void run_until(struct fixture *f, bool (*until)(struct fixture *f)
     loop_timer_stop(f->main.loop, &f->poll);
     loop_timer_stop(f->main.loop, &f->limit);
     assert_false(f->gave_up);
+}
+
+static void fixture_start(struct loop_timer *t)
+{
+    struct fixture *f = container_of(t, struct fixture, start);
+    rpc_start(f->call);
+}
+
+/* A call belongs to a turn of the loop: outside of one, what it reads may be freed meanwhile. */
+UNUSED static void call_on_loop(struct fixture *f, struct rpc_call *call,
+                                bool (*until)(struct fixture *f))
+{
+    f->call = call;
+    f->done = 0;
+    loop_timer_start(f->main.loop, &f->start, 0, fixture_start);
+    run_until(f, until);
 }
 
 static int fixture_load_config(void *data, struct agent_config **ret_config, struct err *err)
@@ -289,9 +306,7 @@ UNUSED static struct str catalog_services(struct fixture *f)
     args->node = STR("node1");
     call->done = catalog_known;
     call->data = f;
-    f->done = 0;
-    rpc_start(call);
-    run_until(f, call_is_done);
+    call_on_loop(f, call, call_is_done);
     return f->text;
 }
 
@@ -318,9 +333,7 @@ UNUSED static struct str catalog_checks(struct fixture *f)
     args->node = STR("node1");
     call->done = checks_seen;
     call->data = f;
-    f->done = 0;
-    rpc_start(call);
-    run_until(f, call_is_done);
+    call_on_loop(f, call, call_is_done);
     return f->text;
 }
 
@@ -339,8 +352,6 @@ UNUSED static void catalog_write(struct fixture *f, const struct register_reques
     memcpy(call->args, schema_copy(&call->arena, &register_request_schema, req), sizeof(*req));
     call->done = written;
     call->data = f;
-    f->done = 0;
-    rpc_start(call);
-    run_until(f, call_is_done);
+    call_on_loop(f, call, call_is_done);
     assert_int_equal(f->err.code, 0);
 }
