@@ -37,10 +37,10 @@ struct compiler {
     const struct chain_entries *entries;
     struct err *err;
     struct str service;
-    struct str protocol;                 /* empty until the first service is seen */
-    struct map splitters;                /* by service */
-    struct map resolvers;                /* by target id */
-    struct str history[CHAIN_DEPTH_MAX]; /* targets of the redirects being followed */
+    struct str protocol;     /* empty until the first service is seen */
+    struct map splitters;    /* by service */
+    struct map resolvers;    /* by target id */
+    VEC(struct str) history; /* targets of the redirects being followed */
     unsigned depth;
     bool is_advanced; /* there is a router or a splitter */
 };
@@ -168,11 +168,11 @@ static int check_external(struct compiler *c, const struct chain_target *t,
                                   Q(t->service), what);
 }
 
-static int fail_circle(struct compiler *c, struct str id, unsigned count)
+static int fail_circle(struct compiler *c, struct str id)
 {
     struct buf path = {0};
-    for (unsigned i = 0; i < count; i++) {
-        buf_printf(&path, "%.*s -> ", STRF(c->history[i]));
+    for (size_t i = 0; i < c->history.n; i++) {
+        buf_printf(&path, "%.*s -> ", STRF(c->history.v[i]));
     }
     int r = err_set(c->err, ERR_FAILED, "detected circular resolver redirect: [%.*s%.*s]",
                     STRF(buf_view(&path)), STRF(id));
@@ -186,12 +186,12 @@ static int fail_depth(struct compiler *c)
                    Q(c->service), CHAIN_DEPTH_MAX);
 }
 
-static int check_circle(struct compiler *c, struct str id, unsigned count)
+static int check_circle(struct compiler *c, struct str id)
 {
-    if (strlist_contains((struct strlist){c->history, count}, id)) {
-        return fail_circle(c, id, count);
+    if (strlist_contains((struct strlist){c->history.v, c->history.n}, id)) {
+        return fail_circle(c, id);
     }
-    return count == CHAIN_DEPTH_MAX ? fail_depth(c) : 0;
+    return c->history.n == CHAIN_DEPTH_MAX ? fail_depth(c) : 0;
 }
 
 static int resolver_node(struct compiler *c, struct chain_target target, bool is_failover,
@@ -223,17 +223,18 @@ static int resolver_node(struct compiler *c, struct chain_target target, bool is
                          struct chain_node **ret_node)
 {
     const struct service_resolver *resolver;
-    for (unsigned redirects = 0;;) {
+    c->history.n = 0;
+    for (;;) {
         struct chain_node *known = map_get(&c->resolvers, target.id);
         if (known != NULL) {
             *ret_node = known;
             return 0;
         }
         int r = record_protocol(c, target.service);
-        if (r < 0 || (r = check_circle(c, target.id, redirects)) < 0) {
+        if (r < 0 || (r = check_circle(c, target.id)) < 0) {
             return r;
         }
-        c->history[redirects++] = target.id;
+        avec_push(c->a, &c->history, target.id);
         resolver = find(c, CONFIG_SERVICE_RESOLVER, target.service);
         if (resolver != NULL && resolver->redirect != NULL) {
             const struct resolver_redirect *to = resolver->redirect;
