@@ -10,6 +10,7 @@
 #include "test.h"
 
 #include "loop/loop.h"
+#include "server/rpc.h"
 #include "server/server.h"
 
 #define GIVE_UP_MS 30000u
@@ -17,7 +18,8 @@
 struct server_fixture {
     struct worker main;
     struct server *server;
-    struct loop_timer poll, limit;
+    struct loop_timer poll, limit, begin;
+    struct rpc_call *call; /* to be started */
     bool (*until)(void *data);
     void *until_data;
     bool gave_up;
@@ -76,6 +78,20 @@ static inline void server_fixture_run_until(struct server_fixture *f, bool (*unt
     loop_timer_stop(f->main.loop, &f->poll);
     loop_timer_stop(f->main.loop, &f->limit);
     assert_false(f->gave_up);
+}
+
+static void server_fixture_begin(struct loop_timer *t)
+{
+    struct server_fixture *f = container_of(t, struct server_fixture, begin);
+    rpc_start(f->call);
+}
+
+/* Start a call with the next turn of the loop: outside of one, what it reads may be freed. One at a
+ * time. */
+UNUSED static void server_fixture_call(struct server_fixture *f, struct rpc_call *call)
+{
+    f->call = call;
+    loop_timer_start(f->main.loop, &f->begin, 0, server_fixture_begin);
 }
 
 static inline bool server_fixture_leads(void *data)

@@ -57,20 +57,6 @@ void builder_error_alone(struct config_builder *b, const char *format, ...)
     va_end(args);
 }
 
-struct str errors_text(struct arena *a, const struct str *errors, size_t count)
-{
-    struct buf text;
-    buf_init(&text, ERR_TEXT_SIZE_MAX);
-    buf_printf(&text, "%zu error%s occurred:\n", count, count == 1 ? "" : "s");
-    for (size_t i = 0; i < count; i++) {
-        buf_printf(&text, "\t* %.*s\n", STRF(errors[i]));
-    }
-    buf_lit(&text, "\n");
-    struct str ret = arena_str(a, buf_view(&text));
-    buf_deinit(&text);
-    return ret;
-}
-
 /* --- slots
  * ----------------------------------------------------------------------------------------- */
 

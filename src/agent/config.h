@@ -267,7 +267,8 @@ struct agent_config {
     struct objlist services;                 /* struct service_def */
     struct objlist checks;                   /* struct check_def */
     struct objlist watches;                  /* const struct value: one map each, keys as given */
-    struct objlist config_entries_bootstrap; /* struct value: one map each, not yet decoded */
+    struct objlist config_entries_bootstrap; /* struct value: one map each, as they were written */
+    struct ptrlist config_entries; /* struct config_entry: the same, normalized and validated */
 
     struct arena arena; /* holds all of the above */
     _Atomic uint64_t ref_count;

@@ -4,6 +4,8 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "schema/config_entry.h"
+#include "server/config_check.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -521,42 +523,32 @@ static struct objlist values_list(const struct config_builder *b, const char *pa
     return v != NULL ? (struct objlist){v->list.v, v->list.n} : (struct objlist){0};
 }
 
-/* The entries are decoded by whoever writes them to the cluster; here only their kind is looked at.
- */
-static int config_entries_check(struct config_builder *b, struct err *err)
+static int config_entry_build(struct config_builder *b, const struct value *given,
+                              struct config_entry **ret_entry, struct err *err)
 {
-    static const struct str kinds[] = {
-        STR_INIT("service-defaults"),
-        STR_INIT("proxy-defaults"),
-        STR_INIT("service-router"),
-        STR_INIT("service-splitter"),
-        STR_INIT("service-resolver"),
-        STR_INIT("ingress-gateway"),
-        STR_INIT("mesh"),
-        STR_INIT("terminating-gateway"),
-        STR_INIT("service-intentions"),
-    };
-    const struct value *entries = b->config->config_entries_bootstrap.v;
-    for (size_t i = 0; i < b->config->config_entries_bootstrap.n; i++) {
-        const struct value *kind = value_get(&entries[i], STR("Kind"));
-        kind = kind != NULL ? kind : value_get(&entries[i], STR("kind"));
-        if (kind == NULL) {
-            return err_set(err, ERR_INVALID,
-                           "config_entries.bootstrap[%zu]: Payload does not contain a kind/Kind "
-                           "key at the top level",
-                           i);
-        }
-        if (kind->kind != VALUE_STR) {
-            return err_set(err, ERR_INVALID,
-                           "config_entries.bootstrap[%zu]: Kind value in payload is not a string",
-                           i);
-        }
-        if (!strlist_contains((struct strlist){kinds, ARRAY_SIZE(kinds)}, kind->s)) {
-            return err_set(err, ERR_INVALID,
-                           "config_entries.bootstrap[%zu]: invalid config entry kind: %.*s", i,
-                           STRF(kind->s));
-        }
+    int r = config_entry_decode(b->a, given, 0, ret_entry, err);
+    if (r >= 0) {
+        config_entry_normalize(b->a, *ret_entry);
+        r = config_entry_validate(b->a, *ret_entry, err);
     }
+    return r;
+}
+
+static int config_entries_build(struct config_builder *b, struct err *err)
+{
+    struct agent_config *c = b->config;
+    const struct value *given = c->config_entries_bootstrap.v;
+    size_t count = c->config_entries_bootstrap.n;
+    void **entries = ARENA_ARRAY(b->a, void *, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        struct config_entry *entry;
+        int r = config_entry_build(b, &given[i], &entry, err);
+        if (r < 0) {
+            return err_wrap(err, "config_entries.bootstrap[%zu]", i);
+        }
+        entries[i] = entry;
+    }
+    c->config_entries = (struct ptrlist){entries, count};
     return 0;
 }
 
@@ -585,7 +577,7 @@ static int misc_build(struct config_builder *b, struct err *err)
     c->tls.verify_outgoing |= c->tls.verify_server_hostname;
     c->watches = values_list(b, "watches");
     c->config_entries_bootstrap = values_list(b, "config_entries.bootstrap");
-    int rc = config_entries_check(b, err);
+    int rc = config_entries_build(b, err);
     if (rc < 0) {
         return rc;
     }

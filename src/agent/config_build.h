@@ -36,8 +36,6 @@ void builder_error(struct config_builder *b, const char *format, ...) PRINTF(2, 
 /* As builder_error, but what was collected before is forgotten: Consul has this oddity for bad
  * durations and service definitions, and its error texts show it. */
 void builder_error_alone(struct config_builder *b, const char *format, ...) PRINTF(2, 3);
-/* "2 errors occurred:\n\t* a\n\t* b\n\n" */
-struct str errors_text(struct arena *a, const struct str *errors, size_t count);
 
 /* The merged value of a key, NULL when not given. */
 const struct value *builder_get(const struct config_builder *b, const char *path);

@@ -1,5 +1,8 @@
 #include "base/err.h"
 
+#include "base/arena.h"
+#include "base/buf.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,4 +74,18 @@ const char *err_code_text(int code)
         return text != NULL ? text : "unknown error";
     }
     }
+}
+
+struct str errors_text(struct arena *a, const struct str *errors, size_t count)
+{
+    struct buf text;
+    buf_init(&text, ERR_TEXT_SIZE_MAX);
+    buf_printf(&text, "%zu error%s occurred:\n", count, count == 1 ? "" : "s");
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(&text, "\t* %.*s\n", STRF(errors[i]));
+    }
+    buf_lit(&text, "\n");
+    struct str ret = arena_str(a, buf_view(&text));
+    buf_deinit(&text);
+    return ret;
 }

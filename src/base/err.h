@@ -12,6 +12,8 @@
 
 #include <stdarg.h>
 
+struct arena;
+
 #define ERR_CODES(X)                                                                    \
     X(ERR_INVALID, 1000, "invalid")                /* malformed; the caller's fault */  \
     X(ERR_RANGE, 1001, "out of range")                                                  \
@@ -64,6 +66,9 @@ int err_from_errno(struct err *err, int errnum, const char *what);
 /* The sentence, or the code's name where none was set. */
 const char *err_text(const struct err *err);
 const char *err_code_text(int code);
+/* Several sentences as hashicorp/go-multierror joins them:
+ * "2 errors occurred:\n\t* a\n\t* b\n\n". */
+struct str errors_text(struct arena *a, const struct str *errors, size_t count);
 static inline void err_clear(struct err *err)
 {
     err->code = 0;

@@ -1,5 +1,7 @@
 #include "base/gofmt.h"
 
+#include "base/arena.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -256,6 +258,15 @@ void go_quote(struct buf *to, struct str s)
         s = str_from(s, size);
     }
     buf_byte(to, '"');
+}
+
+struct str go_quoted(struct arena *a, struct str s)
+{
+    struct buf b = {0};
+    go_quote(&b, s);
+    struct str text = arena_str(a, buf_view(&b));
+    buf_deinit(&b);
+    return text;
 }
 
 static void put_json_char(struct buf *to, struct str s, size_t size, uint32_t rune)

@@ -6,9 +6,12 @@
 #pragma once
 #include "base/buf.h"
 
+struct arena;
+
 /* strconv.Quote. Go's tables tell unassigned characters from printable ones; here those outside the
  * blocks of format, space and private characters count as printable. */
 void go_quote(struct buf *to, struct str s);
+struct str go_quoted(struct arena *a, struct str s); /* the same, in an arena */
 /* unicode.IsPrint, within the same bounds. */
 bool go_is_printable(uint32_t rune);
 

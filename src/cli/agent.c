@@ -312,6 +312,7 @@ static int program_make_server(struct program *p, struct str node_id)
         .connect_enabled = c->connect.enabled,
         .ca_provider = c->connect.ca_provider,
         .ca_config = c->connect.ca_config,
+        .config_entries = c->config_entries,
         .autopilot = {.cleanup_dead_servers = c->autopilot.cleanup_dead_servers,
                       .last_contact_threshold = c->autopilot.last_contact_threshold,
                       .max_trailing_logs = (uint64_t)c->autopilot.max_trailing_logs,

@@ -17,7 +17,8 @@ struct cli_command {
 /* Each file of cli/ exports its commands; cli/cli.c lists the files. */
 /* clang-format off */
 #define CLI_COMMAND_FILES(X)                                                                     \
-    X(agent) X(catalog) X(catalog_nodes) X(catalog_services) X(connect_ca) X(debug) X(event)     \
+    X(agent) X(catalog) X(catalog_nodes) X(catalog_services) X(config) X(config_delete)          \
+    X(config_list) X(config_read) X(config_write) X(connect_ca) X(debug) X(event)                \
     X(exec) X(force_leave) X(info) X(join) X(keygen) X(keyring) X(kv) X(kv_delete) X(kv_export)  \
     X(kv_get) X(kv_import) X(kv_put) X(leave) X(lock) X(maint) X(members) X(monitor) X(operator) \
     X(operator_autopilot) X(reload) X(rtt) X(services) X(services_deregister)                    \

@@ -34,7 +34,7 @@ static const struct {
     [FSM_AUTOPILOT] = {"Autopilot", fsm_apply_autopilot},
     [FSM_AREA] = {"Area", NULL},
     [FSM_ACL_BOOTSTRAP] = {"ACLBootstrap", NULL},
-    [FSM_INTENTION] = {"Intention", NULL},
+    [FSM_INTENTION] = {"Intention", fsm_apply_intention},
     [FSM_CONNECT_CA] = {"ConnectCA", fsm_apply_connect_ca},
     [FSM_CONNECT_CA_PROVIDER_STATE] = {"ConnectCAProviderState", NULL},
     [FSM_CONNECT_CA_CONFIG] = {"ConnectCAConfig", NULL},
@@ -44,7 +44,7 @@ static const struct {
     [FSM_ACL_POLICY_SET] = {"ACLPolicy", NULL},
     [FSM_ACL_POLICY_DELETE] = {"ACLPolicyDelete", NULL},
     [FSM_CONNECT_CA_LEAF] = {"ConnectCALeaf", fsm_apply_connect_ca_leaf},
-    [FSM_CONFIG_ENTRY] = {"ConfigEntry", NULL},
+    [FSM_CONFIG_ENTRY] = {"ConfigEntry", fsm_apply_config_entry},
     [FSM_ACL_ROLE_SET] = {"ACLRole", NULL},
     [FSM_ACL_ROLE_DELETE] = {"ACLRoleDelete", NULL},
     [FSM_ACL_BINDING_RULE_SET] = {"ACLBindingRule", NULL},
@@ -53,7 +53,7 @@ static const struct {
     [FSM_ACL_AUTH_METHOD_DELETE] = {"ACLAuthMethodDelete", NULL},
     [FSM_CHUNKING_STATE] = {"ChunkingState", NULL},
     [FSM_FEDERATION_STATE] = {"FederationState", NULL},
-    [FSM_SYSTEM_METADATA] = {"SystemMetadata", NULL},
+    [FSM_SYSTEM_METADATA] = {"SystemMetadata", fsm_apply_system_metadata},
 };
 /* clang-format on */
 

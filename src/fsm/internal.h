@@ -34,6 +34,9 @@ int fsm_apply_coordinates(struct apply *ap);
 int fsm_apply_txn(struct apply *ap);
 int fsm_apply_autopilot(struct apply *ap);
 int fsm_apply_prepared_query(struct apply *ap);
+int fsm_apply_config_entry(struct apply *ap);
+int fsm_apply_intention(struct apply *ap);
+int fsm_apply_system_metadata(struct apply *ap);
 int fsm_apply_connect_ca(struct apply *ap);
 int fsm_apply_connect_ca_leaf(struct apply *ap);
 
@@ -69,6 +72,10 @@ int snapshot_write_autopilot(struct snapshot_out *out, const struct store_view *
 int snapshot_read_autopilot(struct snapshot_in *in);
 int snapshot_write_prepared_queries(struct snapshot_out *out, const struct store_view *v);
 int snapshot_read_prepared_query(struct snapshot_in *in);
+int snapshot_write_config_entries(struct snapshot_out *out, const struct store_view *v);
+int snapshot_read_config_entry(struct snapshot_in *in);
+int snapshot_write_system_metadata(struct snapshot_out *out, const struct store_view *v);
+int snapshot_read_system_metadata(struct snapshot_in *in);
 int snapshot_write_ca_roots(struct snapshot_out *out, const struct store_view *v);
 int snapshot_write_ca_provider_states(struct snapshot_out *out, const struct store_view *v);
 int snapshot_write_ca_config(struct snapshot_out *out, const struct store_view *v);

@@ -124,6 +124,7 @@ struct http_route {
 #define HTTP_ROUTE_FILES(X) \
     X(agent) \
     X(catalog) \
+    X(config_entry) \
     X(connect_ca) \
     X(coordinate) \
     X(event) \
@@ -181,6 +182,7 @@ void http_error_from(struct http_req *req, const struct err *err);
 /* The agent's own settings that handlers ask for. */
 struct str http_datacenter(const struct http_req *req);
 struct str http_node_name(const struct http_req *req);
+void http_dns_domains(const struct http_req *req, struct str *ret_domain, struct str *ret_alt);
 bool http_uses_streaming(const struct http_req *req);
 bool http_has_coordinates(const struct http_req *req);
 /* An answer without end: headers now, then pieces, until http_stream_end() or on_close. A piece is

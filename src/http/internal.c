@@ -1,11 +1,8 @@
 /* /v1/internal/ui: what the web interface asks for. */
-#include "base/map.h"
-#include "base/vec.h"
 #include "http/http.h"
-#include "schema/dump.h"
+#include "http/summary.h"
+#include "schema/config_gateways.h"
 #include "server/rpc.h"
-
-#include <stdlib.h>
 
 /* --- nodes ----------------------------------------------------------------------------------- */
 
@@ -78,181 +75,27 @@ static void node(struct http_req *req)
 
 /* --- services -------------------------------------------------------------------------------- */
 
-/* One service name over all its instances. */
-struct summary {
-    struct str kind, name, datacenter;
-    VEC(struct str) tags, nodes, external_sources;
-    int64_t instances;
-    /* By node and check id, so that a check of the node counts once; proxies add theirs to the
-     * service they stand for. */
-    struct map checks;
-    bool has_proxy, is_transparent, transparency_known;
-};
-
-struct summaries {
-    struct arena *arena;
-    struct map by_name;
-    VEC(struct summary *) list;
-};
-
-static struct summary *summary_of(struct summaries *all, struct str name)
+static void summaries_reply(struct http_req *req, struct summaries *all, bool is_listing)
 {
-    struct summary *s = map_get(&all->by_name, name);
-    if (s == NULL) {
-        s = ARENA_NEW(all->arena, struct summary);
-        s->name = name;
-        map_init(&s->checks, MAP_KEYS_BORROWED);
-        map_put(&all->by_name, name, s);
-        avec_push(all->arena, &all->list, s);
-    }
-    return s;
-}
-
-static void add_checks(struct summaries *all, struct summary *s,
-                       const struct check_service_node *instance)
-{
-    for (size_t i = 0; i < instance->checks.n; i++) {
-        struct health_check *check = instance->checks.v[i];
-        struct str key = arena_printf(all->arena, "%.*s/%.*s", STRF(instance->node->node),
-                                      STRF(check->check_id));
-        map_put(&s->checks, key, check);
-    }
-}
-
-static void add_proxy(struct summaries *all, const struct check_service_node *instance)
-{
-    struct summary *target = summary_of(all, instance->service->proxy.destination_service_name);
-    bool is_transparent = str_eq_lit(instance->service->proxy.mode, "transparent");
-    target->has_proxy = true;
-    add_checks(all, target, instance);
-    /* Transparent only when every one of its proxies is. */
-    target->is_transparent =
-        is_transparent && (target->is_transparent || !target->transparency_known);
-    target->transparency_known = true;
-}
-
-/* Append unless it is there. */
-#define push_new(arena, vec, item)                     \
-    do {                                               \
-        bool is_known_ = false;                        \
-        for (size_t i_ = 0; i_ < (vec)->n; i_++) {     \
-            is_known_ |= str_eq((vec)->v[i_], (item)); \
-        }                                              \
-        if (!is_known_) {                              \
-            avec_push(arena, vec, item);               \
-        }                                              \
-    } while (0)
-
-static void add_instance(struct summaries *all, const struct check_service_node *instance)
-{
-    const struct node_service *service = instance->service;
-    struct summary *s = summary_of(all, service->service);
-    struct str source = STR_NULL;
-    s->kind = service->kind;
-    s->datacenter = instance->node->datacenter;
-    s->instances++;
-    avec_push(all->arena, &s->nodes, instance->node->node);
-    if (str_eq(service->kind, SERVICE_KIND_CONNECT_PROXY)) {
-        add_proxy(all, instance);
-    }
-    for (size_t i = 0; i < service->tags.n; i++) {
-        push_new(all->arena, &s->tags, service->tags.v[i]);
-    }
-    if (strmap_get(service->meta, STR("external-source"), &source) && source.n > 0) {
-        push_new(all->arena, &s->external_sources, source);
-    }
-    add_checks(all, s, instance);
-}
-
-static int by_str(const void *x, const void *y)
-{
-    const struct str *a = x, *b = y;
-    return str_cmp(*a, *b);
-}
-
-static int by_name(const void *x, const void *y)
-{
-    const struct summary *const *a = x, *const *b = y;
-    return str_cmp((*a)->name, (*b)->name);
-}
-
-static int64_t count_status(const struct summary *s, struct str status)
-{
-    int64_t n = 0;
-    size_t pos = 0;
-    struct str key;
-    void *value;
-    while (map_next(&s->checks, &pos, &key, &value)) {
-        n += str_eq(((const struct health_check *)value)->status, status);
-    }
-    return n;
-}
-
-static void json_sorted(struct json_writer *w, struct str key, struct str *v, size_t n, bool sort)
-{
-    json_key(w, key);
-    if (sort && n > 1) {
-        qsort(v, n, sizeof(v[0]), by_str);
-    }
-    json_strlist(w, (struct strlist){v, n});
-}
-
-static void json_summary(struct json_writer *w, struct summary *s)
-{
-    json_object_begin(w);
-    if (s->kind.n > 0) {
-        json_key(w, STR("Kind"));
-        json_str(w, s->kind);
-    }
-    json_key(w, STR("Name"));
-    json_str(w, s->name);
-    json_key(w, STR("Datacenter"));
-    json_str(w, s->datacenter);
-    json_sorted(w, STR("Tags"), s->tags.v, s->tags.n, true);
-    json_sorted(w, STR("Nodes"), s->nodes.v, s->nodes.n, true);
-    json_sorted(w, STR("ExternalSources"), s->external_sources.v, s->external_sources.n, false);
-    json_key(w, STR("InstanceCount"));
-    json_i64(w, s->instances);
-    json_key(w, STR("ChecksPassing"));
-    json_i64(w, count_status(s, HEALTH_PASSING));
-    json_key(w, STR("ChecksWarning"));
-    json_i64(w, count_status(s, HEALTH_WARNING));
-    json_key(w, STR("ChecksCritical"));
-    json_i64(w, count_status(s, HEALTH_CRITICAL));
-    json_key(w, STR("GatewayConfig"));
-    json_object_begin(w);
-    json_object_end(w);
-    json_key(w, STR("TransparentProxy"));
-    json_bool(w, s->is_transparent);
-    json_key(w, STR("ConnectedWithProxy"));
-    json_bool(w, s->has_proxy);
-    json_key(w, STR("ConnectedWithGateway"));
-    json_bool(w, false);
-    json_object_end(w);
+    struct json_writer w = http_json_begin(req);
+    summaries_write(all, &w, is_listing);
+    summaries_deinit(all);
+    http_finish(req, 200);
 }
 
 static void services_reply(struct http_req *req, struct rpc_call *call)
 {
-    const struct indexed_check_service_nodes *reply =
-        &((const struct indexed_nodes_with_gateways *)call->reply)->services;
+    const struct indexed_nodes_with_gateways *reply = call->reply;
     const struct check_service_node *instances = reply->nodes.v;
-    struct summaries all = {.arena = req->arena};
-    map_init(&all.by_name, MAP_KEYS_BORROWED);
+    struct summaries all;
+    summaries_init(&all, req->arena);
     for (size_t i = 0; i < reply->nodes.n; i++) {
-        add_instance(&all, &instances[i]);
+        summaries_add(&all, &instances[i]);
     }
-    if (all.list.n > 1) {
-        qsort(all.list.v, all.list.n, sizeof(all.list.v[0]), by_name);
+    for (size_t i = 0; i < reply->gateways.n; i++) {
+        summaries_link(&all, reply->gateways.v[i]);
     }
-    struct json_writer w = http_json_begin(req);
-    json_array_begin(&w);
-    for (size_t i = 0; i < all.list.n; i++) {
-        json_summary(&w, all.list.v[i]);
-        map_deinit(&all.list.v[i]->checks);
-    }
-    json_array_end(&w);
-    map_deinit(&all.by_name);
-    http_finish(req, 200);
+    summaries_reply(req, &all, true);
 }
 
 static void services(struct http_req *req)
@@ -266,13 +109,77 @@ static void services(struct http_req *req)
     }
 }
 
+/* --- gateways -------------------------------------------------------------------------------- */
+
+/* Where an ingress gateway serves a service: at the hosts of its entry, or under DNS names. */
+static void add_addresses(struct http_req *req, struct summaries *all, struct str datacenter,
+                          const struct gateway_service *g)
+{
+    struct str domains[2];
+    http_dns_domains(req, &domains[0], &domains[1]);
+    if (g->port == 0) {
+        return;
+    }
+    for (size_t i = 0; i < g->hosts.n; i++) {
+        summaries_add_address(all, g->service.name, g->hosts.v[i], g->port);
+    }
+    for (size_t i = 0; g->hosts.n == 0 && i < ARRAY_SIZE(domains); i++) {
+        if (domains[i].n > 0) {
+            struct str host =
+                arena_printf(req->arena, "%.*s.ingress.%.*s.%.*s", STRF(g->service.name),
+                             STRF(datacenter), STRF(domains[i]));
+            summaries_add_address(all, g->service.name, host, g->port);
+        }
+    }
+}
+
+static void gateway_services_reply(struct http_req *req, struct rpc_call *call)
+{
+    const struct indexed_service_dump *reply = call->reply;
+    const struct service_request *args = call->args;
+    const struct service_info *infos = reply->dump.v;
+    struct summaries all;
+    summaries_init(&all, req->arena);
+    for (size_t i = 0; i < reply->dump.n; i++) {
+        summaries_name(&all, infos[i].gateway_service->service.name);
+        add_addresses(req, &all, args->datacenter, infos[i].gateway_service);
+        if (infos[i].service != NULL) {
+            const struct check_service_node instance = {infos[i].node, infos[i].service,
+                                                        infos[i].checks};
+            summaries_add(&all, &instance);
+        }
+    }
+    summaries_reply(req, &all, false);
+}
+
+static void gateway_services(struct http_req *req)
+{
+    if (!http_check_namespace(req)) {
+        return;
+    }
+    struct rpc_call *call =
+        http_rpc(req, &rpc_internal_gateway_service_dump, gateway_services_reply);
+    if (call == NULL) {
+        return;
+    }
+    struct service_request *args = call->args;
+    args->service_name = req->tail;
+    if (req->tail.n == 0) {
+        http_error(req, 400, "Missing gateway name");
+        return;
+    }
+    http_rpc_start(req, call);
+}
+
 /* clang-format off */
 #define DUMP (HTTP_ROUTE_META_ON_ERROR | HTTP_ROUTE_STALE_WITHOUT_LEADER)
 const struct http_route http_internal_routes[] = {
     {"/v1/internal/ui/nodes", HTTP_GET, "GET", DUMP, nodes},
     {"/v1/internal/ui/node/", HTTP_GET, "GET",
-     HTTP_ROUTE_PREFIX | HTTP_ROUTE_NO_META | DUMP, node},
-    {"/v1/internal/ui/services", HTTP_GET, "GET", DUMP, services},
+     HTTP_ROUTE_PREFIX | HTTP_ROUTE_NO_META | HTTP_ROUTE_META_ON_ERROR, node},
+    {"/v1/internal/ui/services", HTTP_GET, "GET", HTTP_ROUTE_META_ON_ERROR, services},
+    {"/v1/internal/ui/gateway-services-nodes/", HTTP_GET, "GET",
+     HTTP_ROUTE_PREFIX | HTTP_ROUTE_META_ON_ERROR, gateway_services},
 };
 /* clang-format on */
 const size_t http_internal_routes_count = ARRAY_SIZE(http_internal_routes);

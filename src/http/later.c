@@ -14,30 +14,6 @@ static void later_acl(struct http_req *req)
     http_error(req, 401, "ACL support disabled");
 }
 
-static void later_config(struct http_req *req)
-{
-    static const struct str kinds[] = {
-        STR_INIT("service-defaults"),
-        STR_INIT("proxy-defaults"),
-        STR_INIT("service-router"),
-        STR_INIT("service-splitter"),
-        STR_INIT("service-resolver"),
-        STR_INIT("ingress-gateway"),
-        STR_INIT("terminating-gateway"),
-        STR_INIT("service-intentions"),
-        STR_INIT("mesh"),
-    };
-    struct str kind, name;
-    (void)str_cut(req->tail, '/', &kind, &name);
-    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        if (kind.n == 0 || str_eq(kind, kinds[i])) {
-            later_unsupported(req);
-            return;
-        }
-    }
-    http_error(req, 500, "invalid config entry kind: %.*s", STRF(kind));
-}
-
 #define G HTTP_GET
 #define U HTTP_PUT
 #define P HTTP_POST
@@ -77,24 +53,17 @@ const struct http_route http_later_routes[] = {
     {"/v1/acl/update", U, "PUT", 0, later_acl},
     {"/v1/agent/connect/authorize", P, "POST", 0, later_unsupported},
     {"/v1/agent/connect/ca/leaf/", G, "GET", PREFIX, later_unsupported},
-    {"/v1/catalog/connect/", G, "GET", PREFIX, later_unsupported},
-    {"/v1/catalog/gateway-services/", G, "GET", PREFIX, later_unsupported},
-    {"/v1/config", U, "PUT", 0, later_unsupported},
-    {"/v1/config/", G | D, "GET,DELETE", PREFIX, later_config},
     {"/v1/connect/intentions", G | P, "GET,POST", 0, later_unsupported},
     {"/v1/connect/intentions/", G | U | D, "GET,PUT,DELETE", PREFIX, later_unsupported},
     {"/v1/connect/intentions/check", G, "GET", 0, later_unsupported},
     {"/v1/connect/intentions/exact", G | U | D, "GET,PUT,DELETE", 0, later_unsupported},
     {"/v1/connect/intentions/match", G, "GET", 0, later_unsupported},
     {"/v1/discovery-chain/", G | P, "GET,POST", PREFIX, later_unsupported},
-    {"/v1/health/connect/", G, "GET", PREFIX, later_unsupported},
-    {"/v1/health/ingress/", G, "GET", PREFIX, later_unsupported},
     {"/v1/internal/acl/authorize", P, "POST", 0, later_acl},
     {"/v1/internal/federation-state/", G, "GET", PREFIX, later_unsupported},
     {"/v1/internal/federation-states", G, "GET", 0, later_unsupported},
     {"/v1/internal/federation-states/mesh-gateways", G, "GET", 0, later_unsupported},
     {"/v1/internal/ui/gateway-intentions/", G, "GET", PREFIX, later_unsupported},
-    {"/v1/internal/ui/gateway-services-nodes/", G, "GET", PREFIX, later_unsupported},
     {"/v1/internal/ui/metrics-proxy/", G, "GET", PREFIX, later_unsupported},
     {"/v1/internal/ui/node/", G, "GET", PREFIX, later_unsupported},
     {"/v1/internal/ui/nodes", G, "GET", 0, later_unsupported},

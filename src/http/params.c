@@ -83,6 +83,12 @@ struct str http_datacenter(const struct http_req *req)
     return req->http->front->options.datacenter;
 }
 
+void http_dns_domains(const struct http_req *req, struct str *ret_domain, struct str *ret_alt)
+{
+    *ret_domain = req->http->front->options.dns_domain;
+    *ret_alt = req->http->front->options.dns_alt_domain;
+}
+
 struct str http_node_name(const struct http_req *req)
 {
     return req->http->front->options.node_name;

@@ -82,6 +82,8 @@ static void copy_options(struct http_front *f, const struct http_options *option
     *o = *options;
     o->datacenter = arena_str(a, o->datacenter);
     o->node_name = arena_str(a, o->node_name);
+    o->dns_domain = arena_str(a, o->dns_domain);
+    o->dns_alt_domain = arena_str(a, o->dns_alt_domain);
     o->ui_content_path = arena_str(a, o->ui_content_path);
     o->ui_dir = arena_str(a, o->ui_dir);
     o->acl_default_policy = arena_str(a, o->acl_default_policy);
@@ -139,6 +141,8 @@ void http_options_from_config(struct http_options *o, const struct agent_config 
     const struct config_limits *limits = &config->limits;
     o->datacenter = config->datacenter;
     o->node_name = config->node_name;
+    o->dns_domain = config->dns.domain;
+    o->dns_alt_domain = config->dns.alt_domain;
     o->is_dev = config->is_dev;
     o->translate_wan_addrs = config->translate_wan_addrs;
     o->use_cache = config->http.use_cache;

@@ -31,6 +31,7 @@ struct http_options {
     struct server *server; /* NULL on a client agent */
     struct agent *agent;   /* NULL in tests */
     struct str datacenter, node_name;
+    struct str dns_domain, dns_alt_domain;
     bool is_dev; /* answers are always pretty */
     bool translate_wan_addrs, use_cache, use_streaming, allow_unprintable_paths;
     bool disable_coordinates;

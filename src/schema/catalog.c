@@ -351,14 +351,4 @@ static const struct field indexed_check_service_nodes_fields[] = {
 };
 const struct schema indexed_check_service_nodes_schema =
     SCHEMA("IndexedCheckServiceNodes", struct indexed_check_service_nodes, indexed_check_service_nodes_fields);
-
-static const struct field indexed_nodes_with_gateways_fields[] = {
-    F_SPLICE(struct indexed_nodes_with_gateways, services, struct indexed_check_service_nodes,
-             &indexed_check_service_nodes_schema),
-    F_VALUE(struct indexed_nodes_with_gateways, gateways, "Gateways", 0),
-    FIELDS_END,
-};
-const struct schema indexed_nodes_with_gateways_schema =
-    SCHEMA("IndexedNodesWithGateways", struct indexed_nodes_with_gateways,
-           indexed_nodes_with_gateways_fields);
 /* clang-format on */

@@ -256,11 +256,6 @@ struct indexed_check_service_nodes { /* Health.ServiceNodes */
     struct query_meta meta;
 };
 
-struct indexed_nodes_with_gateways { /* Internal.ServiceDump */
-    struct indexed_check_service_nodes services;
-    const struct value *gateways; /* which services they serve; nil as long as none can */
-};
-
 extern const struct schema raft_index_schema, node_schema, weights_schema, service_address_schema,
     mesh_gateway_config_schema, expose_path_schema, expose_config_schema,
     transparent_proxy_config_schema, upstream_schema, connect_proxy_config_schema,
@@ -269,7 +264,6 @@ extern const struct schema raft_index_schema, node_schema, weights_schema, servi
     check_service_node_schema, node_services_schema, node_service_list_schema;
 extern const struct schema indexed_nodes_schema, indexed_services_schema,
     indexed_service_nodes_schema, indexed_node_services_schema, indexed_node_service_list_schema,
-    indexed_health_checks_schema, indexed_check_service_nodes_schema,
-    indexed_nodes_with_gateways_schema;
+    indexed_health_checks_schema, indexed_check_service_nodes_schema;
 /* The service_row as a whole block, for cloning: node name and service. */
 extern const struct schema service_row_schema;

@@ -93,6 +93,7 @@ static void clone_members(struct cloner *c, const struct schema *schema, const c
 /* A copy of one struct behind a pointer; NULL while measuring. */
 static void *clone_object(struct cloner *c, const struct schema *schema, const void *from)
 {
+    schema = schema_actual(schema, from);
     char *to = take(c, 1, schema->size, CLONE_ALIGN);
     if (to != NULL) {
         memcpy(to, from, schema->size);
@@ -296,12 +297,13 @@ static void clone_run(struct cloner *c, const struct schema *schema, const void 
 
 void *schema_clone(const struct schema *schema, const void *object, size_t *ret_size)
 {
-    return schema_clone_sized(schema, object, schema->size, ret_size);
+    return schema_clone_sized(schema, object, 0, ret_size);
 }
 
 void *schema_clone_sized(const struct schema *schema, const void *object, size_t size,
                          size_t *ret_size)
 {
+    schema = schema_actual(schema, object);
     size_t head = MAX(size, schema->size);
     struct cloner c = {0};
     clone_run(&c, schema, object, head);
@@ -317,6 +319,7 @@ void *schema_clone_sized(const struct schema *schema, const void *object, size_t
 
 void *schema_copy(struct arena *a, const struct schema *schema, const void *object)
 {
+    schema = schema_actual(schema, object);
     struct cloner c = {0};
     clone_run(&c, schema, object, schema->size);
     c = (struct cloner){.p = arena_alloc(a, c.size)};

@@ -7,13 +7,16 @@
 #include "schema/plan.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #define PATH_SIZE_MAX 256u
 
 /* The names that lead to what is being decoded; joined only when an error wants them. */
 struct path {
     const struct path *up;
-    struct str name;
+    struct str name; /* of a member, or the key of a map's */
+    size_t index;    /* of a list's element */
+    enum { PATH_MEMBER, PATH_KEY, PATH_INDEX } kind;
 };
 
 struct decoder {
@@ -23,6 +26,7 @@ struct decoder {
     unsigned depth;
     const struct schema *schema; /* being filled, for errors */
     const struct path *path;
+    struct strlist *unused; /* where unknown keys go; NULL: nowhere */
 };
 
 static int object_decode(struct decoder *d, const struct schema *schema, const struct value *v,
@@ -34,9 +38,20 @@ static void path_put(struct buf *to, const struct path *path)
 {
     if (path->up != NULL) {
         path_put(to, path->up);
+    }
+    if (path->kind == PATH_INDEX) {
+        buf_printf(to, "[%zu]", path->index);
+        return;
+    }
+    if (path->kind == PATH_KEY) {
+        buf_byte(to, '[');
+    } else if (path->up != NULL) {
         buf_byte(to, '.');
     }
     buf_str(to, str_first(path->name, PATH_SIZE_MAX));
+    if (path->kind == PATH_KEY) {
+        buf_byte(to, ']');
+    }
 }
 
 static struct str path_text(struct decoder *d)
@@ -48,6 +63,48 @@ static struct str path_text(struct decoder *d)
     struct str text = arena_str(d->a, str_first(buf_view(&b), PATH_SIZE_MAX));
     buf_deinit(&b);
     return text;
+}
+
+/* As mapstructure says it, which tells several at once and so counts them. */
+PRINTF(2, 3) static int fail_weakly(struct decoder *d, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int r = err_vset(d->err, ERR_INVALID, format, args);
+    va_end(args);
+    char text[ERR_TEXT_SIZE_MAX];
+    (void)snprintf(text, sizeof(text), "%s", err_text(d->err));
+    (void)err_set(d->err, ERR_INVALID, "1 error(s) decoding:\n\n* %s", text);
+    return r;
+}
+
+static const char *weak_kind_text(enum value_kind kind)
+{
+    switch (kind) {
+    case VALUE_BOOL:
+        return "bool";
+    case VALUE_INT:
+    case VALUE_UINT:
+        return "int";
+    case VALUE_FLOAT:
+        return "float64";
+    case VALUE_LIST:
+        return "slice";
+    case VALUE_MAP:
+        return "map";
+    default:
+        return "string";
+    }
+}
+
+static int fail_type(struct decoder *d, const struct value *v, const char *type);
+
+/* A struct or a map was to come. */
+static int fail_map(struct decoder *d, const struct value *v, const char *type)
+{
+    return d->unused == NULL ? fail_type(d, v, type)
+                             : fail_weakly(d, "'%.*s' expected a map, got '%s'", STRF(path_text(d)),
+                                           weak_kind_text(v->kind));
 }
 
 static int fail_type(struct decoder *d, const struct value *v, const char *type)
@@ -306,8 +363,11 @@ static int duration_decode(struct decoder *d, const struct value *v, bool weak, 
         struct buf b = {0};
         go_quote(&b, str_first(v->s, PATH_SIZE_MAX));
         bool has_unit = str_parse_f64(v->s, &(double){0}) < 0;
-        int r = err_set(d->err, ERR_INVALID, "time: %s duration %.*s",
-                        has_unit ? "invalid" : "missing unit in", STRF(buf_view(&b)));
+        const char *what = has_unit ? "invalid" : "missing unit in";
+        int r = d->unused == NULL ? err_set(d->err, ERR_INVALID, "time: %s duration %.*s", what,
+                                            STRF(buf_view(&b)))
+                                  : fail_weakly(d, "error decoding '%.*s': time: %s duration %.*s",
+                                                STRF(path_text(d)), what, STRF(buf_view(&b)));
         buf_deinit(&b);
         return r;
     }
@@ -417,12 +477,12 @@ static int pairs_of(struct decoder *d, const struct field *f, const struct value
         return 0;
     }
     if (!weak || v->kind != VALUE_LIST) {
-        return fail_type(d, v, field_type_text(f));
+        return fail_map(d, v, field_type_text(f));
     }
     size_t count = 0;
     for (size_t i = 0; i < v->list.n; i++) {
         if (v->list.v[i].kind != VALUE_MAP) {
-            return fail_type(d, &v->list.v[i], field_type_text(f));
+            return fail_map(d, &v->list.v[i], field_type_text(f));
         }
         count += v->list.v[i].map.n;
     }
@@ -438,13 +498,35 @@ static int pairs_of(struct decoder *d, const struct field *f, const struct value
     return 0;
 }
 
-static int struct_new(struct decoder *d, const struct schema *sub, const struct value *v,
-                      void **ret)
+/* One struct of a list or map. Only paths of unused keys say which: errors of Go's JSON do not. */
+static int element_decode(struct decoder *d, const struct schema *sub, const struct value *v,
+                          struct path element, void *object)
+{
+    const struct path *outer = d->path;
+    if (v->kind == VALUE_NULL) {
+        return 0;
+    }
+    if (d->unused != NULL) {
+        element.up = outer;
+        d->path = &element;
+    }
+    int r = object_decode(d, sub, v, object);
+    d->path = outer;
+    return r;
+}
+
+static void *struct_make(struct decoder *d, const struct schema *sub)
 {
     void *object = arena_alloc(d->a, sub->size);
     schema_zero(sub, object);
-    *ret = object;
-    return v->kind == VALUE_NULL ? 0 : object_decode(d, sub, v, object);
+    return object;
+}
+
+static int struct_new(struct decoder *d, const struct schema *sub, const struct value *v,
+                      void **ret)
+{
+    *ret = struct_make(d, sub);
+    return v->kind == VALUE_NULL ? 0 : object_decode(d, sub, v, *ret);
 }
 
 static int map_decode(struct decoder *d, const struct field *f, const struct value *v, bool weak,
@@ -477,7 +559,10 @@ static int map_decode(struct decoder *d, const struct field *f, const struct val
                     ? 0
                     : int_decode(d, item, weak, &((struct intmap_pair *)pair)->value);
         } else {
-            r = struct_new(d, f->sub, item, &((struct objmap_pair *)pair)->value);
+            void *object = struct_make(d, f->sub);
+            ((struct objmap_pair *)pair)->value = object;
+            r = element_decode(d, f->sub, item,
+                               (struct path){.kind = PATH_KEY, .name = pairs[i].key}, object);
         }
         if (r < 0) {
             return r;
@@ -500,7 +585,9 @@ static int objects_decode(struct decoder *d, const struct field *f, const struct
     if (f->kind == FIELD_PTRLIST) {
         void **list = count > 0 ? ARENA_ARRAY(d->a, void *, count) : SCHEMA_EMPTY;
         for (size_t i = 0; i < count; i++) {
-            r = struct_new(d, f->sub, &items[i], &list[i]);
+            list[i] = struct_make(d, f->sub);
+            r = element_decode(d, f->sub, &items[i], (struct path){.kind = PATH_INDEX, .index = i},
+                               list[i]);
             if (r < 0) {
                 return r;
             }
@@ -512,7 +599,8 @@ static int objects_decode(struct decoder *d, const struct field *f, const struct
     for (size_t i = 0; i < count; i++) {
         void *object = list + i * f->sub->size;
         schema_zero(f->sub, object);
-        r = items[i].kind == VALUE_NULL ? 0 : object_decode(d, f->sub, &items[i], object);
+        r = element_decode(d, f->sub, &items[i], (struct path){.kind = PATH_INDEX, .index = i},
+                           object);
         if (r < 0) {
             return r;
         }
@@ -596,6 +684,10 @@ static int member_decode(struct decoder *d, const struct field *f, const struct 
     if (v->kind == VALUE_NULL) {
         member_zero(f, at);
         return 0;
+    }
+    if ((d->flags & DECODE_WEAK) != 0 && v->kind == VALUE_LIST && v->list.n == 1 &&
+        f->kind < FIELD_INTLIST) {
+        v = &v->list.v[0]; /* HCL says a lone value in a list, too */
     }
     switch ((enum field_kind)f->kind) {
     case FIELD_BOOL:
@@ -705,6 +797,19 @@ static const struct plan_step *step_match(const struct plan_list *list, struct s
     return NULL;
 }
 
+static void unused_push(struct decoder *d)
+{
+    struct strlist *l = d->unused;
+    if ((l->n & (l->n - 1)) == 0) { /* full: it holds powers of two */
+        struct str *more = ARENA_ARRAY(d->a, struct str, MAX(l->n * 2, 1u));
+        if (l->n > 0) {
+            memcpy(more, l->v, l->n * sizeof(*more));
+        }
+        l->v = more;
+    }
+    ((struct str *)(uintptr_t)l->v)[l->n++] = path_text(d);
+}
+
 static int object_decode(struct decoder *d, const struct schema *schema, const struct value *v,
                          void *object)
 {
@@ -713,7 +818,7 @@ static int object_decode(struct decoder *d, const struct schema *schema, const s
         v = &v->list.v[0];
     }
     if (v->kind != VALUE_MAP) {
-        return fail_type(d, v, schema->name);
+        return fail_map(d, v, schema->name);
     }
     if (d->depth >= DECODE_DEPTH_MAX) {
         return err_set(d->err, ERR_INVALID, "exceeded max depth");
@@ -732,6 +837,9 @@ static int object_decode(struct decoder *d, const struct schema *schema, const s
             if ((d->flags & DECODE_STRICT) != 0) {
                 return fail_unknown(d);
             }
+            if (d->unused != NULL) {
+                unused_push(d);
+            }
         } else {
             int r = member_decode(d, s->field, &pair->value, plan_make_at(s, object, d->a));
             if (r < 0) {
@@ -749,5 +857,14 @@ int schema_decode(const struct schema *schema, const struct value *value, void *
                   struct arena *a, unsigned flags, struct err *err)
 {
     struct decoder d = {.a = a, .err = err, .flags = flags};
+    return object_decode(&d, schema, value, object);
+}
+
+int schema_decode_unused(const struct schema *schema, const struct value *value, void *object,
+                         struct arena *a, unsigned flags, struct strlist *ret_unused,
+                         struct err *err)
+{
+    *ret_unused = (struct strlist){0};
+    struct decoder d = {.a = a, .err = err, .flags = flags, .unused = ret_unused};
     return object_decode(&d, schema, value, object);
 }

@@ -162,6 +162,11 @@ static bool equal_member(const struct field *f, const void *a, const void *b)
 
 bool schema_equal(const struct schema *schema, const void *a, const void *b)
 {
+    const struct schema *type = schema_actual(schema, a);
+    if (type != schema_actual(schema, b)) {
+        return false;
+    }
+    schema = type;
     for (const struct field *f = schema->fields; f->name != NULL; f++) {
         if ((f->flags & (F_INDEX | F_NO_EQUAL | F_ALIAS)) == 0 &&
             !equal_member(f, (const char *)a + f->offset, (const char *)b + f->offset)) {

@@ -148,6 +148,7 @@ enum field_flag {
     F_NULLABLE = 1u << 13,   /* a pointer in Go (*string, *time.Time): zero stands for nil, which is
                                 null in JSON and msgpack and empty for F_OMITEMPTY */
     F_MSGPACK_NIL_AS_EMPTY = 1u << 14, /* F_NIL_AS_EMPTY of msgpack: Go made a new list or map */
+    F_FLOAT32 = 1u << 15,    /* a float32 in Go: fewer digits in JSON, four bytes in msgpack */
 };
 
 struct field {
@@ -159,12 +160,28 @@ struct field {
     const struct schema *sub; /* of struct kinds */
 };
 
+/* A type of Go's with MarshalBinary: its msgpack is one raw, and these are the bytes within. Plain
+ * fields where a function is NULL. */
+struct schema_binary {
+    void (*put)(struct buf *to, const void *object);
+    int (*read)(struct cur *c, void *object, struct arena *a, struct err *err);
+};
+
 struct schema {
     const char *name; /* Go's type name, for error texts */
     size_t size;
     const struct field *fields;
     struct schema_plan **plan; /* what was worked out from the table at first use; see plan.h */
+    const struct schema_binary *binary; /* NULL: msgpack is a map of the fields */
+    /* An interface of Go's: objects of several types that begin alike. This tells the type of one.
+     * Such objects are behind pointers only; who decodes one makes it first. */
+    const struct schema *(*actual)(const void *object);
 };
+
+static inline const struct schema *schema_actual(const struct schema *schema, const void *object)
+{
+    return schema->actual == NULL ? schema : schema->actual(object);
+}
 
 #define FIELD_CHECK_(T, m, C) \
     (0 * sizeof(char[__builtin_types_compatible_p(__typeof__(((T *)0)->m), C) ? 1 : -1]))
@@ -210,6 +227,16 @@ struct schema {
 #define SCHEMA(N, T, F)                                                    \
     {                                                                      \
         .name = (N), .size = sizeof(T), .fields = (F),                     \
+        .plan = &(struct schema_plan *)                                    \
+        {                                                                  \
+            NULL                                                           \
+        }                                                                  \
+    }
+
+/* As SCHEMA, for a type with MarshalBinary. */
+#define SCHEMA_BINARY(N, T, F, B)                                          \
+    {                                                                      \
+        .name = (N), .size = sizeof(T), .fields = (F), .binary = (B),      \
         .plan = &(struct schema_plan *)                                    \
         {                                                                  \
             NULL                                                           \
@@ -270,3 +297,7 @@ enum decode_flag {
  * what Go's encoding/json would: which field wanted what. */
 NODISCARD int schema_decode(const struct schema *schema, const struct value *value, void *object,
                             struct arena *a, unsigned flags, struct err *err);
+/* The same, and the paths of keys that fit no member ("Sources[0].Bogus"), in the input's order. */
+NODISCARD int schema_decode_unused(const struct schema *schema, const struct value *value,
+                                   void *object, struct arena *a, unsigned flags,
+                                   struct strlist *ret_unused, struct err *err);

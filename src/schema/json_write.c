@@ -265,7 +265,7 @@ static void members_put(struct json_writer *w, const struct schema *schema, cons
 static void object_put(struct json_writer *w, const struct schema *schema, const void *object)
 {
     open_put(w, '{');
-    members_put(w, schema, object);
+    members_put(w, schema_actual(schema, object), object);
     close_put(w, '}');
 }
 
@@ -460,7 +460,11 @@ static void member_put(struct json_writer *w, const struct field *f, const void 
         put_u64(w->to, *(const uint64_t *)at);
         return;
     case FIELD_FLOAT:
-        go_json_float(w->to, *(const double *)at);
+        if ((f->flags & F_FLOAT32) != 0) {
+            go_json_float32(w->to, (float)*(const double *)at);
+        } else {
+            go_json_float(w->to, *(const double *)at);
+        }
         return;
     case FIELD_STR:
         put_str(w->to, *(const struct str *)at);

@@ -71,6 +71,13 @@ void msgpack_f64(struct buf *to, double f)
     tagged(to, 0xcb, bits, 8);
 }
 
+void msgpack_f32(struct buf *to, float f)
+{
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof(bits));
+    tagged(to, 0xca, bits, 4);
+}
+
 static void count_put(struct buf *to, size_t count, size_t fix_count, uint8_t fix, uint8_t tag16)
 {
     if (count < fix_count) {
@@ -309,7 +316,11 @@ static void member_put(struct buf *to, const struct field *f, const void *at)
         msgpack_u64(to, *(const uint64_t *)at);
         return;
     case FIELD_FLOAT:
-        msgpack_f64(to, *(const double *)at);
+        if ((f->flags & F_FLOAT32) != 0) {
+            msgpack_f32(to, (float)*(const double *)at);
+        } else {
+            msgpack_f64(to, *(const double *)at);
+        }
         return;
     case FIELD_STR:
         msgpack_raw(to, *(const struct str *)at);
@@ -371,7 +382,26 @@ static bool is_omitted(const struct plan_step *s, const void *object)
     return at != NULL && field_is_empty(s->field, at);
 }
 
+static void binary_put(struct buf *to, const struct schema *schema, const void *object)
+{
+    struct buf body = {0};
+    schema->binary->put(&body, object);
+    to->failed |= body.failed;
+    msgpack_raw(to, buf_view(&body));
+    buf_deinit(&body);
+}
+
 void msgpack_object(struct buf *to, const struct schema *schema, const void *object)
+{
+    schema = schema_actual(schema, object);
+    if (schema->binary != NULL) {
+        binary_put(to, schema, object);
+    } else {
+        msgpack_fields(to, schema, object);
+    }
+}
+
+void msgpack_fields(struct buf *to, const struct schema *schema, const void *object)
 {
     const struct schema_plan *plan = plan_of(schema);
     const struct plan_list *list = &plan->msgpack;

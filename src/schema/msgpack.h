@@ -18,18 +18,23 @@ void msgpack_bool(struct buf *to, bool b);
 void msgpack_i64(struct buf *to, int64_t i);
 void msgpack_u64(struct buf *to, uint64_t u);
 void msgpack_f64(struct buf *to, double f);
+void msgpack_f32(struct buf *to, float f);
 void msgpack_raw(struct buf *to, struct str s);
 void msgpack_array(struct buf *to, size_t count);
 void msgpack_map(struct buf *to, size_t count);
 void msgpack_time(struct buf *to, int64_t wall_ns); /* Go's time.Time as a raw; TIME_ZERO too */
 void msgpack_value(struct buf *to, const struct value *v);
 void msgpack_object(struct buf *to, const struct schema *schema, const void *object);
+/* The map of its fields, also of a type with MarshalBinary: what stands within the raw. */
+void msgpack_fields(struct buf *to, const struct schema *schema, const void *object);
 
 /* Decode one object; unknown keys are skipped, missing ones leave the member alone. Strings are
  * borrowed from the input. Counts are checked against the bytes that are left before anything is
  * allocated. On failure the cursor has failed and err names the field. */
 NODISCARD int msgpack_decode(struct cur *c, const struct schema *schema, void *object,
                              struct arena *a, struct err *err);
+NODISCARD int msgpack_decode_fields(struct cur *c, const struct schema *schema, void *object,
+                                    struct arena *a, struct err *err);
 NODISCARD int msgpack_decode_value(struct cur *c, struct arena *a, struct value **ret_value,
                                    struct err *err);
 NODISCARD int msgpack_skip(struct cur *c);

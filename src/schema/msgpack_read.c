@@ -395,6 +395,7 @@ struct decoder {
 };
 
 static void object_read(struct decoder *d, const struct schema *schema, void *object);
+static void fields_read(struct decoder *d, const struct schema *schema, void *object);
 
 /* Go's time.Time binary form, of any offset, to UTC nanoseconds; what int64 cannot hold becomes
  * the nearest it can. */
@@ -707,7 +708,29 @@ static const struct plan_step *step_find(const struct plan_list *list, struct st
     return NULL;
 }
 
+static void binary_read(struct decoder *d, const struct schema *schema, void *object)
+{
+    if (msgpack_peek(d->c) != MSGPACK_RAW) {
+        d->c->failed = true;
+        return;
+    }
+    struct cur body = cur_make(msgpack_read_raw(d->c));
+    struct err why = {0};
+    if (schema->binary->read(&body, object, d->a, &why) < 0) {
+        d->c->failed = true;
+    }
+}
+
 static void object_read(struct decoder *d, const struct schema *schema, void *object)
+{
+    if (schema->binary != NULL) {
+        binary_read(d, schema, object);
+    } else {
+        fields_read(d, schema, object);
+    }
+}
+
+static void fields_read(struct decoder *d, const struct schema *schema, void *object)
 {
     struct cur *c = d->c;
     const struct plan_list *list = &plan_of(schema)->msgpack;
@@ -740,12 +763,12 @@ static void object_read(struct decoder *d, const struct schema *schema, void *ob
     d->depth--;
 }
 
-int msgpack_decode(struct cur *c, const struct schema *schema, void *object, struct arena *a,
-                   struct err *err)
+static int decode(struct cur *c, const struct schema *schema, void *object, struct arena *a,
+                  void (*read)(struct decoder *, const struct schema *, void *), struct err *err)
 {
     struct decoder d = {.c = c, .a = a};
     if (!nil_skip(c)) {
-        object_read(&d, schema, object);
+        read(&d, schema, object);
     }
     if (!c->failed) {
         return 0;
@@ -755,4 +778,16 @@ int msgpack_decode(struct cur *c, const struct schema *schema, void *object, str
                        d.field->name);
     }
     return err_set(err, ERR_INVALID, "msgpack: malformed %s", schema->name);
+}
+
+int msgpack_decode(struct cur *c, const struct schema *schema, void *object, struct arena *a,
+                   struct err *err)
+{
+    return decode(c, schema_actual(schema, object), object, a, object_read, err);
+}
+
+int msgpack_decode_fields(struct cur *c, const struct schema *schema, void *object, struct arena *a,
+                          struct err *err)
+{
+    return decode(c, schema_actual(schema, object), object, a, fields_read, err);
 }

@@ -73,8 +73,8 @@ static void keep_nodes_with_meta(struct strmap filters, struct objlist *list)
     list->n = kept;
 }
 
-/* Which instances: a connect query looks for proxies and disregards tags, as in 1.10.3. An ingress
- * gateway serves a service only by a configuration entry; without those there is none. */
+/* Which instances: a connect query looks for proxies and disregards tags, as in 1.10.3, and one for
+ * ingress gateways looks for them only where it names no tags. */
 static uint64_t find_instances(struct rpc_ctx *ctx, const struct service_request *args,
                                struct objlist *ret_nodes)
 {
@@ -83,8 +83,8 @@ static uint64_t find_instances(struct rpc_ctx *ctx, const struct service_request
                                             ret_nodes);
     }
     if (args->ingress && !args->tag_filter) {
-        *ret_nodes = (struct objlist){0};
-        return 0;
+        return catalog_health_ingress_nodes(ctx->view, ctx->ws, ctx->arena, args->service_name,
+                                            ret_nodes);
     }
     struct strlist tags = args->service_tags;
     if (args->service_tag.n > 0) {

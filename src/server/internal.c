@@ -3,6 +3,7 @@
 #include "server/read.h"
 #include "server/rpc.h"
 #include "store/catalog.h"
+#include "store/gateway_services.h"
 
 static int node_info(struct rpc_ctx *ctx, const void *data, void *out)
 {
@@ -24,15 +25,15 @@ static int node_dump(struct rpc_ctx *ctx, const void *data, void *out)
     return read_filter_objs(ctx, args->options.filter, &node_info_schema, &reply->dump);
 }
 
-/* The gateways' side of the answer is empty as long as no configuration entry links any. */
 static int service_dump(struct rpc_ctx *ctx, const void *data, void *out)
 {
     const struct service_dump_request *args = data;
-    struct indexed_check_service_nodes *reply =
-        &((struct indexed_nodes_with_gateways *)out)->services;
+    struct indexed_nodes_with_gateways *reply = out;
     reply->meta.index =
         catalog_service_dump(ctx->view, ctx->ws, ctx->arena,
                              args->use_service_kind ? &args->service_kind : NULL, &reply->nodes);
+    uint64_t index = gateway_services_list_all(ctx->view, ctx->ws, ctx->arena, &reply->gateways);
+    reply->meta.index = MAX(reply->meta.index, index);
     return read_filter_objs(ctx, args->options.filter, &check_service_node_schema, &reply->nodes);
 }
 
@@ -62,7 +63,7 @@ const struct rpc_method rpc_internal_service_dump = {
     .args = &service_dump_request_schema,
     .reply = &indexed_nodes_with_gateways_schema,
     .options_offset = (int16_t)offsetof(struct service_dump_request, options),
-    .meta_offset = (int16_t)offsetof(struct indexed_nodes_with_gateways, services.meta),
+    .meta_offset = (int16_t)offsetof(struct indexed_nodes_with_gateways, meta),
     .acl = "node:read,service:read",
     .read = service_dump,
 };

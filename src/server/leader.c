@@ -17,6 +17,7 @@
 #include "schema/session.h"
 #include "server/autopilot.h"
 #include "server/ca_manager.h"
+#include "server/leader_config_entries.h"
 #include "server/rpc.h"
 #include "server/self.h"
 #include "server/server.h"
@@ -358,6 +359,7 @@ static void leader_step_up(struct leader *l)
     sessions_start(l);
     autopilot_start(l->server->autopilot);
     ca_manager_start(l->ca);
+    leader_config_entries(l->server);
     tombstones_made(l, store_view(l->server->store)->last_index);
     self_register(&l->register_timer);
 }
@@ -401,6 +403,7 @@ static void leader_take_up_again(struct leader *l)
     ca_manager_stop(l->ca);
     autopilot_start(l->server->autopilot);
     ca_manager_start(l->ca);
+    leader_config_entries(l->server);
     tombstones_made(l, store_view(l->server->store)->last_index);
     self_register(&l->register_timer);
 }

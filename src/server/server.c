@@ -13,6 +13,7 @@
 #include "raft/snapshot.h"
 #include "raft/transport_tcp.h"
 #include "schema/query.h"
+#include "schema/config_entry.h"
 #include "server/autopilot.h"
 #include "server/call.h"
 #include "server/coordinate_batch.h"
@@ -221,6 +222,11 @@ int server_new(const struct server_options *options, struct worker *main,
     struct autopilot_config *autopilot = &s->options.autopilot;
     autopilot->redundancy_zone_tag = arena_str(a, autopilot->redundancy_zone_tag);
     autopilot->upgrade_version_tag = arena_str(a, autopilot->upgrade_version_tag);
+    struct ptrlist *entries = &s->options.config_entries;
+    entries->v = ARENA_ARRAY(a, void *, entries->n + 1);
+    for (size_t i = 0; i < entries->n; i++) {
+        entries->v[i] = schema_copy(a, &config_entry_schema, options->config_entries.v[i]);
+    }
     s->epoch = epoch_new();
     s->lock_delay = lock_delay_new();
     s->store = store_new(s->epoch);

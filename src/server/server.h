@@ -45,6 +45,7 @@ struct server_options {
     struct str ca_provider;        /* "": the built-in one */
     const struct value *ca_config; /* a map with CamelCase keys, or NULL */
     struct autopilot_config autopilot; /* written by a leader that finds none */
+    struct ptrlist config_entries; /* struct config_entry: written by one that misses them */
 };
 
 struct server {

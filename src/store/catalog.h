@@ -118,7 +118,8 @@ uint64_t catalog_service_names(const struct store_view *v, struct watch_set *ws,
                                struct strlist *ret_names);
 
 /* Instances by service name: tags NULL takes all of them, else those with every tag. connect: the
- * proxies of the service and its connect-native instances instead. struct service_node. */
+ * proxies of the service, its connect-native instances and its terminating gateways instead. struct
+ * service_node. */
 uint64_t catalog_service_nodes(const struct store_view *v, struct watch_set *ws, struct arena *a,
                                struct str service, const struct strlist *tags, bool connect,
                                struct objlist *ret_nodes);
@@ -148,7 +149,12 @@ uint64_t catalog_checks_in_state(const struct store_view *v, struct watch_set *w
 uint64_t catalog_health_nodes(const struct store_view *v, struct watch_set *ws, struct arena *a,
                               struct str service, const struct strlist *tags,
                               struct objlist *ret_nodes);
+/* connect: proxies, connect-native instances, and terminating gateways in front of the service. */
 uint64_t catalog_health_connect_nodes(const struct store_view *v, struct watch_set *ws,
+                                      struct arena *a, struct str service,
+                                      struct objlist *ret_nodes);
+/* The ingress gateways in front of it instead. */
+uint64_t catalog_health_ingress_nodes(const struct store_view *v, struct watch_set *ws,
                                       struct arena *a, struct str service,
                                       struct objlist *ret_nodes);
 /* All instances there are, or all of one kind ("" is the typical one); for the UI. */

@@ -2,6 +2,7 @@
  * dumps for the UI. */
 #include "base/vec.h"
 #include "store/catalog_internal.h"
+#include "store/gateway_services.h"
 
 /* --- checks ---------------------------------------------------------------------------------- */
 
@@ -137,6 +138,42 @@ uint64_t catalog_health_nodes(const struct store_view *v, struct watch_set *ws, 
     return MAX(catalog_answer_index(v, service, exists, true), left);
 }
 
+/* Every instance of each of these gateways, with the index of what is shown of them. */
+static uint64_t add_gateways(struct health_list *list, const struct store_view *v,
+                             struct watch_set *ws, struct arena *a, struct strlist gateways)
+{
+    struct buf key = {0};
+    struct tree_iter it;
+    struct service_row *row;
+    uint64_t index = 0;
+    for (size_t i = 0; i < gateways.n; i++) {
+        size_t before = list->nodes.n;
+        catalog_watch_service(ws, gateways.v[i]);
+        store_iter(&it, v, INDEX_SERVICES_SERVICE, catalog_key1(&key, gateways.v[i]));
+        while ((row = tree_next(&it, NULL)) != NULL) {
+            health_list_add(list, v, a, row);
+        }
+        if (list->nodes.n > before) {
+            index = MAX(index, catalog_answer_index(v, gateways.v[i], true, true));
+        }
+    }
+    buf_deinit(&key);
+    return index;
+}
+
+uint64_t catalog_health_ingress_nodes(const struct store_view *v, struct watch_set *ws,
+                                      struct arena *a, struct str service,
+                                      struct objlist *ret_nodes)
+{
+    struct health_list list = {0};
+    struct strlist gateways;
+    uint64_t index =
+        gateway_services_gateways(v, ws, a, service, SERVICE_KIND_INGRESS_GATEWAY, &gateways);
+    index = MAX(index, add_gateways(&list, v, ws, a, gateways));
+    *ret_nodes = health_list_take(&list);
+    return index;
+}
+
 uint64_t catalog_health_connect_nodes(const struct store_view *v, struct watch_set *ws,
                                       struct arena *a, struct str service,
                                       struct objlist *ret_nodes)
@@ -161,11 +198,17 @@ uint64_t catalog_health_connect_nodes(const struct store_view *v, struct watch_s
         health_list_add(&list, v, a, row);
     }
     buf_deinit(&key);
+    /* A service outside the mesh is reached through a gateway; while it moves in, through either.
+     */
+    struct strlist gateways;
+    index = MAX(index, gateway_services_gateways(v, ws, a, service,
+                                                 SERVICE_KIND_TERMINATING_GATEWAY, &gateways));
+    index = MAX(index, add_gateways(&list, v, ws, a, gateways));
     *ret_nodes = health_list_take(&list);
     if (ret_nodes->n > 0) {
         return index;
     }
-    index = catalog_answer_index(v, service, false, true);
+    index = MAX(index, catalog_answer_index(v, service, false, true));
     if (ws != NULL) {
         /* Who waits is to hear that the last one went, even if it went by turning into something
          * else. The entries that this moves move for more than that, so that such an answer may

@@ -2,6 +2,7 @@
 #include "base/map.h"
 #include "base/vec.h"
 #include "store/catalog_internal.h"
+#include "store/gateway_services.h"
 
 #include <stdlib.h>
 
@@ -219,6 +220,35 @@ static void watch_instances(struct watch_set *ws, bool connect, struct str servi
     }
 }
 
+/* The instances of its terminating gateways behind those of a service; the index is theirs. */
+static uint64_t add_gateways(const struct store_view *v, struct watch_set *ws, struct arena *a,
+                             struct str service, struct objlist *list)
+{
+    VEC(struct service_node) out = {0};
+    struct strlist gateways;
+    struct buf key = {0};
+    size_t seen;
+    uint64_t index =
+        gateway_services_gateways(v, ws, a, service, SERVICE_KIND_TERMINATING_GATEWAY, &gateways);
+    const struct service_node *nodes = list->v;
+    for (size_t i = 0; gateways.n > 0 && i < list->n; i++) {
+        avec_push(a, &out, nodes[i]);
+    }
+    for (size_t i = 0; i < gateways.n; i++) {
+        struct objlist of = list_instances(v, INDEX_SERVICES_SERVICE,
+                                           catalog_key1(&key, gateways.v[i]), a, NULL, NULL, &seen);
+        nodes = of.v;
+        for (size_t j = 0; j < of.n; j++) {
+            avec_push(a, &out, nodes[j]);
+        }
+    }
+    buf_deinit(&key);
+    if (gateways.n > 0) {
+        *list = (struct objlist){out.v, out.n};
+    }
+    return index;
+}
+
 uint64_t catalog_service_nodes(const struct store_view *v, struct watch_set *ws, struct arena *a,
                                struct str service, const struct strlist *tags, bool connect,
                                struct objlist *ret_nodes)
@@ -230,10 +260,12 @@ uint64_t catalog_service_nodes(const struct store_view *v, struct watch_set *ws,
                                 tags != NULL && !connect ? has_tags : NULL, tags, &seen);
     buf_deinit(&key);
 
+    uint64_t index = connect ? add_gateways(v, ws, a, service, ret_nodes) : 0;
     if (ws != NULL) {
         watch_instances(ws, connect, service, ret_nodes);
     }
-    return catalog_answer_index(v, service, seen > 0, false);
+    bool exists = seen > 0 || (connect && ret_nodes->n > 0);
+    return MAX(index, catalog_answer_index(v, service, exists, false));
 }
 
 static bool has_address(const struct node_service *service, const void *data)

@@ -1,6 +1,7 @@
 /* Service instances: rows of a node and a service id. */
 #include "base/err.h"
 #include "store/catalog_internal.h"
+#include "store/gateway_services.h"
 
 #define META_PAIRS_MAX 64u
 #define META_KEY_SIZE_MAX 128u
@@ -130,6 +131,7 @@ int catalog_service_set(struct store_txn *tx, struct str node, const struct node
     if (catalog_node(v, node) == NULL) {
         return err_set(err, ERR_FAILED, "Missing node registration");
     }
+    gateway_services_add(tx, service);
 
     struct weights weights = effective_weights(service->weights);
     if (existing != NULL && same_service(existing, node, service, &weights)) {
@@ -227,6 +229,7 @@ void catalog_service_delete(struct store_txn *tx, struct str node, struct str se
         catalog_raise_service(tx, buf_view(&name), index);
     } else {
         service_extinct(tx, buf_view(&name));
+        gateway_services_forget(tx, buf_view(&name));
     }
     buf_deinit(&key);
     buf_deinit(&id);

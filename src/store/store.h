@@ -108,6 +108,10 @@ enum store_index {
     INDEX_CA_CONFIG_ID,          /* one row, under the empty key */
     INDEX_CA_ROOTS_ID,           /* id */
     INDEX_AUTOPILOT_CONFIG_ID,   /* one row, under the empty key */
+    INDEX_CONFIG_ENTRIES_ID,     /* kind, name */
+    INDEX_GATEWAY_SERVICES_ID,   /* gateway, service, port (big-endian) */
+    INDEX_GATEWAY_SERVICES_SERVICE,  /* service */
+    INDEX_SYSTEM_METADATA_ID,        /* key */
     INDEX_PREPARED_QUERIES_ID,       /* the bytes of the id */
     INDEX_PREPARED_QUERIES_NAME,     /* name; only queries that have one */
     INDEX_PREPARED_QUERIES_TEMPLATE, /* name, also an empty one; only templates */
@@ -120,7 +124,8 @@ enum store_index {
 
 /* For watch_prefix(): the rows behind keys of a secondary index, where looking at the whole table would
  * wake too many. Only indexes that tables.c marks as watched tell their changes:
- * INDEX_SESSIONS_NODE, INDEX_SERVICES_SERVICE and _CONNECT, INDEX_CHECKS_STATUS and _SERVICE. */
+ * INDEX_SESSIONS_NODE, INDEX_SERVICES_SERVICE and _CONNECT, INDEX_CHECKS_STATUS and _SERVICE,
+ * INDEX_GATEWAY_SERVICES_SERVICE. */
 #define STORE_WATCH_INDEX(index) ((unsigned)TABLE_COUNT + (unsigned)(index))
 #define STORE_WATCH_TABLES_MAX ((unsigned)TABLE_COUNT + STORE_INDEX_MAX)
 

@@ -1,11 +1,13 @@
 #include "store/tables.h"
 
 #include "schema/catalog.h"
+#include "schema/config_gateways.h"
 #include "schema/connect_ca.h"
 #include "schema/coordinate.h"
 #include "schema/kv.h"
 #include "schema/prepared_query.h"
 #include "schema/session.h"
+#include "schema/system_metadata.h"
 #include "store/kv.h"
 #include "store/query_template.h"
 #include "store/session.h"
@@ -226,6 +228,35 @@ static bool key_ca_root(const void *row, struct buf *to)
     return true;
 }
 
+static bool key_config_entry(const void *row, struct buf *to)
+{
+    const struct config_entry *e = row;
+    put_name(to, e->kind);
+    put_name(to, e->name);
+    return true;
+}
+
+static bool key_gateway_service(const void *row, struct buf *to)
+{
+    const struct gateway_service *g = row;
+    put_name(to, g->gateway.name);
+    put_name(to, g->service.name);
+    buf_be64(to, (uint64_t)g->port);
+    return true;
+}
+
+static bool key_gateway_service_service(const void *row, struct buf *to)
+{
+    put_name(to, ((const struct gateway_service *)row)->service.name);
+    return true;
+}
+
+static bool key_system_metadata(const void *row, struct buf *to)
+{
+    put_name(to, ((const struct system_metadata_entry *)row)->key);
+    return true;
+}
+
 void store_key_uuid(struct buf *to, struct str id)
 {
     int high = -1;
@@ -278,6 +309,7 @@ static bool key_opaque(const void *row, struct buf *to)
 _Static_assert(offsetof(struct node, rendered) == 0, "store.c frees it there");
 _Static_assert(offsetof(struct service_row, rendered) == 0, "store.c frees it there");
 _Static_assert(offsetof(struct health_check, rendered) == 0, "store.c frees it there");
+_Static_assert(offsetof(struct config_entry, rendered) == 0, "store.c frees it there");
 
 /* clang-format off */
 const struct table_def table_defs[TABLE_COUNT] = {
@@ -312,9 +344,14 @@ const struct table_def table_defs[TABLE_COUNT] = {
         {INDEX_PREPARED_QUERIES_NAME, key_prepared_query_name},
         {INDEX_PREPARED_QUERIES_TEMPLATE, key_prepared_query_template},
         {INDEX_PREPARED_QUERIES_SESSION, key_prepared_query_session}}},
+    [TABLE_CONFIG_ENTRIES] = {true, 1, {{INDEX_CONFIG_ENTRIES_ID, key_config_entry}}},
+    [TABLE_GATEWAY_SERVICES] = {false, 2, {
+        {INDEX_GATEWAY_SERVICES_ID, key_gateway_service},
+        {INDEX_GATEWAY_SERVICES_SERVICE, key_gateway_service_service, true}}},
     [TABLE_CA_BUILTIN] = {false, 1, {{INDEX_CA_BUILTIN_ID, key_ca_provider_state}}},
     [TABLE_CA_CONFIG] = {false, 1, {{INDEX_CA_CONFIG_ID, key_single}}},
     [TABLE_CA_ROOTS] = {false, 1, {{INDEX_CA_ROOTS_ID, key_ca_root}}},
+    [TABLE_SYSTEM_METADATA] = {false, 1, {{INDEX_SYSTEM_METADATA_ID, key_system_metadata}}},
     [TABLE_OPAQUE] = {false, 1, {{INDEX_OPAQUE_ID, key_opaque}}},
 };
 /* clang-format on */

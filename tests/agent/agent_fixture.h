@@ -37,6 +37,14 @@ UNUSED static void run_until(struct fixture *f, bool (*until)(void *data))
     server_fixture_run_until(&f->base, until, f);
 }
 
+UNUSED static void call_on_loop(struct fixture *f, struct rpc_call *call,
+                                bool (*until)(void *data))
+{
+    f->done = 0;
+    server_fixture_call(&f->base, call);
+    run_until(f, until);
+}
+
 static int fixture_load_config(void *data, struct agent_config **ret_config, struct err *err)
 {
     static const struct str address[] = {STR_INIT("127.0.0.1")};
@@ -244,9 +252,7 @@ UNUSED static struct str catalog_services(struct fixture *f)
     args->node = STR("node1");
     call->done = catalog_known;
     call->data = f;
-    f->done = 0;
-    rpc_start(call);
-    run_until(f, call_is_done);
+    call_on_loop(f, call, call_is_done);
     return f->text;
 }
 
@@ -282,9 +288,7 @@ UNUSED static struct str catalog_checks(struct fixture *f)
     args->node = STR("node1");
     call->done = checks_seen;
     call->data = f;
-    f->done = 0;
-    rpc_start(call);
-    run_until(f, call_is_done);
+    call_on_loop(f, call, call_is_done);
     return f->text;
 }
 
@@ -303,8 +307,6 @@ UNUSED static void catalog_write(struct fixture *f, const struct register_reques
     memcpy(call->args, schema_copy(&call->arena, &register_request_schema, req), sizeof(*req));
     call->done = written;
     call->data = f;
-    f->done = 0;
-    rpc_start(call);
-    run_until(f, call_is_done);
+    call_on_loop(f, call, call_is_done);
     assert_int_equal(f->err.code, 0);
 }

@@ -1,6 +1,7 @@
 /* The dispatcher on a real server in memory: reads, writes, blocking, canceling, refusals.
  * Everything runs on the main loop, which also carries the calls; each test drives it until its
  * condition holds. */
+#include "config_fixture.h"
 #include "server_fixture.h"
 
 #include "base/clock.h"
@@ -9,6 +10,7 @@
 #include "server/reply.h"
 #include "server/rpc.h"
 #include "server/server.h"
+#include "store/config_entry.h"
 
 #include <stdio.h>
 
@@ -41,8 +43,17 @@ static bool two_done(void *data)
 static int setup(void **state)
 {
     struct fixture *f = xcalloc(1, sizeof(*f));
-    const struct server_options options = SERVER_FIXTURE_OPTIONS;
+    struct arena a = {0};
+    /* The second is refused, and keeps neither the third nor the server from coming up. */
+    void *entries[] = {
+        config_entry_from(&a, "{'Kind':'service-defaults','Name':'web','Protocol':'grpc'}"),
+        config_entry_from(&a, "{'Kind':'service-splitter','Name':'x','Splits':[{'Weight':100}]}"),
+        config_entry_from(&a, "{'Kind':'mesh'}"),
+    };
+    struct server_options options = SERVER_FIXTURE_OPTIONS;
+    options.config_entries = (struct ptrlist){entries, ARRAY_SIZE(entries)};
     server_fixture_init(&f->base, &options);
+    arena_deinit(&a);
     server_fixture_start(&f->base);
     *state = f;
     return 0;
@@ -246,6 +257,27 @@ static void test_server_enters_itself_into_the_catalog(void **state)
     assert_non_null(store_first(v, INDEX_SERVICES_SERVICE, STR("consul\0")));
 }
 
+/* On the loop, where the store may be looked at. */
+static bool entries_are_written(void *data)
+{
+    struct fixture *f = data;
+    const struct store_view *v = store_view(f->base.server->store);
+    const struct config_entry *web = config_entry_find(v, CONFIG_SERVICE_DEFAULTS, STR("web"));
+    if (config_entry_find(v, CONFIG_MESH, CONFIG_MESH_NAME) == NULL) {
+        return false;
+    }
+    f->flag = web != NULL && web->raft.create_index == web->raft.modify_index &&
+              config_entry_find(v, CONFIG_SERVICE_SPLITTER, STR("x")) == NULL;
+    return true;
+}
+
+static void test_leader_writes_entries_of_its_configuration(void **state)
+{
+    struct fixture *f = *state;
+    run_until(f, entries_are_written);
+    assert_true(f->flag);
+}
+
 static void test_every_method_names_its_check(void **state)
 {
     (void)state;
@@ -274,6 +306,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_server_enters_itself_into_the_catalog, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_leader_writes_entries_of_its_configuration, setup,
                                         teardown),
         cmocka_unit_test(test_every_method_names_its_check),
     };

@@ -34,6 +34,26 @@ def test_calls(agent, calls):
     assert agent.get("/v1/kv/rpc/a?raw").body == b"one"
 
 
+def test_config_entries(agent, calls):
+    """Go's MarshalBinary: requests and answers that carry entries are raws with the kind in front."""
+    entry = {"Kind": "service-defaults", "Name": "rpc", "Protocol": "HTTP"}
+    request = msgpack.encode("service-defaults") + msgpack.encode({"Op": "upsert", "Entry": entry})
+    assert calls.call("ConfigEntry.Apply", request) is True
+    query = {"Datacenter": "dc1", "Kind": "service-defaults", "Name": "rpc"}
+    reply = calls.call("ConfigEntry.Get", query)
+    kind, at = msgpack.decode(reply)
+    entry, at = msgpack.decode(reply, at)
+    meta, at = msgpack.decode(reply, at)
+    assert (kind, entry["Name"], entry["Protocol"]) == (b"service-defaults", b"rpc", b"http")
+    assert meta["Index"] == entry["ModifyIndex"] and at == len(reply)
+    resolved, _ = msgpack.decode(calls.call("ConfigEntry.ResolveServiceConfig", query))
+    assert resolved["ProxyConfig"] == {"protocol": b"http"}
+    assert agent.get("/v1/config/service-defaults/rpc").json["Protocol"] == "http"
+    for bad in (b"", b"\xa5bogus", request[:-1]):
+        with pytest.raises((Refused, Closed)):
+            Single(agent.ip).call("ConfigEntry.Apply", bad)
+
+
 def test_calls_sent_ahead_are_answered_in_order(calls):
     seqs = [calls.send("Status.Ping", {}) for _ in range(100)]
     assert [calls.receive()[0] for _ in seqs] == seqs

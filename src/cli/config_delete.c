@@ -1,0 +1,58 @@
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/config.h"
+
+#include <stdio.h>
+
+static const struct cli_flag flags[] = {
+    {"kind", CLI_STR, &config_kind, "Kind of the entry, for example service-defaults."},
+    {"name", CLI_STR, &config_name, "Name of the entry."},
+    CLIENT_NAMESPACE_FLAG,
+    CLI_FLAGS_END};
+static const struct cli_flag_group groups[] = {{CLIENT_TITLE, cli_http_flags},
+                                               {"Command Options", flags}};
+
+static int config_delete(struct client *c)
+{
+    struct client_request r;
+    struct client_response response;
+    struct err err = {0};
+    client_request_init(&r, c, "DELETE", "/v1/config/%.*s/%.*s", STRF(config_kind),
+                        STRF(config_name));
+    if (client_send_ok(&r, &response, &err) < 0) {
+        return cli_error("Error deleting config entry %.*s/%.*s: %s", STRF(config_kind),
+                         STRF(config_name), err_text(&err));
+    }
+    printf("Config entry deleted: %.*s/%.*s\n", STRF(config_kind), STRF(config_name));
+    return 0;
+}
+
+static int config_delete_run(int argc, char **argv)
+{
+    struct cli_args args;
+    int code;
+    if (!cli_parse("config delete", argc, argv, groups, ARRAY_SIZE(groups), &args, &code)) {
+        return code;
+    }
+    if (config_is_unnamed(true)) {
+        return 1;
+    }
+    struct client *c = NULL;
+    struct err err = {0};
+    if (client_new(&c, &err) < 0) {
+        return cli_error("Error connect to Consul agent: %s", err_text(&err));
+    }
+    code = config_delete(c);
+    client_free(c);
+    return code;
+}
+
+const struct cli_command cli_config_delete_commands[] = {
+    {.name = "config delete",
+     .synopsis = "Delete a centralized config entry",
+     .run = config_delete_run,
+     .usage = "[options] -kind <config kind> -name <config name>",
+     .help = "  Deletes an entry.\n\n"
+             "      $ consul config delete -kind service-defaults -name web"},
+};
+const size_t cli_config_delete_commands_count = ARRAY_SIZE(cli_config_delete_commands);

@@ -1,0 +1,69 @@
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/config.h"
+
+#include "schema/config_entry.h"
+#include "schema/json.h"
+
+#include <stdio.h>
+
+static const struct cli_flag flags[] = {
+    {"kind", CLI_STR, &config_kind, "Kind of the entry, for example service-defaults."},
+    {"name", CLI_STR, &config_name, "Name of the entry."},
+    CLIENT_NAMESPACE_FLAG,
+    CLI_FLAGS_END};
+static const struct cli_flag_group groups[] = {{CLIENT_TITLE, cli_http_flags},
+                                               {"Command Options", flags}};
+
+static int config_read(struct client *c)
+{
+    struct client_request r;
+    struct client_response response;
+    struct err err = {0};
+    client_request_init(&r, c, "GET", "/v1/config/%.*s/%.*s", STRF(config_kind), STRF(config_name));
+    client_param_stale(&r);
+    if (config_entry_kind_find(config_kind, &err) < 0 || client_send_ok(&r, &response, &err) < 0) {
+        return cli_error("Error reading config entry %.*s/%.*s: %s", STRF(config_kind),
+                         STRF(config_name), err_text(&err));
+    }
+    struct value *entry;
+    if (json_parse(client_arena(c), response.body, &entry, &err) < 0) {
+        return cli_error("Error reading config entry %.*s/%.*s: %s", STRF(config_kind),
+                         STRF(config_name), err_text(&err));
+    }
+    struct buf text = {0};
+    json_indent(&text, str_trim(response.body));
+    printf("%.*s\n", STRF(buf_view(&text)));
+    buf_deinit(&text);
+    return 0;
+}
+
+static int config_read_run(int argc, char **argv)
+{
+    struct cli_args args;
+    int code;
+    if (!cli_parse("config read", argc, argv, groups, ARRAY_SIZE(groups), &args, &code)) {
+        return code;
+    }
+    if (config_is_unnamed(true)) {
+        return 1;
+    }
+    struct client *c = NULL;
+    struct err err = {0};
+    if (client_new(&c, &err) < 0) {
+        return cli_error("Error connect to Consul agent: %s", err_text(&err));
+    }
+    code = config_read(c);
+    client_free(c);
+    return code;
+}
+
+const struct cli_command cli_config_read_commands[] = {
+    {.name = "config read",
+     .synopsis = "Read a centralized config entry",
+     .run = config_read_run,
+     .usage = "[options] -kind <config kind> -name <config name>",
+     .help = "  Prints an entry as JSON.\n\n"
+             "      $ consul config read -kind proxy-defaults -name global"},
+};
+const size_t cli_config_read_commands_count = ARRAY_SIZE(cli_config_read_commands);
