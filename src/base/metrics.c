@@ -215,6 +215,7 @@ void metric_declare(enum metric_kind kind, const char *name, const char *help)
 {
     struct metric *declared = find_or_make(kind, name, help, NULL, 0);
     pthread_mutex_lock(&lock);
+    declared->is_placeholder = true;
     for (struct metric *m = state.first; m != NULL; m = m->next) {
         if (m == declared ||
             (m->kind == kind && m->labels_count == 0 && strcmp(m->name, name) == 0)) {
@@ -242,12 +243,13 @@ static struct metric_interval interval_take(struct metric *m)
 }
 
 /* What is updated no more is forgotten, and begins at nothing when it comes back. */
-static void forget_or_keep(struct metric_history *h, bool was_updated, int64_t now_ns)
+static void forget_or_keep(const struct metric *m, bool was_updated, int64_t now_ns)
 {
+    struct metric_history *h = m->history;
     if (was_updated) {
         h->updated_ns = now_ns;
         h->is_forgotten = false;
-    } else if (state.retention_ns > 0 && !h->is_declared && !h->is_forgotten &&
+    } else if (state.retention_ns > 0 && !h->is_forgotten && !metric_is_kept(&state, m) &&
                now_ns - h->updated_ns >= state.retention_ns) {
         h->is_forgotten = true;
         h->forgotten_count = h->total_count;
@@ -264,7 +266,7 @@ static void metric_tick(struct metric *m, uint32_t slot, int64_t now_ns)
     h->total_sum += finished->sum;
     h->recent_finished = h->recent_running;
     h->recent_running = atomic_load_explicit(&h->recent_next, memory_order_relaxed);
-    forget_or_keep(h, finished->count > 0, now_ns);
+    forget_or_keep(m, finished->count > 0, now_ns);
 }
 
 void metrics_tick(int64_t wall_ns)

@@ -40,6 +40,7 @@ struct metric {
     const struct metric_label *labels;
     size_t labels_count;
     bool is_steady;         /* gauge: counts as set anew in every interval */
+    bool is_placeholder;    /* made by metric_declare() */
     _Atomic uint32_t state; /* 0 not registered */
     /* The running interval; doubles are kept as bits. A gauge's value is sum_bits. */
     _Atomic uint64_t count, sum_bits, sum_sq_bits, min_bits, max_bits;
@@ -47,23 +48,13 @@ struct metric {
     struct metric_history *history; /* the finished interval and totals, metrics.c's */
 };
 
-#define METRIC_COUNTER(n)                        \
-    {                                            \
-        .name = (n), .kind = METRIC_KIND_COUNTER \
-    }
-#define METRIC_GAUGE(n)                        \
-    {                                          \
-        .name = (n), .kind = METRIC_KIND_GAUGE \
-    }
+/* clang-format off */
+#define METRIC_COUNTER(n) {.name = (n), .kind = METRIC_KIND_COUNTER}
+#define METRIC_GAUGE(n) {.name = (n), .kind = METRIC_KIND_GAUGE}
+#define METRIC_SAMPLE(n) {.name = (n), .kind = METRIC_KIND_SAMPLE}
 /* Set when it changes, where the reference sets it every second. */
-#define METRIC_GAUGE_STEADY(n)                                    \
-    {                                                             \
-        .name = (n), .kind = METRIC_KIND_GAUGE, .is_steady = true \
-    }
-#define METRIC_SAMPLE(n)                        \
-    {                                           \
-        .name = (n), .kind = METRIC_KIND_SAMPLE \
-    }
+#define METRIC_GAUGE_STEADY(n) {.name = (n), .kind = METRIC_KIND_GAUGE, .is_steady = true}
+/* clang-format on */
 
 void metric_add(struct metric *m, double value);     /* counter */
 void metric_set(struct metric *m, double value);     /* gauge */
@@ -72,7 +63,8 @@ struct metric *metric_labeled(enum metric_kind kind, const char *name,
                               const struct metric_label *labels, size_t labels_count);
 
 /* Make a metric known before its first update: Prometheus then shows it with the value 0, and never
- * forgets it. The strings are copied. */
+ * forgets it. As in 1.10.3 the declared name has no host name in it, also where gauges have. The
+ * strings are copied. */
 void metric_declare(enum metric_kind kind, const char *name, const char *help);
 
 /* Close the running interval, whose end is now; the agent loop calls it when the wall clock passes

@@ -19,7 +19,7 @@ struct metric_history {
     _Atomic uint32_t recent_next;
     uint32_t recent_running, recent_finished; /* numbers at the start of the two latest intervals */
     int64_t updated_ns;                       /* end of the last interval with an update */
-    bool is_declared;                         /* Prometheus does not forget it */
+    bool is_declared;
     /* By Prometheus, since it was not updated for the retention; with what the totals were then. */
     bool is_forgotten;
     uint64_t forgotten_count;
@@ -58,6 +58,13 @@ static inline uint32_t metrics_kept_count(const struct metrics_state *s)
     return MIN(s->ticks, METRIC_INTERVALS_KEPT);
 }
 
+/* Prometheus does not forget it: it was declared, and goes by the declared name. */
+static inline bool metric_is_kept(const struct metrics_state *s, const struct metric *m)
+{
+    bool has_host = m->kind == METRIC_KIND_GAUGE && s->hostname != NULL && !m->is_placeholder;
+    return m->history->is_declared && !has_host;
+}
+
 static inline uint64_t metric_bits(double v)
 {
     uint64_t bits;
@@ -84,7 +91,7 @@ struct metric_row {
     struct metric_interval interval; /* the one asked for */
     uint64_t total_count;            /* of the whole run */
     double total_sum;                /* a gauge's value */
-    bool is_declared, is_forgotten;
+    bool is_kept, is_forgotten;
 };
 
 /* An interval by its number of metrics_kept(), or the running one. */

@@ -113,7 +113,7 @@ void metrics_render_prometheus(struct buf *to)
     struct metric_row *rows = metric_rows(s, METRIC_ROWS_RUNNING, " .=-/", false, &a, &count);
     const struct metric_row *family = NULL;
     for (size_t i = 0; i < count; i++) {
-        if (rows[i].is_forgotten && !rows[i].is_declared) {
+        if (rows[i].is_forgotten && !rows[i].is_kept) {
             continue;
         }
         if (family == NULL || !str_eq(family->name, rows[i].name)) {

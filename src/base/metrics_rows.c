@@ -28,7 +28,7 @@ static bool name_is_allowed(const struct metrics_state *s, struct str name)
 static struct str full_name(const struct metrics_state *s, const struct metric *m, struct arena *a)
 {
     const char *prefix = s->prefix != NULL ? s->prefix : "consul";
-    if (m->kind == METRIC_KIND_GAUGE && s->hostname != NULL) {
+    if (m->kind == METRIC_KIND_GAUGE && s->hostname != NULL && !m->is_placeholder) {
         return arena_printf(a, "%s.%s.%s", prefix, s->hostname, m->name);
     }
     return arena_printf(a, "%s.%s", prefix, m->name);
@@ -83,8 +83,8 @@ static struct metric_interval interval_running(const struct metric *m)
     };
 }
 
-static struct metric_row row_make(uint32_t interval, const struct metric *m, struct str name,
-                                  struct arena *a)
+static struct metric_row row_make(const struct metrics_state *s, uint32_t interval,
+                                  const struct metric *m, struct str name, struct arena *a)
 {
     const struct metric_history *h = m->history;
     struct metric_interval running = interval_running(m);
@@ -97,7 +97,7 @@ static struct metric_row row_make(uint32_t interval, const struct metric *m, str
         .interval = interval != METRIC_ROWS_RUNNING ? h->finished[interval] : running,
         .total_count = h->total_count - h->forgotten_count + running.count,
         .total_sum = is_gauge ? running.sum : h->total_sum - h->forgotten_sum + running.sum,
-        .is_declared = h->is_declared,
+        .is_kept = metric_is_kept(s, m),
         .is_forgotten = h->is_forgotten && running.count == 0,
     };
 }
@@ -125,7 +125,7 @@ static void row_merge(struct metric_row *into, const struct metric_row *from)
     into->total_count += from->total_count;
     into->m = busier; /* for the quantiles */
     into->help = into->help != NULL ? into->help : from->help;
-    into->is_declared |= from->is_declared;
+    into->is_kept |= from->is_kept;
     into->is_forgotten &= from->is_forgotten;
 }
 
@@ -137,7 +137,7 @@ struct metric_row *metric_rows(const struct metrics_state *s, uint32_t interval,
     for (struct metric *m = s->first; m != NULL; m = m->next) {
         struct str name = full_name(s, m, a);
         if (name_is_allowed(s, name)) {
-            rows[all++] = row_make(interval, m, name_clean(name, bad), a);
+            rows[all++] = row_make(s, interval, m, name_clean(name, bad), a);
         }
     }
     qsort(rows, all, sizeof(*rows), by_key ? row_cmp_key : row_cmp);

@@ -102,6 +102,18 @@ static void test_labels_are_copied_and_sorted(void **state)
                              "consul_test_labels{name=\"q b\",zone=\"x\\\"y\"} 0\n")));
 }
 
+static void test_hostname_is_not_in_declared_names(void **state)
+{
+    (void)state;
+    metric_declare(METRIC_KIND_GAUGE, "test.declared.gauge", NULL);
+    static struct metric m = METRIC_GAUGE("test.declared.gauge");
+    metric_set(&m, 3);
+    assert_true(prom_has(STR("consul_test_declared_gauge 3\n")));
+    configure("box", STR(""), STR(""), true);
+    assert_true(prom_has(STR("consul_box_test_declared_gauge 3\n")));
+    assert_true(prom_has(STR("consul_test_declared_gauge 0\n")));
+}
+
 static void test_hostname_goes_into_gauges(void **state)
 {
     (void)state;
@@ -375,6 +387,7 @@ int main(void)
         cmocka_unit_test_setup(test_json_of_an_interval, setup),
         cmocka_unit_test_setup(test_labels_are_copied_and_sorted, setup),
         cmocka_unit_test_setup(test_hostname_goes_into_gauges, setup),
+        cmocka_unit_test_setup(test_hostname_is_not_in_declared_names, setup),
         cmocka_unit_test_setup(test_filter, setup),
         cmocka_unit_test_setup(test_prometheus, setup),
         cmocka_unit_test_setup(test_declared_and_doubled, setup),
