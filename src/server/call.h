@@ -21,6 +21,7 @@ struct call {
     bool is_canceled, is_blocking, is_expired;
     struct list node; /* of worker->waiting or ->idle_calls */
     struct loop_timer timer;
+    uint64_t started_ns; /* where the method's time is measured */
 
     /* reads */
     struct watch watch;

@@ -28,6 +28,7 @@
 
 struct buf;
 struct fsm_result;
+struct metric;
 struct rpc_call;
 struct server;
 struct worker;
@@ -73,6 +74,7 @@ struct rpc_method {
     /* WRITE: turn what the state machine answered into *reply. NULL: nothing to do but check for an error. */
     int (*applied)(struct rpc_ctx *ctx, const void *args, const struct fsm_result *result,
                    void *reply);
+    struct metric *time; /* how long it takes where it runs, waits and all; NULL: nobody asks */
     const char *apply_error; /* put before what the state machine refused: "raft apply failed", or NULL */
 };
 
