@@ -330,6 +330,11 @@ static void call_run(struct call *c)
 {
     struct worker *w = c->pub.worker;
     if (call_needs_leader(c) && !server_is_leader(w->server)) {
+        if (w->watches == NULL) { /* the worker has ended: nobody will tell it of a leader */
+            err_set(&c->pub.err, ERR_CLOSED, "%s", err_code_text(ERR_CLOSED));
+            call_done(c);
+            return;
+        }
         c->state = CALL_HELD;
         list_push_back(&w->waiting, &c->node);
         if (!loop_timer_is_active(&c->timer)) {

@@ -16,12 +16,12 @@ void worker_init(struct worker *w, struct loop *loop, uint32_t id)
 
 void worker_deinit(struct worker *w)
 {
-    if (w->loop == NULL) {
+    if (w->watches == NULL) {
         return;
     }
     rpc_calls_drop_idle(w);
     /* A canceled write may still come back while the loop is freed: it is not to be kept then. */
     w->idle_calls_count = UINT32_MAX;
     w->watches = watch_registry_free(w->watches);
-    w->loop = NULL;
+    /* The loop stays: what comes back while it is freed may start a timer on it, which never fires. */
 }
