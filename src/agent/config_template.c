@@ -162,7 +162,7 @@ static int match_regex(struct template *t, struct str pattern, struct str text, 
     regex_t re;
     char *z = str_to_cstr(pattern);
     int rc = regcomp(&re, z, REG_EXTENDED | REG_NOSUB);
-    z = mem_free(z);
+    mem_free(z);
     if (rc != 0) {
         return err_set(t->err, ERR_INVALID, "Unable to compile name regexp \"%.*s\"",
                        STRF(pattern));

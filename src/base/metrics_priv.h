@@ -2,8 +2,8 @@
 #pragma once
 #include "base/metrics.h"
 
-/* Of each sample the latest values, for Prometheus' quantiles: the number of the tick they came in
- * plus one in the upper half, the float's bits in the lower. */
+/* Of each sample the latest values: the number of the value plus one in the upper half, the float's
+ * bits in the lower. Prometheus' quantiles and sinks read them. */
 #define METRIC_RECENT_COUNT 128u
 
 struct metric_interval {
@@ -12,20 +12,32 @@ struct metric_interval {
 };
 
 struct metric_history {
-    struct metric_interval finished;
-    uint64_t total_count; /* of all finished intervals */
+    struct metric_interval finished[METRIC_INTERVALS_KEPT]; /* by metrics_state.ticks */
+    uint64_t total_count;                                   /* of all finished intervals */
     double total_sum;
     _Atomic uint64_t *recent;
     _Atomic uint32_t recent_next;
+    uint32_t recent_running, recent_finished; /* numbers at the start of the two latest intervals */
+    int64_t updated_ns;                       /* end of the last interval with an update */
+    bool is_declared;
+    /* By Prometheus, since it was not updated for the retention; with what the totals were then. */
+    bool is_forgotten;
+    uint64_t forgotten_count;
+    double forgotten_sum;
+    /* What metrics_drain() has told already. */
+    uint64_t drained_count;
+    double drained_sum;
+    uint32_t drained_recent;
 };
 
 struct metrics_state {
     struct metric *first;
     size_t count;
-    _Atomic uint32_t tick; /* number of the running interval */
-    bool has_finished;
-    int64_t finished_ns, running_ns; /* starts of the intervals */
+    uint32_t ticks;                             /* intervals finished */
+    int64_t finished_ns[METRIC_INTERVALS_KEPT]; /* their starts, by ticks */
+    int64_t running_ns;                         /* start of the running interval */
     char *prefix, *hostname;
+    int64_t retention_ns;
     bool filter_deny_default;
     struct str *allow, *deny;
     size_t allow_count, deny_count;
@@ -34,6 +46,24 @@ struct metrics_state {
 /* The state, locked. */
 struct metrics_state *metrics_lock(void);
 void metrics_unlock(void);
+
+/* Where the interval that was finished `back` ticks ago is kept; 0: the latest. */
+static inline uint32_t metrics_kept(const struct metrics_state *s, uint32_t back)
+{
+    return (s->ticks - 1 - back) % METRIC_INTERVALS_KEPT;
+}
+/* How many finished intervals are kept. */
+static inline uint32_t metrics_kept_count(const struct metrics_state *s)
+{
+    return MIN(s->ticks, METRIC_INTERVALS_KEPT);
+}
+
+/* Prometheus does not forget it: it was declared, and goes by the declared name. */
+static inline bool metric_is_kept(const struct metrics_state *s, const struct metric *m)
+{
+    bool has_host = m->kind == METRIC_KIND_GAUGE && s->hostname != NULL && !m->is_placeholder;
+    return m->history->is_declared && !has_host;
+}
 
 static inline uint64_t metric_bits(double v)
 {
@@ -47,3 +77,32 @@ static inline double metric_value(uint64_t bits)
     memcpy(&v, &bits, sizeof(v));
     return v;
 }
+
+/* --- what the printers share (metrics_rows.c) ------------------------------------------------- */
+
+struct arena;
+
+/* One metric with its full name, ready to be sorted. */
+struct metric_row {
+    const struct metric *m;
+    struct str name;     /* with prefix and host name */
+    struct str sort_key; /* name and labels */
+    const char *help;
+    struct metric_interval interval; /* the one asked for */
+    uint64_t total_count;            /* of the whole run */
+    double total_sum;                /* a gauge's value */
+    bool is_kept, is_forgotten;
+};
+
+/* An interval by its number of metrics_kept(), or the running one. */
+#define METRIC_ROWS_RUNNING UINT32_MAX
+
+/* All series that the filter lets through, sorted by name and labels (by_key) or by name, kind and
+ * labels; every character of `bad` in a name becomes '_'. Under the lock; in the arena. */
+struct metric_row *metric_rows(const struct metrics_state *s, uint32_t interval, const char *bad,
+                               bool by_key, struct arena *a, size_t *ret_count);
+/* Whether the filter lets a metric through. Under the lock. */
+bool metric_is_allowed(const struct metrics_state *s, const struct metric *m, struct arena *a);
+/* The labels in the order of their names, as a map's keys are printed. */
+const struct metric_label **metric_labels_sorted(struct arena *a, const struct metric *m);
+double metric_stddev(const struct metric_interval *v);

@@ -7,10 +7,10 @@
 #include "agent/agent.h"
 #include "agent/config.h"
 #include "agent/config_flags.h"
+#include "agent/telemetry.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/metrics.h"
 #include "cli/agent_front.h"
 #include "cli/agent_log.h"
 #include "cli/command.h"
@@ -39,7 +39,8 @@ struct program {
     struct server *server;
     struct agent *agent;
     struct agent_front *front;
-    struct loop_timer metrics_timer, leave_timer;
+    struct telemetry *telemetry;
+    struct loop_timer leave_timer;
     bool is_leaving;
     int exit_code;
     struct err err;
@@ -107,22 +108,6 @@ static int ops_load_config(void *data, struct agent_config **ret_config, struct 
     return rc;
 }
 
-static void program_configure_metrics(struct program *p, const struct agent_config *config)
-{
-    const struct config_telemetry *t = &config->telemetry;
-    struct str prefix = arena_str(&p->arena, t->metrics_prefix);
-    struct str host = arena_str(&p->arena, config->node_name);
-    metrics_configure(&(struct metrics_options){
-        .prefix = prefix.p,
-        .hostname = t->disable_hostname ? NULL : host.p,
-        .filter_default = t->filter_default,
-        .allow = t->allowed_prefixes.v,
-        .allow_count = t->allowed_prefixes.n,
-        .deny = t->blocked_prefixes.v,
-        .deny_count = t->blocked_prefixes.n,
-    });
-}
-
 static void ops_config_changed(void *data, const struct agent_config *config)
 {
     struct program *p = data;
@@ -130,7 +115,7 @@ static void ops_config_changed(void *data, const struct agent_config *config)
     if (log_level_parse(config->log.level, &level) == 0) {
         agent_log_set_level(p->log, level);
     }
-    program_configure_metrics(p, config);
+    telemetry_config_changed(p->telemetry, config);
     agent_front_config_changed(p->front, config);
 }
 
@@ -179,6 +164,10 @@ static void program_signal(void *data, int signum)
         }
         return;
     }
+    if (signum == SIGUSR1) {
+        telemetry_dump(p->telemetry);
+        return;
+    }
     if (p->is_leaving) {
         log_write(LOG_INFO, "agent", "Caught second signal, Exiting", LOG_STR("signal", name));
         program_end(p, 1);
@@ -200,7 +189,7 @@ static void program_signal(void *data, int signum)
 
 static int program_catch_signals(struct program *p)
 {
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
         int rc = loop_signal(p->main.loop, signals[i], program_signal, p);
@@ -336,22 +325,6 @@ static void program_make_loops(struct program *p)
     }
 }
 
-static void metrics_schedule(struct program *p);
-
-static void metrics_due(struct loop_timer *t)
-{
-    struct program *p = container_of(t, struct program, metrics_timer);
-    metrics_tick(clock_wall_ns());
-    metrics_schedule(p);
-}
-
-/* Intervals end where the wall clock's tens of seconds do. */
-static void metrics_schedule(struct program *p)
-{
-    loop_timer_start(p->main.loop, &p->metrics_timer,
-                     METRIC_INTERVAL_MS - clock_wall_ms() % METRIC_INTERVAL_MS, metrics_due);
-}
-
 /* --- life
  * ------------------------------------------------------------------------------------------- */
 
@@ -404,7 +377,6 @@ static int program_start(struct program *p)
         return rc;
     }
     program_banner(p, node_id);
-    program_configure_metrics(p, p->config);
     program_make_loops(p);
     rc = program_make_server(p, str_from_cstr(node_id));
     if (rc < 0) {
@@ -441,11 +413,15 @@ static int program_start(struct program *p)
     for (uint32_t i = 0; i < p->workers_count; i++) {
         loop_thread_start(p->workers[i].loop);
     }
+    p->telemetry = telemetry_new(p->config, p->main.loop, p->server);
     return agent_start(p->agent, &p->err);
 }
 
 static void program_stop(struct program *p)
 {
+    if (p->telemetry != NULL) {
+        telemetry_stop(p->telemetry);
+    }
     if (p->agent != NULL) {
         agent_stop(p->agent);
     }
@@ -475,6 +451,7 @@ static void program_free(struct program *p)
         worker_deinit(&p->main);
         (void)loop_free(loop);
     }
+    p->telemetry = telemetry_free(p->telemetry);
     p->front = agent_front_free(p->front);
     p->agent = agent_free(p->agent);
     p->server = server_free(p->server);
@@ -511,7 +488,6 @@ static int agent_run(int argc, char **argv)
         fprintf(stderr, "==> %s\n", err_text(&p->err));
         p->exit_code = 1;
     } else {
-        metrics_schedule(p);
         log_write(LOG_INFO, "agent", "Consul agent running!");
         loop_run(p->main.loop);
     }

@@ -37,6 +37,7 @@ int fsm_apply_kvs(struct apply *ap)
     if (r < 0) {
         return r;
     }
+    ap->op = req.op;
     struct dir_entry *e = &req.dir_ent;
     if (e->key.n > TREE_KEY_SIZE_MAX) {
         return err_set(ap->err, ERR_TOO_LARGE, "key of %zu bytes is over the maximum of %u",
@@ -71,6 +72,7 @@ int fsm_apply_session(struct apply *ap)
     if (r < 0) {
         return r;
     }
+    ap->op = req.op;
     if (str_eq_lit(req.op, "create")) {
         r = session_create(ap->tx, &req.session, ap->err);
         if (r == 0) {
@@ -92,6 +94,7 @@ int fsm_apply_tombstone(struct apply *ap)
     if (r < 0) {
         return r;
     }
+    ap->op = req.op;
     if (!str_eq_lit(req.op, "reap")) {
         return err_set(ap->err, ERR_FAILED, "Invalid Tombstone operation '%.*s'", STRF(req.op));
     }

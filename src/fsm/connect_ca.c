@@ -79,6 +79,7 @@ int fsm_apply_connect_ca(struct apply *ap)
     if (r < 0) {
         return r;
     }
+    ap->op = req.op;
     if (str_eq(req.op, CA_SET_CONFIG)) {
         return apply_config(ap, &req);
     }
@@ -105,6 +106,7 @@ int fsm_apply_connect_ca_leaf(struct apply *ap)
     if (r < 0) {
         return r;
     }
+    ap->op = req.op;
     if (!str_eq(req.op, CA_LEAF_INCREMENT_INDEX)) {
         return err_set(ap->err, ERR_FAILED, "Invalid CA Leaf operation '%.*s'", STRF(req.op));
     }

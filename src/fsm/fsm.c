@@ -15,6 +15,8 @@ struct fsm {
     uint64_t now_ms; /* of the entry being applied */
     fsm_tombstone_fn tombstone;
     void *tombstone_data;
+    fsm_applied_fn applied;
+    void *applied_data;
 };
 
 /* clang-format off */
@@ -103,6 +105,12 @@ void fsm_set_tombstone_hint(struct fsm *f, fsm_tombstone_fn fn, void *data)
     f->tombstone_data = data;
 }
 
+void fsm_set_applied(struct fsm *f, fsm_applied_fn fn, void *data)
+{
+    f->applied = fn;
+    f->applied_data = data;
+}
+
 int fsm_decode(struct apply *ap, const struct schema *schema, void *object)
 {
     if (msgpack_decode(ap->body, schema, object, ap->arena, ap->err) < 0) {
@@ -150,10 +158,16 @@ int fsm_apply(struct fsm *f, uint64_t index, struct str entry, uint64_t now_ms, 
         .result = ret_result,
         .err = &err,
     };
-    if (entries[type].apply(&ap) < 0) {
+    int rc = entries[type].apply(&ap);
+    if (rc < 0) {
         store_txn_abort(ap.tx);
-        return ret_result->kind != FSM_RESULT_NONE ? 0 : refuse(ret_result, arena, &err);
+        rc = ret_result->kind != FSM_RESULT_NONE ? 0 : refuse(ret_result, arena, &err);
+    } else {
+        store_txn_commit(ap.tx);
+        rc = 0;
     }
-    store_txn_commit(ap.tx);
-    return 0;
+    if (rc == 0 && f->applied != NULL) {
+        f->applied(f->applied_data, (enum fsm_message)type, ap.op);
+    }
+    return rc;
 }

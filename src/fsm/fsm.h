@@ -83,6 +83,11 @@ const char *fsm_message_name(unsigned type);
 typedef void (*fsm_tombstone_fn)(void *data, uint64_t index);
 void fsm_set_tombstone_hint(struct fsm *f, fsm_tombstone_fn fn, void *data);
 
+/* Told after each entry that was understood, on the applier's thread: its type and, where the request
+ * has one, its operation ("set"), borrowed. For metrics; time is the listener's business. */
+typedef void (*fsm_applied_fn)(void *data, enum fsm_message type, struct str op);
+void fsm_set_applied(struct fsm *f, fsm_applied_fn fn, void *data);
+
 /* now_ms (monotonic) only dates lock-delays, which are not replicated. 0, also when the entry was
  * refused (that is a result like another); negative only when the entry cannot be understood by this version at all. */
 int fsm_apply(struct fsm *f, uint64_t index, struct str entry, uint64_t now_ms, struct arena *arena,

@@ -17,6 +17,7 @@ struct apply {
     struct store_txn *tx;
     struct cur *body; /* msgpack behind the type byte */
     struct arena *arena;
+    struct str op;             /* of the request, for who counts them; set by those that have one */
     struct fsm_result *result; /* FSM_RESULT_NONE at first */
     struct err *err;
 };

@@ -9,6 +9,7 @@ int fsm_apply_prepared_query(struct apply *ap)
     if (r < 0) {
         return r;
     }
+    ap->op = req.op;
     bool is_set = str_eq(req.op, PREPARED_QUERY_CREATE) || str_eq(req.op, PREPARED_QUERY_UPDATE);
     if (!is_set && !str_eq(req.op, PREPARED_QUERY_DELETE)) {
         return err_set(ap->err, ERR_FAILED, "Invalid PreparedQuery operation '%.*s'", STRF(req.op));

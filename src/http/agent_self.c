@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "agent/member.h"
+#include "agent/process_metrics.h"
 #include "agent/state.h"
 #include "base/clock.h"
 #include "base/metrics.h"
@@ -310,6 +311,7 @@ void agent_metrics_handle(struct http_req *req)
         }
         req->content_type = STR("text/plain; version=0.0.4; charset=utf-8");
         metrics_render_prometheus(req->out);
+        process_metrics_prometheus(req->out);
         http_finish(req, 200);
         return;
     }

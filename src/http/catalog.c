@@ -41,6 +41,11 @@ static struct counter succeeded[] = {
     CATALOG_APIS(X)
 #undef X
 };
+static struct counter failed[] = {
+#define X(id, name) {"client.rpc.error." name, NULL},
+    CATALOG_APIS(X)
+#undef X
+};
 
 static void count(const struct http_req *req, struct counter *c)
 {
@@ -54,11 +59,55 @@ static void count(const struct http_req *req, struct counter *c)
     metric_add(m, 1);
 }
 
+/* In these two, instances that can do Connect count as any. */
+static enum api api_of(const struct rpc_call *call)
+{
+    static const struct {
+        const struct rpc_method *method;
+        enum api api;
+    } apis[] = {
+        {&rpc_catalog_register, API_REGISTER},
+        {&rpc_catalog_deregister, API_DEREGISTER},
+        {&rpc_catalog_list_datacenters, API_DATACENTERS},
+        {&rpc_catalog_list_nodes, API_NODES},
+        {&rpc_catalog_list_services, API_SERVICES},
+        {&rpc_catalog_service_nodes, API_SERVICE},
+        {&rpc_catalog_node_services, API_NODE},
+        {&rpc_catalog_node_service_list, API_NODE_LIST},
+    };
+    size_t i = 0;
+    while (apis[i].method != call->method) {
+        i++;
+        ASSERT(i < ARRAY_SIZE(apis));
+    }
+    return apis[i].api;
+}
+
+static void count_success(const struct http_req *req, const struct rpc_call *call)
+{
+    count(req, &succeeded[api_of(call)]);
+}
+
+static void count_error(struct http_req *req, struct rpc_call *call)
+{
+    count(req, &failed[api_of(call)]);
+}
+
+static struct rpc_call *catalog_rpc(struct http_req *req, const struct rpc_method *method,
+                                    http_reply_fn reply)
+{
+    struct rpc_call *call = http_rpc(req, method, reply);
+    if (call != NULL) {
+        http_rpc_on_error(req, count_error);
+    }
+    return call;
+}
+
 /* --- writes ---------------------------------------------------------------------------------- */
 
 static void written(struct http_req *req, struct rpc_call *call)
 {
-    count(req, &succeeded[call->method == &rpc_catalog_register ? API_REGISTER : API_DEREGISTER]);
+    count_success(req, call);
     struct json_writer w = http_json_begin(req);
     json_bool(&w, true);
     http_finish(req, 200);
@@ -70,7 +119,7 @@ static void catalog_register(struct http_req *req)
     if (!http_check_namespace(req)) {
         return;
     }
-    struct rpc_call *call = http_rpc(req, &rpc_catalog_register, written);
+    struct rpc_call *call = catalog_rpc(req, &rpc_catalog_register, written);
     if (call == NULL) {
         return;
     }
@@ -107,7 +156,7 @@ static void catalog_deregister(struct http_req *req)
     if (!http_check_namespace(req)) {
         return;
     }
-    struct rpc_call *call = http_rpc(req, &rpc_catalog_deregister, written);
+    struct rpc_call *call = catalog_rpc(req, &rpc_catalog_deregister, written);
     if (call == NULL) {
         return;
     }
@@ -128,7 +177,7 @@ static void catalog_deregister(struct http_req *req)
 
 static void datacenters_reply(struct http_req *req, struct rpc_call *call)
 {
-    count(req, &succeeded[API_DATACENTERS]);
+    count_success(req, call);
     const struct strlist_reply *reply = call->reply;
     http_cached(req, call, false);
     struct json_writer w = http_json_begin(req);
@@ -139,7 +188,7 @@ static void datacenters_reply(struct http_req *req, struct rpc_call *call)
 static void datacenters(struct http_req *req)
 {
     count(req, &asked[API_DATACENTERS]);
-    struct rpc_call *call = http_rpc(req, &rpc_catalog_list_datacenters, datacenters_reply);
+    struct rpc_call *call = catalog_rpc(req, &rpc_catalog_list_datacenters, datacenters_reply);
     if (call != NULL) {
         http_rpc_start(req, call);
     }
@@ -147,7 +196,7 @@ static void datacenters(struct http_req *req)
 
 static void nodes_reply(struct http_req *req, struct rpc_call *call)
 {
-    count(req, &succeeded[API_NODES]);
+    count_success(req, call);
     const struct indexed_nodes *reply = call->reply;
     struct json_writer w = http_json_begin(req);
     json_array_begin(&w);
@@ -161,7 +210,7 @@ static void nodes_reply(struct http_req *req, struct rpc_call *call)
 static void nodes(struct http_req *req)
 {
     count(req, &asked[API_NODES]);
-    struct rpc_call *call = http_rpc(req, &rpc_catalog_list_nodes, nodes_reply);
+    struct rpc_call *call = catalog_rpc(req, &rpc_catalog_list_nodes, nodes_reply);
     if (call == NULL) {
         return;
     }
@@ -175,7 +224,7 @@ static void nodes(struct http_req *req)
 
 static void services_reply(struct http_req *req, struct rpc_call *call)
 {
-    count(req, &succeeded[API_SERVICES]);
+    count_success(req, call);
     const struct indexed_services *reply = call->reply;
     http_cached(req, call, true);
     struct json_writer w = http_json_begin(req);
@@ -194,7 +243,7 @@ static void services(struct http_req *req)
     if (!http_check_namespace(req)) {
         return;
     }
-    struct rpc_call *call = http_rpc(req, &rpc_catalog_list_services, services_reply);
+    struct rpc_call *call = catalog_rpc(req, &rpc_catalog_list_services, services_reply);
     if (call == NULL) {
         return;
     }
@@ -211,8 +260,7 @@ static void service_nodes_reply(struct http_req *req, struct rpc_call *call)
 {
     const struct indexed_service_nodes *reply = call->reply;
     const struct service_node *list = reply->service_nodes.v;
-    const struct service_request *args = call->args;
-    count(req, &succeeded[args->connect ? API_CONNECT : API_SERVICE]);
+    count_success(req, call);
     http_cached(req, call, true);
     struct json_writer w = http_json_begin(req);
     json_array_begin(&w);
@@ -229,7 +277,7 @@ static void service_nodes(struct http_req *req, bool connect)
     if (!http_check_namespace(req)) {
         return;
     }
-    struct rpc_call *call = http_rpc(req, &rpc_catalog_service_nodes, service_nodes_reply);
+    struct rpc_call *call = catalog_rpc(req, &rpc_catalog_service_nodes, service_nodes_reply);
     if (call == NULL) {
         return;
     }
@@ -263,7 +311,7 @@ static void connect_service(struct http_req *req)
 
 static void node_reply(struct http_req *req, struct rpc_call *call)
 {
-    count(req, &succeeded[API_NODE]);
+    count_success(req, call);
     const struct indexed_node_services *reply = call->reply;
     const struct node_services *found = reply->node_services;
     struct json_writer w = http_json_begin(req);
@@ -288,7 +336,7 @@ static void node_reply(struct http_req *req, struct rpc_call *call)
 
 static void node_services_reply(struct http_req *req, struct rpc_call *call)
 {
-    count(req, &succeeded[API_NODE_LIST]);
+    count_success(req, call);
     const struct indexed_node_service_list *reply = call->reply;
     const struct node_service_list *found = &reply->node_services;
     struct json_writer w = http_json_begin(req);
@@ -318,7 +366,7 @@ static void about_node(struct http_req *req, const struct rpc_method *method, ht
     if (!http_check_namespace(req)) {
         return;
     }
-    struct rpc_call *call = http_rpc(req, method, reply);
+    struct rpc_call *call = catalog_rpc(req, method, reply);
     if (call == NULL) {
         return;
     }

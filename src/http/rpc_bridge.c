@@ -71,9 +71,15 @@ struct rpc_call *http_rpc(struct http_req *req, const struct rpc_method *method,
     f->call = call;
     f->call_started = false;
     f->reply = reply;
+    f->failed = NULL;
     f->cancel = bridge_cancel;
     f->is_parked = bridge_is_parked;
     return call;
+}
+
+void http_rpc_on_error(struct http_req *req, http_reply_fn failed)
+{
+    flight_of(req)->failed = failed;
 }
 
 static struct str consistency_text(const struct query_options *o)
@@ -134,6 +140,9 @@ static void bridge_done(struct rpc_call *call)
     }
     f->call = NULL; /* the reply may start another */
     if (call->err != NULL) {
+        if (f->failed != NULL) {
+            f->failed(req, call);
+        }
         /* What is not there is answered before the metadata, by Consul's handlers. */
         if ((flags & HTTP_ROUTE_META_ON_ERROR) != 0 && method->meta_offset >= 0 &&
             call->err->code != ERR_NOT_FOUND) {

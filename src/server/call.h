@@ -31,6 +31,7 @@ struct call {
     bool is_canceled, is_blocking, is_expired, is_verified;
     struct list node; /* of worker->waiting, ->forwarded or ->idle_calls, or verify.c's */
     struct loop_timer timer;
+    uint64_t started_ns; /* where the method's time is measured */
 
     /* elsewhere */
     struct rpc_remote remote;

@@ -1,5 +1,6 @@
 /* Catalog.*: what is registered, as /v1/catalog and other agents ask for it. */
 #include "store/catalog.h"
+#include "base/metrics.h"
 #include "fsm/fsm.h"
 #include "schema/dump.h"
 #include "schema/msgpack.h"
@@ -270,6 +271,8 @@ static int node_service_list(struct rpc_ctx *ctx, const void *data, void *out)
 
 /* --- the table ------------------------------------------------------------------------------- */
 
+static struct metric time_register = METRIC_SAMPLE("catalog.register");
+
 const struct rpc_method rpc_catalog_register = {
     .name = "Catalog.Register",
     .flags = RPC_WRITE,
@@ -277,8 +280,11 @@ const struct rpc_method rpc_catalog_register = {
     .options_offset = -1,
     .meta_offset = -1,
     .acl = "node:write,service:write",
+    .time = &time_register,
     .prepare = register_prepare,
 };
+static struct metric time_deregister = METRIC_SAMPLE("catalog.deregister");
+
 const struct rpc_method rpc_catalog_deregister = {
     .name = "Catalog.Deregister",
     .flags = RPC_WRITE,
@@ -286,6 +292,7 @@ const struct rpc_method rpc_catalog_deregister = {
     .options_offset = -1,
     .meta_offset = -1,
     .acl = "node:write,service:write",
+    .time = &time_deregister,
     .prepare = deregister_prepare,
 };
 const struct rpc_method rpc_catalog_list_datacenters = {

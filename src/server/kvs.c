@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "fsm/fsm.h"
 #include "schema/msgpack.h"
 #include "server/reply.h"
@@ -51,6 +52,8 @@ static int bool_applied(struct rpc_ctx *ctx, const void *args, const struct fsm_
     return 0;
 }
 
+static struct metric time_apply = METRIC_SAMPLE("kvs.apply");
+
 const struct rpc_method rpc_kvs_apply = {
     .name = "KVS.Apply",
     .flags = RPC_WRITE,
@@ -59,6 +62,7 @@ const struct rpc_method rpc_kvs_apply = {
     .options_offset = -1,
     .meta_offset = -1,
     .acl = "key:write",
+    .time = &time_apply,
     .prepare = kvs_apply_prepare,
     .applied = bool_applied,
     .apply_error = "raft apply failed",

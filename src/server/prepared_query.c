@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/rand.h"
 #include "fsm/fsm.h"
 #include "schema/msgpack.h"
@@ -179,6 +180,8 @@ static int apply_applied(struct rpc_ctx *ctx, const void *data, const struct fsm
     return 0;
 }
 
+static struct metric time_apply = METRIC_SAMPLE("prepared-query.apply");
+
 const struct rpc_method rpc_prepared_query_apply = {
     .name = "PreparedQuery.Apply",
     .flags = RPC_WRITE,
@@ -187,6 +190,7 @@ const struct rpc_method rpc_prepared_query_apply = {
     .options_offset = -1,
     .meta_offset = -1,
     .acl = "query:write",
+    .time = &time_apply,
     .prepare = apply_prepare,
     .applied = apply_applied,
     .apply_error = "raft apply failed",
@@ -267,6 +271,8 @@ static int explain_read(struct rpc_ctx *ctx, const void *data, void *out)
     return r;
 }
 
+static struct metric time_explain = METRIC_SAMPLE("prepared-query.explain");
+
 const struct rpc_method rpc_prepared_query_explain = {
     .name = "PreparedQuery.Explain",
     .flags = RPC_READ,
@@ -275,6 +281,7 @@ const struct rpc_method rpc_prepared_query_explain = {
     .options_offset = OPTIONS(prepared_query_execute_request),
     .meta_offset = META(prepared_query_explain_response),
     .acl = "query:read",
+    .time = &time_explain,
     .read = explain_read,
 };
 
@@ -449,6 +456,8 @@ static int execute_read(struct rpc_ctx *ctx, const void *args, void *reply)
     return prepared_query_execute(ctx, args, reply);
 }
 
+static struct metric time_execute = METRIC_SAMPLE("prepared-query.execute");
+
 const struct rpc_method rpc_prepared_query_execute = {
     .name = "PreparedQuery.Execute",
     .flags = RPC_READ,
@@ -457,6 +466,7 @@ const struct rpc_method rpc_prepared_query_execute = {
     .options_offset = OPTIONS(prepared_query_execute_request),
     .meta_offset = META(prepared_query_execute_response),
     .acl = "node:read,service:read",
+    .time = &time_execute,
     .read = execute_read,
 };
 
@@ -470,6 +480,8 @@ static int execute_remote_read(struct rpc_ctx *ctx, const void *data, void *out)
     return 0;
 }
 
+static struct metric time_execute_remote = METRIC_SAMPLE("prepared-query.execute_remote");
+
 const struct rpc_method rpc_prepared_query_execute_remote = {
     .name = "PreparedQuery.ExecuteRemote",
     .flags = RPC_READ,
@@ -478,5 +490,6 @@ const struct rpc_method rpc_prepared_query_execute_remote = {
     .options_offset = OPTIONS(prepared_query_execute_remote_request),
     .meta_offset = META(prepared_query_execute_response),
     .acl = "node:read,service:read",
+    .time = &time_execute_remote,
     .read = execute_remote_read,
 };

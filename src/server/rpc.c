@@ -106,6 +106,10 @@ void call_done(struct call *c)
     call_stop_blocking(c);
     loop_timer_stop(c->pub.worker->loop, &c->timer);
     c->state = CALL_DONE;
+    if (c->started_ns != 0) {
+        uint64_t ns = clock_mono_ns() - c->started_ns;
+        metric_observe(c->pub.method->time, (double)ns / (double)NS_PER_MS);
+    }
     if (c->is_canceled) {
         rpc_call_free(&c->pub);
         return;
@@ -339,6 +343,9 @@ static void call_run_write(struct call *c)
 void call_run_here(struct call *c)
 {
     c->state = CALL_RUNNING;
+    if (c->pub.method->time != NULL && c->started_ns == 0) {
+        c->started_ns = clock_mono_ns();
+    }
     if ((c->pub.method->flags & RPC_WRITE) != 0) {
         call_run_write(c);
     } else {

@@ -32,6 +32,7 @@
 
 struct buf;
 struct fsm_result;
+struct metric;
 struct rpc_call;
 struct server;
 struct worker;
@@ -80,8 +81,9 @@ struct rpc_method {
      * error. */
     int (*applied)(struct rpc_ctx *ctx, const void *args, const struct fsm_result *result,
                    void *reply);
-    const char
-        *apply_error; /* put before what the state machine refused: "raft apply failed", or NULL */
+    /* Put before what the state machine refused: "raft apply failed", or NULL. */
+    const char *apply_error;
+    struct metric *time; /* how long it takes where it runs, waits and all; NULL: nobody asks */
 };
 
 struct rpc_call {

@@ -218,6 +218,10 @@ void call_place(struct call *c)
         run_as_leader(c);
         return;
     }
+    if (w->watches == NULL) { /* the worker has ended: nobody will tell it of a leader */
+        call_fail(c, ERR_CLOSED, "%s", err_code_text(ERR_CLOSED));
+        return;
+    }
     if (c->pub.is_duty) {
         call_fail(c, ERR_NO_LEADER, "%s", err_code_text(ERR_NO_LEADER));
         return;

@@ -17,6 +17,7 @@
 #include "server/autopilot.h"
 #include "server/call.h"
 #include "server/coordinate_batch.h"
+#include "server/fsm_metrics.h"
 #include "server/leader.h"
 #include "server/snapshot.h"
 #include "store/lock_delay.h"
@@ -89,19 +90,28 @@ static void server_batch_end(void *data)
     epoch_collect(s->epoch);
 }
 
+static void server_applied(void *data, enum fsm_message type, struct str op)
+{
+    const struct server *s = data;
+    uint64_t ns = clock_mono_ns() - s->apply_started_ns;
+    fsm_metrics_applied(type, op, (double)ns / (double)NS_PER_MS);
+}
+
 static int server_apply(void *data, uint64_t index, uint64_t term, struct str entry,
                         struct raft_proposal *proposal)
 {
     struct server *s = data;
     (void)term;
     int rc;
+    s->apply_started_ns = clock_mono_ns();
+    uint64_t now_ms = s->apply_started_ns / NS_PER_MS;
     if (proposal != NULL) {
         struct call *c = container_of(proposal, struct call, proposal);
-        rc = fsm_apply(s->fsm, index, entry, clock_mono_ms(), &c->result_arena, &c->result);
+        rc = fsm_apply(s->fsm, index, entry, now_ms, &c->result_arena, &c->result);
     } else {
         struct arena arena = {0};
         struct fsm_result result;
-        rc = fsm_apply(s->fsm, index, entry, clock_mono_ms(), &arena, &result);
+        rc = fsm_apply(s->fsm, index, entry, now_ms, &arena, &result);
         arena_deinit(&arena);
     }
     if (rc < 0) {
@@ -147,7 +157,10 @@ static int server_snapshot_write(void *handle, struct raft_snapshot_sink *sink, 
 {
     const struct server_snapshot *snap = handle;
     struct snapshot_target target = {.sink = sink, .err = err};
-    return snapshot_write(snap->view, server_snapshot_chunk, &target, err);
+    uint64_t started_ns = clock_mono_ns();
+    int rc = snapshot_write(snap->view, server_snapshot_chunk, &target, err);
+    fsm_metrics_persisted(started_ns);
+    return rc;
 }
 
 static void server_snapshot_end(void *handle)
@@ -232,6 +245,7 @@ int server_new(const struct server_options *options, struct worker *main,
     s->store = store_new(s->epoch);
     store_set_listener(s->store, server_store_changed, s);
     s->fsm = fsm_new(s->store, s->lock_delay);
+    fsm_set_applied(s->fsm, server_applied, s);
     s->main = main;
     s->autopilot = autopilot_new(s);
     s->snapshots = snapshots_new();

@@ -71,6 +71,7 @@ struct server {
     /* Change lists of the running batch of applies, raft thread only. */
     struct change_list **changes;
     size_t changes_count, changes_cap;
+    uint64_t apply_started_ns; /* of the entry being applied, raft thread only */
     uint64_t tombstone_index; /* of the running batch; 0: no tombstone was made */
 };
 

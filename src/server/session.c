@@ -2,6 +2,7 @@
 #include "schema/session.h"
 
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "base/rand.h"
 #include "fsm/fsm.h"
 #include "schema/msgpack.h"
@@ -103,6 +104,8 @@ static int session_applied(struct rpc_ctx *ctx, const void *args, const struct f
     return 0;
 }
 
+static struct metric time_apply = METRIC_SAMPLE("session.apply");
+
 const struct rpc_method rpc_session_apply = {
     .name = "Session.Apply",
     .flags = RPC_WRITE,
@@ -111,6 +114,7 @@ const struct rpc_method rpc_session_apply = {
     .options_offset = -1,
     .meta_offset = -1,
     .acl = "session:write",
+    .time = &time_apply,
     .prepare = session_apply_prepare,
     .applied = session_applied,
     .apply_error = "apply failed",
@@ -209,6 +213,8 @@ static int session_renew_read(struct rpc_ctx *ctx, const void *args, void *reply
     return rc;
 }
 
+static struct metric time_renew = METRIC_SAMPLE("session.renew");
+
 const struct rpc_method rpc_session_renew = {
     .name = "Session.Renew",
     .flags = RPC_READ | RPC_LEADER_ONLY | RPC_INDEX_ONLY,
@@ -217,5 +223,6 @@ const struct rpc_method rpc_session_renew = {
     .options_offset = offsetof(struct session_specific_request, options),
     .meta_offset = offsetof(struct indexed_sessions, meta),
     .acl = "session:write",
+    .time = &time_renew,
     .read = session_renew_read,
 };

@@ -8,6 +8,7 @@
 #include "fsm/snapshot.h"
 #include "raft/raft.h"
 #include "raft/snapshot.h"
+#include "server/fsm_metrics.h"
 #include "server/leader.h"
 #include "server/server.h"
 #include "store/store.h"
@@ -153,7 +154,9 @@ static int save(struct task *t)
     raft_archive_meta_encode(&t->meta, &meta);
     t->writer =
         archive_writer_new(buf_view(&meta), t->meta.size, clock_wall_ms() / 1000, archive_piece, t);
+    uint64_t started_ns = clock_mono_ns();
     r = snapshot_write(t->view, state_chunk, t, err);
+    fsm_metrics_persisted(started_ns);
     if (r == 0 && (r = archive_writer_finish(t->writer)) < 0) {
         err_set(err, -r, "snapshot archive could not be written: %s", err_code_text(-r));
     }

@@ -3,6 +3,7 @@
  * is told for each operation, in the reply. */
 #include "store/txn.h"
 
+#include "base/metrics.h"
 #include "base/vec.h"
 #include "fsm/fsm.h"
 #include "schema/msgpack.h"
@@ -72,6 +73,8 @@ static int txn_applied(struct rpc_ctx *ctx, const void *args UNUSED,
     return 0;
 }
 
+static struct metric time_apply = METRIC_SAMPLE("txn.apply");
+
 const struct rpc_method rpc_txn_apply = {
     .name = "Txn.Apply",
     .flags = RPC_WRITE,
@@ -80,6 +83,7 @@ const struct rpc_method rpc_txn_apply = {
     .options_offset = -1,
     .meta_offset = -1,
     .acl = "key:read|write,node:read|write,service:read|write",
+    .time = &time_apply,
     .prepare = txn_apply_prepare,
     .applied = txn_applied,
     .apply_error = "raft apply failed",
@@ -96,6 +100,8 @@ static int txn_read_run(struct rpc_ctx *ctx, const void *args, void *reply)
     return 0;
 }
 
+static struct metric time_read = METRIC_SAMPLE("txn.read");
+
 const struct rpc_method rpc_txn_read = {
     .name = "Txn.Read",
     .flags = RPC_READ,
@@ -104,5 +110,6 @@ const struct rpc_method rpc_txn_read = {
     .options_offset = offsetof(struct txn_read_request, options),
     .meta_offset = offsetof(struct txn_read_response, meta),
     .acl = "key:read,node:read,service:read",
+    .time = &time_read,
     .read = txn_read_run,
 };

@@ -146,7 +146,7 @@ static int fixture_unlink(const char *path, const struct stat *st, int flag, str
 
 UNUSED static void fixture_make_data_dir(struct fixture *f)
 {
-    (void)snprintf(f->data_dir, sizeof(f->data_dir), "agent-test-XXXXXX");
+    (void)snprintf(f->data_dir, sizeof(f->data_dir), "/tmp/consul-agent-test-XXXXXX");
     assert_non_null(mkdtemp(f->data_dir));
 }
 

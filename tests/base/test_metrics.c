@@ -1,7 +1,9 @@
 #include "test.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/metrics.h"
@@ -100,6 +102,18 @@ static void test_labels_are_copied_and_sorted(void **state)
                              "consul_test_labels{name=\"q b\",zone=\"x\\\"y\"} 0\n")));
 }
 
+static void test_hostname_is_not_in_declared_names(void **state)
+{
+    (void)state;
+    metric_declare(METRIC_KIND_GAUGE, "test.declared.gauge", NULL);
+    static struct metric m = METRIC_GAUGE("test.declared.gauge");
+    metric_set(&m, 3);
+    assert_true(prom_has(STR("consul_test_declared_gauge 3\n")));
+    configure("box", STR(""), STR(""), true);
+    assert_true(prom_has(STR("consul_box_test_declared_gauge 3\n")));
+    assert_true(prom_has(STR("consul_test_declared_gauge 0\n")));
+}
+
 static void test_hostname_goes_into_gauges(void **state)
 {
     (void)state;
@@ -193,6 +207,161 @@ static void test_no_update_is_lost(void **state)
     assert_true(prom_has(STR("consul_test_threads_sum 15000\nconsul_test_threads_count 15000\n")));
 }
 
+/* --- draining -------------------------------------------------------------------------------- */
+
+static struct buf told;
+
+static void tell(void *data, const struct metric_update *u)
+{
+    assert_ptr_equal(data, &told);
+    buf_printf(&told, "%s=%g", u->metric->name, u->value);
+    if (u->rate < 1) {
+        buf_printf(&told, "@%g", u->rate);
+    }
+    buf_byte(&told, ' ');
+}
+
+static struct str drain(void)
+{
+    buf_clear(&told);
+    metrics_drain(tell, &told);
+    return buf_view(&told);
+}
+
+static int drained_setup(void **state)
+{
+    (void)setup(state);
+    (void)drain();
+    return 0;
+}
+
+static void test_drain_tells_each_update_once(void **state)
+{
+    (void)state;
+    assert_str_equal(drain(), STR(""));
+    metric_add(&counter, 2);
+    metric_add(&counter, 3);
+    metric_set(&gauge, 1);
+    metric_set(&gauge, 8);
+    metric_observe(&sample, 4);
+    metric_observe(&sample, 5);
+    struct str got = drain();
+    assert_true(str_contains(got, STR("test.counter=5 ")));
+    assert_true(str_contains(got, STR("test.gauge=8 ")));
+    assert_true(str_contains(got, STR("test.sample=4 test.sample=5 ")));
+    assert_str_equal(drain(), STR(""));
+    /* The end of an interval is no update, and takes nothing away. */
+    metric_add(&counter, 1);
+    metric_set(&gauge, 8);
+    metric_observe(&sample, 6);
+    tick();
+    got = drain();
+    assert_true(str_contains(got, STR("test.counter=1 ")));
+    assert_true(str_contains(got, STR("test.gauge=8 ")));
+    assert_true(str_contains(got, STR("test.sample=6 ")));
+    tick();
+    assert_str_equal(drain(), STR(""));
+}
+
+static void test_drain_of_a_long_burst(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 1280; i++) {
+        metric_observe(&sample, i);
+    }
+    struct str got = drain();
+    assert_true(str_has_prefix(got, STR("test.sample=1152@0.1 test.sample=1153@0.1 ")));
+    assert_true(str_contains(got, STR("test.sample=1279@0.1 ")));
+    metric_observe(&sample, 7);
+    assert_str_equal(drain(), STR("test.sample=7 "));
+}
+
+static void test_drain_is_filtered(void **state)
+{
+    (void)state;
+    configure(NULL, STR(""), STR("consul.test.c"), true);
+    metric_add(&counter, 1);
+    metric_set(&gauge, 2);
+    assert_str_equal(drain(), STR("test.gauge=2 "));
+    configure(NULL, STR(""), STR(""), true);
+    assert_str_equal(drain(), STR("")); /* what was filtered out does not come later */
+}
+
+static void test_steady_gauge(void **state)
+{
+    (void)state;
+    static struct metric steady = METRIC_GAUGE_STEADY("test.steady");
+    metric_set(&steady, 3);
+    tick();
+    (void)drain();
+    tick();
+    assert_str_equal(drain(), STR("test.steady=3 "));
+    struct buf b = {0};
+    metrics_render_json(&b);
+    assert_true(str_contains(buf_view(&b), STR("{\"Name\":\"consul.test.steady\",\"Value\":3")));
+    buf_deinit(&b);
+    metric_set(&steady, 4);
+    tick();
+    assert_str_equal(drain(), STR("test.steady=4 "));
+}
+
+static void test_dump(void **state)
+{
+    (void)state;
+    assert_int_equal(setenv("TZ", "UTC", 1), 0);
+    for (unsigned i = 0; i < METRIC_INTERVALS_KEPT; i++) {
+        tick(); /* an old interval falls out */
+    }
+    metric_add(&counter, 2);
+    metric_set(&gauge, 0.5);
+    tick();
+    const struct metric_label labels[] = {{"a", "x y"}, {"b", ":z"}};
+    struct metric *m = metric_labeled(METRIC_KIND_SAMPLE, "test.dumped", labels, 2);
+    metric_observe(m, 1);
+    metric_observe(m, 3);
+    tick();
+    struct civil t = time_civil(now_ns - 2 * TICK_NS);
+    struct buf b = {0};
+    metrics_dump(&b);
+    struct arena a = {0};
+    struct str start = arena_printf(&a, "[%04d-%02d-%02d %02d:%02d:%02d +0000 UTC]", t.year,
+                                    t.month, t.day, t.hour, t.minute, t.second);
+    struct str got = buf_view(&b);
+    assert_true(
+        str_contains(got, arena_printf(&a, "%.*s[G] 'consul.test.gauge': 0.500\n", STRF(start))));
+    assert_true(
+        str_contains(got, arena_printf(&a, "%.*s[C] 'consul.test.counter': Count: 1 Sum: 2.000\n",
+                                       STRF(start))));
+    assert_true(str_contains(
+        got, STR("[S] 'consul.test.dumped.x_y._z': Count: 2 Min: 1.000 Mean: 2.000 Max: 3.000 "
+                 "Stddev: 1.414 Sum: 4.000\n")));
+    arena_deinit(&a);
+    buf_deinit(&b);
+}
+
+static void test_prometheus_forgets(void **state)
+{
+    (void)state;
+    const struct metric_label label = {"k", "v"};
+    struct metric *m = metric_labeled(METRIC_KIND_COUNTER, "test.forget", &label, 1);
+    static struct metric known = METRIC_COUNTER("test.remember");
+    metric_declare(METRIC_KIND_COUNTER, "test.remember", NULL);
+    metrics_configure(&(struct metrics_options){
+        .prefix = "consul", .filter_default = true, .retention_ns = 2 * TICK_NS});
+    metric_add(m, 5);
+    metric_add(&known, 6);
+    tick();
+    tick();
+    assert_true(prom_has(STR("consul_test_forget{k=\"v\"} 5\n")));
+    tick();
+    (void)drain();
+    assert_false(prom_has(STR("consul_test_forget")));
+    assert_true(prom_has(STR("consul_test_remember 6\n")));
+    metric_add(m, 1); /* it begins anew */
+    assert_true(prom_has(STR("consul_test_forget{k=\"v\"} 1\n")));
+    assert_str_equal(drain(), STR("test.forget=1 "));
+}
+
 /* Last: it fills the table. */
 static void test_labelled_metrics_are_bounded(void **state)
 {
@@ -218,11 +387,20 @@ int main(void)
         cmocka_unit_test_setup(test_json_of_an_interval, setup),
         cmocka_unit_test_setup(test_labels_are_copied_and_sorted, setup),
         cmocka_unit_test_setup(test_hostname_goes_into_gauges, setup),
+        cmocka_unit_test_setup(test_hostname_is_not_in_declared_names, setup),
         cmocka_unit_test_setup(test_filter, setup),
         cmocka_unit_test_setup(test_prometheus, setup),
         cmocka_unit_test_setup(test_declared_and_doubled, setup),
         cmocka_unit_test_setup(test_no_update_is_lost, setup),
+        cmocka_unit_test_setup(test_drain_tells_each_update_once, drained_setup),
+        cmocka_unit_test_setup(test_drain_of_a_long_burst, drained_setup),
+        cmocka_unit_test_setup(test_drain_is_filtered, drained_setup),
+        cmocka_unit_test_setup(test_steady_gauge, drained_setup),
+        cmocka_unit_test_setup(test_dump, setup),
+        cmocka_unit_test_setup(test_prometheus_forgets, drained_setup),
         cmocka_unit_test_setup(test_labelled_metrics_are_bounded, setup),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    buf_deinit(&told);
+    return failed;
 }

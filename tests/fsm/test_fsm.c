@@ -293,15 +293,33 @@ static void test_autopilot(void **state)
     assert_int_equal(c->raft.modify_index, f->index);
 }
 
+static void on_applied(void *data, enum fsm_message type, struct str op)
+{
+    buf_printf(data, "%u %.*s;", (unsigned)type, STRF(op));
+}
+
+static void test_listener_is_told_of_what_was_understood(void **state)
+{
+    struct fixture *f = *state;
+    struct buf told = {0};
+    fsm_set_applied(f->fsm, on_applied, &told);
+    register_node(f);
+    (void)kv(f, KV_SET, (struct dir_entry){.key = STR("k")});
+    assert_int_equal(kv(f, STR("odd"), (struct dir_entry){.key = STR("k")}).kind, FSM_RESULT_ERROR);
+    struct fsm_result result;
+    assert_true(fsm_apply(f->fsm, ++f->index, STR("\x02garbage"), 1, &f->arena, &result) < 0);
+    assert_int_equal(autopilot(f, 250, false, 0).kind, FSM_RESULT_NONE);
+    assert_true(str_eq_lit(buf_view(&told), "0 ;2 set;2 odd;9 ;"));
+    buf_deinit(&told);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_kvs),
-        T(test_sessions_and_catalog),
-        T(test_txn),
-        T(test_refused),
-        T(test_autopilot),
+        T(test_kvs),       T(test_sessions_and_catalog),
+        T(test_txn),       T(test_refused),
+        T(test_autopilot), T(test_listener_is_told_of_what_was_understood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,3 +52,11 @@ def test_everything_survives_a_restart(start_agent):
     assert agent.get("/v1/session/info/" + session).json[0]["Name"] == "s"
     assert agent.get("/v1/catalog/service/db").json[0]["ServicePort"] == 5432
     wait_for(lambda: agent.get("/v1/health/service/kept?passing").json, "the service and its check to be restored")
+
+
+def test_stop_in_the_midst_of_starting(start_agent):
+    """The leader's first writes come back while everything ends."""
+    agent = start_agent()
+    for _ in range(8):
+        assert agent.stop() in (0, 1)
+        agent.start()
