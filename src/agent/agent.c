@@ -1,5 +1,6 @@
 #include "agent/agent.h"
 
+#include "agent/join.h"
 #include "agent/load.h"
 #include "agent/persist.h"
 #include "agent/service.h"
@@ -10,6 +11,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "server/leave.h"
+#include "server/membership.h"
+#include "server/server.h"
 
 /* --- publishing and reading ------------------------------------------------------------------ */
 
@@ -62,8 +66,17 @@ struct loop *agent_loop(const struct agent *a)
 
 size_t agent_cluster_size(const struct agent *a)
 {
-    (void)a;
-    return 1; /* until there is a gossip pool to ask */
+    struct arena arena = {0};
+    struct member *members;
+    size_t alive = 0;
+    if (a->options.server != NULL) {
+        size_t n = membership_members(a->options.server->membership, &arena, &members);
+        for (size_t i = 0; i < n; i++) {
+            alive += members[i].status == MEMBER_ALIVE;
+        }
+    }
+    arena_deinit(&arena);
+    return MAX(alive, (size_t)1);
 }
 
 /* --- calls ----------------------------------------------------------------------------------- */
@@ -260,6 +273,8 @@ int agent_new(const struct agent_options *options, struct agent **ret_agent, str
         a->slots[i] = epoch_register(a->epoch);
     }
     list_init(&a->woken);
+    list_init(&a->leavers);
+    a->joins = joins_new(a);
     checks_init(&a->checks, a);
     watch_plans_init(&a->watches, a);
     remote_exec_init(&a->remote_exec, a);
@@ -297,6 +312,7 @@ int agent_start(struct agent *a, struct err *err)
     a->is_started = true;
     reap_due(&a->reap_timer);
     sync_start(a->sync);
+    joins_start(a->joins);
     return 0;
 }
 
@@ -307,6 +323,8 @@ void agent_stop(struct agent *a)
     }
     a->is_stopped = true;
     loop_timer_stop(a->loop, &a->reap_timer);
+    joins_stop(a->joins);
+    list_splice_back(&a->woken, &a->leavers);
     list_for_each (node, &a->checks.all) {
         check_remove(list_entry(node, struct check, node));
     }
@@ -327,27 +345,58 @@ void agent_stop(struct agent *a)
     checks_deinit(&a->checks);
 }
 
-void agent_leave(struct agent *a)
+/* --- leaving --------------------------------------------------------------------------------- */
+
+static void left_end(struct loop_msg *msg)
 {
-    /* There is no pool to leave yet. */
-    log_write(LOG_INFO, "agent", "server starting leave");
+    struct agent *a = container_of(msg, struct agent, left_msg);
     a->options.ops->leave(a->options.ops_data);
 }
 
-static void leave_now(struct loop_msg *msg)
+/* On the loop of the last call: its answer has been written when this turn ends. */
+static void left_answered(struct loop_msg *msg)
 {
-    struct agent *a = container_of(msg, struct agent, leave_msg);
-    if (!a->is_stopped) {
-        agent_leave(a);
+    struct agent *a = container_of(msg, struct agent, left_msg);
+    msg->run = left_end;
+    loop_post(a->loop, msg);
+}
+
+static void leave_done(void *data)
+{
+    struct agent *a = data;
+    struct loop *home = a->loop;
+    a->has_left = true;
+    for (struct list *node; (node = list_pop_front(&a->leavers)) != NULL;) {
+        struct agent_call *call = list_entry(node, struct agent_call, node);
+        home = call->home;
+        agent_call_finish(call);
+    }
+    a->left_msg.run = left_answered;
+    loop_post(home, &a->left_msg);
+}
+
+void agent_leave(struct agent *a)
+{
+    if (a->is_leaving) {
+        return;
+    }
+    a->is_leaving = true;
+    joins_stop(a->joins);
+    if (a->options.server != NULL) {
+        server_leave_start(a->options.server, leave_done, a);
+    } else {
+        leave_done(a); /* clients come with gossip */
     }
 }
 
-void agent_leave_soon(struct agent *a)
+void agent_leave_call(struct agent *a, struct agent_call *call)
 {
-    if (!atomic_exchange(&a->leave_is_due, true)) {
-        a->leave_msg.run = leave_now;
-        loop_post(a->loop, &a->leave_msg);
+    if (a->has_left) {
+        agent_call_finish(call);
+        return;
     }
+    list_push_back(&a->leavers, &call->node);
+    agent_leave(a);
 }
 
 static void config_retired(void *config)
@@ -361,6 +410,7 @@ struct agent *agent_free(struct agent *a)
         return NULL;
     }
     a->sync = sync_free(a->sync);
+    a->joins = joins_free(a->joins);
     a->local = local_free(a->local);
     a->events = user_events_free(a->events);
     tokens_deinit(&a->tokens);

@@ -15,6 +15,7 @@
 #include "loop/loop.h"
 
 struct agent;
+struct agent_call;
 struct agent_config;
 struct arena;
 struct epoch;
@@ -30,6 +31,8 @@ struct agent_ops {
     void (*config_changed)(void *data, const struct agent_config *config);
     /* The cluster was left: end the program. */
     void (*leave)(void *data);
+    /* It cannot go on (nobody to join): end the program with an error, which has been logged. */
+    void (*failed)(void *data);
 };
 
 struct agent_options {
@@ -46,10 +49,10 @@ NODISCARD int agent_new(const struct agent_options *options, struct agent **ret_
 /* Load metadata, services and checks from the configuration and the data directory, start their
  * checks, and keep the catalog in step from now on. */
 NODISCARD int agent_start(struct agent *a, struct err *err);
-/* SIGINT, or PUT /v1/agent/leave: leave the cluster; ops->leave is called when that is done. On the
- * main loop. */
+/* SIGINT: leave the cluster; ops->leave is called when that is done. On the main loop. */
 void agent_leave(struct agent *a);
-void agent_leave_soon(struct agent *a); /* any thread */
+/* PUT /v1/agent/leave, in a call's run(): the same, and the call is answered before. */
+void agent_leave_call(struct agent *a, struct agent_call *call);
 /* Checks end, sync ends, waiting calls are answered. On the main loop's thread once the loop has
  * been stopped, while the workers' loops still run. */
 void agent_stop(struct agent *a);

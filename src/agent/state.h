@@ -12,6 +12,7 @@
 #include "base/epoch.h"
 #include "server/worker.h"
 
+struct agent_joins;
 struct sync;
 struct user_events;
 
@@ -44,8 +45,10 @@ struct agent {
     struct loop_timer reap_timer;
     struct loop_msg sync_soon_msg; /* of agent_sync_soon() */
     _Atomic bool sync_soon_is_due;
-    struct loop_msg leave_msg; /* of agent_leave_soon() */
-    _Atomic bool leave_is_due;
+    struct agent_joins *joins;
+    bool is_leaving, has_left;
+    struct list leavers;      /* struct agent_call: answered when it has left */
+    struct loop_msg left_msg; /* its way round the last one's loop */
 };
 
 /* Make changes visible at the end of this turn. */

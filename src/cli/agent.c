@@ -7,6 +7,7 @@
 #include "agent/agent.h"
 #include "agent/config.h"
 #include "agent/config_flags.h"
+#include "agent/member.h"
 #include "agent/telemetry.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -132,10 +133,16 @@ static void ops_leave(void *data)
     program_end(p, 0);
 }
 
+static void ops_failed(void *data)
+{
+    program_end(data, 1);
+}
+
 static const struct agent_ops program_agent_ops = {
     .load_config = ops_load_config,
     .config_changed = ops_config_changed,
     .leave = ops_leave,
+    .failed = ops_failed,
 };
 
 /* --- signals
@@ -271,6 +278,8 @@ static struct str rpc_bind_host(const struct agent_config *c)
 static int program_make_server(struct program *p, struct str node_id)
 {
     const struct agent_config *c = p->config;
+    struct member self;
+    member_self(c, node_id, false, &p->arena, &self);
     const struct server_options options = {
         .datacenter = c->datacenter,
         .primary_datacenter = c->primary_datacenter,
@@ -282,6 +291,11 @@ static int program_make_server(struct program *p, struct str node_id)
         .data_dir = c->data_dir,
         .in_memory = c->is_dev,
         .bootstrap = c->bootstrap || c->is_dev,
+        .bootstrap_expect = c->bootstrap ? 0 : c->bootstrap_expect,
+        .raft_protocol = c->raft.protocol,
+        .serf_port = c->ports.serf_lan,
+        .self = self,
+        .leave_drain_ms = (uint64_t)c->leave_drain_time / NS_PER_MS,
         .max_query_time_ms = (uint64_t)c->max_query_time / NS_PER_MS,
         .default_query_time_ms = (uint64_t)c->default_query_time / NS_PER_MS,
         .rpc_hold_timeout_ms = (uint64_t)c->rpc_hold_timeout / NS_PER_MS,

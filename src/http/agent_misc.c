@@ -1,9 +1,12 @@
 /* Reload, leave, join, force-leave and the agent's own tokens. */
 #include "agent/state.h"
 
+#include "agent/join.h"
 #include "agent/sync.h"
 #include "base/log.h"
 #include "http/agent_request.h"
+#include "server/membership.h"
+#include "server/server.h"
 
 /* --- reload ---------------------------------------------------------------------------------- */
 
@@ -24,32 +27,81 @@ void agent_reload_handle(struct http_req *req)
 
 /* --- the cluster ----------------------------------------------------------------------------- */
 
+static void leave_run(struct agent_request *r)
+{
+    agent_leave_call(r->call.agent, &r->call);
+}
+
+/* Answered when it has left; then the agent ends. */
 void agent_leave_handle(struct http_req *req)
 {
-    struct agent *a = req->agent;
-    http_finish(req, 200);
-    agent_leave_soon(a);
+    agent_request_start(agent_request_new(req, leave_run, agent_reply_ok, 0));
+}
+
+struct join_args {
+    struct agent_join join;
+    struct str address;
+};
+
+static void join_done(struct agent_join *join)
+{
+    struct agent_request *r = join->data;
+    if (join->join.err.code != 0) {
+        r->call.err = join->join.err;
+        r->call.err.code = ERR_FAILED;
+    }
+    agent_call_finish(&r->call);
+}
+
+static void join_run(struct agent_request *r)
+{
+    struct join_args *args = r->args;
+    args->join.join.addresses = (struct strlist){&args->address, 1};
+    args->join.done = join_done;
+    args->join.data = r;
+    agent_join(r->call.agent, &args->join);
 }
 
 void agent_join_handle(struct http_req *req)
 {
-    http_error(
-        req, 500,
-        "1 error occurred:\n\t* Failed to join %.*s: this agent does not take part in gossip "
-        "yet\n\n",
-        STRF(req->tail));
+    if (http_param_value(req, STR("wan")).n > 0) { /* "?wan" alone does not ask for it */
+        http_error(req, 500, "joining the WAN pool is not supported by this version");
+        return;
+    }
+    struct agent_request *r =
+        agent_request_new(req, join_run, agent_reply_ok, sizeof(struct join_args));
+    ((struct join_args *)r->args)->address = agent_request_str(r, req->tail);
+    agent_request_start(r);
+}
+
+struct force_leave_args {
+    struct str node;
+    bool prune;
+};
+
+static void force_leave_run(struct agent_request *r)
+{
+    const struct force_leave_args *args = r->args;
+    struct server *s = r->call.agent->options.server;
+    log_write(LOG_INFO, "agent", "Force leaving node", LOG_STR("node", args->node));
+    if (!server_has_member(s, args->node)) {
+        (void)err_set(&r->call.err, ERR_FAILED, "agent: No node found with name '%.*s'",
+                      STRF(args->node));
+    } else if (membership_force_leave(s->membership, args->node, args->prune, &r->call.err) < 0) {
+        log_write(LOG_WARN, "agent", "Failed to remove node", LOG_STR("node", args->node),
+                  LOG_CSTR("error", err_text(&r->call.err)));
+    }
+    agent_call_finish(&r->call);
 }
 
 void agent_force_leave_handle(struct http_req *req)
 {
-    (void)agent_read_begin(req->agent, req->worker);
-    bool is_self = str_eq(req->tail, agent_config(req->agent)->node_name);
-    agent_read_end(req->agent, req->worker);
-    if (!is_self) {
-        http_error(req, 500, "agent: No node found with name '%.*s'", STRF(req->tail));
-        return;
-    }
-    http_finish(req, 200); /* the only member there is lives, and would say so */
+    struct agent_request *r =
+        agent_request_new(req, force_leave_run, agent_reply_ok, sizeof(struct force_leave_args));
+    struct force_leave_args *args = r->args;
+    args->node = agent_request_str(r, req->tail);
+    args->prune = http_has_param(req, STR("prune"));
+    agent_request_start(r);
 }
 
 /* --- tokens ---------------------------------------------------------------------------------- */

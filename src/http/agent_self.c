@@ -9,8 +9,10 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "http/agent_request.h"
+#include "raft/configuration.h"
 #include "raft/raft.h"
 #include "schema/coordinate.h"
+#include "server/membership.h"
 #include "server/server.h"
 
 /* --- self ------------------------------------------------------------------------------------ */
@@ -76,8 +78,24 @@ static void put_server_stats(struct json_writer *w, const struct agent_config *c
     json_object_end(w);
 }
 
+/* As Go prints it. */
+static void put_configuration(struct buf *to, const struct server *server, struct arena *arena)
+{
+    static const char *const suffrages[] = {
+        [RAFT_VOTER] = "Voter", [RAFT_NONVOTER] = "Nonvoter", [RAFT_STAGING] = "Staging"};
+    struct raft_configuration *c = ARENA_NEW(arena, struct raft_configuration);
+    uint64_t index;
+    raft_get_configuration(server->raft, c, &index);
+    buf_byte(to, '[');
+    for (uint32_t i = 0; i < c->count; i++) {
+        buf_printf(to, "%s{Suffrage:%s ID:%s Address:%s}", i > 0 ? " " : "",
+                   suffrages[c->servers[i].suffrage], c->servers[i].id, c->servers[i].address);
+    }
+    buf_byte(to, ']');
+}
+
 static void put_raft_stats(struct json_writer *w, const struct server *server,
-                           const struct agent_config *config, struct str node_id)
+                           const struct agent_config *config, struct arena *arena)
 {
     static const struct str states[] = {
         [RAFT_FOLLOWER] = STR_INIT("Follower"),
@@ -105,8 +123,7 @@ static void put_raft_stats(struct json_writer *w, const struct server *server,
     put_u64_text(w, STR("last_snapshot_index"), s.last_snapshot_index);
     put_u64_text(w, STR("last_snapshot_term"), s.last_snapshot_term);
     buf_clear(&text);
-    buf_printf(&text, "[{Suffrage:Voter ID:%.*s Address:%.*s}]", STRF(node_id),
-               STRF(server->options.rpc_address));
+    put_configuration(&text, server, arena);
     put_str(w, STR("latest_configuration"), buf_view(&text));
     put_u64_text(w, STR("latest_configuration_index"), s.configuration_index);
     put_u64_text(w, STR("num_peers"), s.peers);
@@ -140,20 +157,25 @@ static void put_runtime_stats(struct json_writer *w)
     json_object_end(w);
 }
 
-static void put_serf_stats(struct json_writer *w, const struct agent_config *config)
+static void put_serf_stats(struct json_writer *w, const struct agent_config *config,
+                           const struct member *members, size_t count)
 {
-    static const struct str zeros[] = {
-        STR_INIT("event_queue"),  STR_INIT("event_time"),   STR_INIT("failed"),
-        STR_INIT("health_score"), STR_INIT("intent_queue"), STR_INIT("left"),
-        STR_INIT("member_time"),
-    };
+    uint64_t failed = 0, left = 0;
+    for (size_t i = 0; i < count; i++) {
+        failed += members[i].status == MEMBER_FAILED;
+        left += members[i].status == MEMBER_LEFT;
+    }
     json_object_begin(w);
     put_str(w, STR("coordinate_resets"), STR("0"));
     put_bool_text(w, STR("encrypted"), config->encrypt.n > 0);
-    for (size_t i = 0; i < ARRAY_SIZE(zeros); i++) {
-        put_str(w, zeros[i], STR("0"));
-    }
-    put_str(w, STR("members"), STR("1"));
+    put_str(w, STR("event_queue"), STR("0"));
+    put_str(w, STR("event_time"), STR("0"));
+    put_u64_text(w, STR("failed"), failed);
+    put_str(w, STR("health_score"), STR("0"));
+    put_str(w, STR("intent_queue"), STR("0"));
+    put_u64_text(w, STR("left"), left);
+    put_str(w, STR("member_time"), STR("0"));
+    put_u64_text(w, STR("members"), count);
     put_str(w, STR("query_queue"), STR("0"));
     put_str(w, STR("query_time"), STR("1"));
     json_object_end(w);
@@ -176,15 +198,23 @@ static void put_stats(struct json_writer *w, struct http_req *req, const struct 
         json_key(w, STR("consul"));
         put_server_stats(w, config, req->server, req->arena);
         json_key(w, STR("raft"));
-        put_raft_stats(w, req->server, config, agent_node_id(req->agent));
+        put_raft_stats(w, req->server, config, req->arena);
     }
     json_key(w, STR("runtime"));
     put_runtime_stats(w);
+    struct member *members = NULL;
+    size_t count = req->server != NULL
+                       ? membership_members(req->server->membership, req->arena, &members)
+                       : 0;
     json_key(w, STR("serf_lan"));
-    put_serf_stats(w, config);
+    put_serf_stats(w, config, members, count);
     if (req->server != NULL && config->ports.serf_wan > 0) {
+        size_t wan_count = 0;
+        for (size_t i = 0; i < count; i++) {
+            wan_count += member_of_wan(&members[i], req->arena, &members[wan_count]);
+        }
         json_key(w, STR("serf_wan"));
-        put_serf_stats(w, config);
+        put_serf_stats(w, config, members, wan_count);
     }
     json_object_end(w);
 }
@@ -248,6 +278,25 @@ void agent_self_handle(struct http_req *req)
 
 /* --- members --------------------------------------------------------------------------------- */
 
+static void put_members(struct http_req *req, bool is_wan)
+{
+    struct json_writer w = http_json_begin(req);
+    struct member *members;
+    size_t n = req->server != NULL
+                   ? membership_members(req->server->membership, req->arena, &members)
+                   : 0;
+    json_array_begin(&w);
+    for (size_t i = 0; i < n; i++) {
+        struct member wan;
+        if (!is_wan) {
+            json_object(&w, &member_schema, &members[i]);
+        } else if (member_of_wan(&members[i], req->arena, &wan)) {
+            json_object(&w, &member_schema, &wan);
+        }
+    }
+    json_array_end(&w);
+}
+
 void agent_members_handle(struct http_req *req)
 {
     bool is_wan = http_param_value(req, STR("wan")).n > 0; /* "?wan" alone does not ask for it */
@@ -261,19 +310,7 @@ void agent_members_handle(struct http_req *req)
         http_error(req, 500, "Network segments are not supported in this version of Consul");
         return;
     }
-    (void)agent_read_begin(req->agent, req->worker);
-    const struct agent_config *config = agent_config(req->agent);
-    struct json_writer w = http_json_begin(req);
-    struct member self;
-    if (is_wan && !config->is_server) {
-        json_null(&w);
-    } else {
-        member_self(config, agent_node_id(req->agent), is_wan, req->arena, &self);
-        json_array_begin(&w);
-        json_object(&w, &member_schema, &self);
-        json_array_end(&w);
-    }
-    agent_read_end(req->agent, req->worker);
+    put_members(req, is_wan);
     http_finish(req, 200);
 }
 

@@ -1,5 +1,6 @@
-/* leader.h - what a server does only while it leads: keeps its own entry in the catalog, counts
- * down the sessions' TTLs, and reaps old tombstones.
+/* leader.h - what a server does only while it leads: keeps the catalog and Raft's configuration in
+ * agreement with the members (itself first), counts down the sessions' TTLs, and reaps old
+ * tombstones.
  *
  * Everything here runs on the server's main loop, except leader_session_touch() and the
  * notifications, which any thread may call: they post. Duties start after the barrier of a new term

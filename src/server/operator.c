@@ -7,30 +7,47 @@
 #include "raft/raft.h"
 #include "schema/msgpack.h"
 #include "server/autopilot.h"
+#include "server/membership.h"
+#include "server/raft_ask.h"
 #include "server/reply.h"
 #include "server/rpc.h"
 #include "server/server.h"
+#include "server/server_info.h"
 #include "store/autopilot.h"
 
 /* --- Raft ------------------------------------------------------------------------------------ */
+
+/* The member that has this RPC address, or NULL. */
+static const struct member *member_at(const struct member *members, size_t count,
+                                      struct str address, struct arena *a)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct server_info info;
+        if (server_info_of(&members[i], a, &info) && str_eq(info.address, address)) {
+            return &members[i];
+        }
+    }
+    return NULL;
+}
 
 static int raft_get_configuration_read(struct rpc_ctx *ctx, const void *args, void *reply)
 {
     struct raft_configuration_response *r = reply;
     struct raft_configuration *c = ARENA_NEW(ctx->arena, struct raft_configuration);
-    const struct server_options *o = &ctx->server->options;
     struct str leader = server_leader_address(ctx->server, ctx->arena);
+    struct member *members;
+    size_t count = membership_members(ctx->server->membership, ctx->arena, &members);
     uint64_t index;
     (void)args;
     raft_get_configuration(ctx->server->raft, c, &index);
     r->servers.v = ARENA_ARRAY(ctx->arena, void *, c->count);
     for (uint32_t i = 0; i < c->count; i++) {
         struct raft_server_info *server = ARENA_NEW(ctx->arena, struct raft_server_info);
-        bool is_self = str_eq(str_from_cstr(c->servers[i].id), o->node_id);
         server->id = str_from_cstr(c->servers[i].id);
         server->address = str_from_cstr(c->servers[i].address);
-        server->node = is_self ? o->node_name : STR("(unknown)");
-        server->protocol_version = is_self ? STR("3") : STR("unknown");
+        const struct member *m = member_at(members, count, server->address, ctx->arena);
+        server->node = m != NULL ? m->name : STR("(unknown)");
+        server->protocol_version = m != NULL ? member_tag(m, STR("raft_vsn")) : STR("unknown");
         server->leader = str_eq(server->address, leader);
         server->voter = c->servers[i].suffrage == RAFT_VOTER;
         r->servers.v[r->servers.n++] = server;
@@ -50,26 +67,31 @@ const struct rpc_method rpc_operator_raft_get_configuration = {
     .read = raft_get_configuration_read,
 };
 
-/* As long as one server votes alone it is the only one there is, and Raft does not let it go. */
-static int remove_peer(struct rpc_ctx *ctx, const struct raft_configuration *c,
+static int remove_peer(struct rpc_ctx *ctx, struct raft_remove_peer_request *request,
                        const struct raft_server *server)
 {
-    struct raft_configuration *changed = ARENA_NEW(ctx->arena, struct raft_configuration);
-    int rc = raft_configuration_change(c, RAFT_REMOVE_SERVER, str_from_cstr(server->id), STR_NULL,
-                                       changed, ctx->err);
-    if (rc == 0) {
-        rc = err_set(ctx->err, ERR_UNSUPPORTED,
-                     "removing servers from the Raft configuration is not supported by this "
-                     "version");
-    }
-    log_write(LOG_WARN, "agent.server", "Failed to remove Raft server", LOG_CSTR("id", server->id),
-              LOG_CSTR("address", server->address), LOG_CSTR("error", err_text(ctx->err)));
-    return rc;
+    request->id = arena_str(ctx->arena, str_from_cstr(server->id));
+    request->address = arena_str(ctx->arena, str_from_cstr(server->address));
+    ctx->ask = ARENA_NEW(ctx->arena, struct raft_ask);
+    raft_ask_change(ctx->ask, RAFT_REMOVE_SERVER, request->id, request->address);
+    return RPC_PREPARE_ASK;
+}
+
+static int peer_removed(struct rpc_ctx *ctx, const void *args, const struct fsm_result *result,
+                        void *reply)
+{
+    const struct raft_remove_peer_request *request = args;
+    (void)ctx;
+    (void)result;
+    (void)reply;
+    log_write(LOG_WARN, "agent.server.operator", "Removed Raft server",
+              LOG_STR("id", request->id), LOG_STR("address", request->address));
+    return 0;
 }
 
 static int remove_by_address(struct rpc_ctx *ctx, void *args, void *reply, struct buf *entry)
 {
-    const struct raft_remove_peer_request *request = args;
+    struct raft_remove_peer_request *request = args;
     struct raft_configuration *c = ARENA_NEW(ctx->arena, struct raft_configuration);
     uint64_t index;
     (void)reply;
@@ -77,7 +99,7 @@ static int remove_by_address(struct rpc_ctx *ctx, void *args, void *reply, struc
     raft_get_configuration(ctx->server->raft, c, &index);
     for (uint32_t i = 0; i < c->count; i++) {
         if (str_eq(str_from_cstr(c->servers[i].address), request->address)) {
-            return remove_peer(ctx, c, &c->servers[i]);
+            return remove_peer(ctx, request, &c->servers[i]);
         }
     }
     return err_set(ctx->err, ERR_FAILED, "address \"%.*s\" was not found in the Raft configuration",
@@ -86,7 +108,7 @@ static int remove_by_address(struct rpc_ctx *ctx, void *args, void *reply, struc
 
 static int remove_by_id(struct rpc_ctx *ctx, void *args, void *reply, struct buf *entry)
 {
-    const struct raft_remove_peer_request *request = args;
+    struct raft_remove_peer_request *request = args;
     struct raft_configuration *c = ARENA_NEW(ctx->arena, struct raft_configuration);
     uint64_t index;
     (void)reply;
@@ -94,7 +116,7 @@ static int remove_by_id(struct rpc_ctx *ctx, void *args, void *reply, struct buf
     raft_get_configuration(ctx->server->raft, c, &index);
     const struct raft_server *server = raft_configuration_find(c, request->id);
     if (server != NULL) {
-        return remove_peer(ctx, c, server);
+        return remove_peer(ctx, request, server);
     }
     return err_set(ctx->err, ERR_FAILED, "id \"%.*s\" was not found in the Raft configuration",
                    STRF(request->id));
@@ -108,6 +130,7 @@ const struct rpc_method rpc_operator_raft_remove_peer_by_address = {
     .meta_offset = -1,
     .acl = "operator:write",
     .prepare = remove_by_address,
+    .applied = peer_removed,
 };
 
 const struct rpc_method rpc_operator_raft_remove_peer_by_id = {
@@ -118,6 +141,7 @@ const struct rpc_method rpc_operator_raft_remove_peer_by_id = {
     .meta_offset = -1,
     .acl = "operator:write",
     .prepare = remove_by_id,
+    .applied = peer_removed,
 };
 
 /* --- autopilot's configuration --------------------------------------------------------------- */

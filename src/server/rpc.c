@@ -20,6 +20,7 @@
 #include "fsm/fsm.h"
 #include "raft/raft.h"
 #include "server/call.h"
+#include "server/raft_ask.h"
 #include "server/server.h"
 
 /* A wait is stretched by up to a 16th, so that clients that started together drift apart. */
@@ -308,6 +309,31 @@ static void call_proposal_done(struct raft_proposal *p, int code, uint64_t index
     loop_post(c->pub.worker->loop, &c->msg);
 }
 
+static void call_asked(struct raft_ask *q)
+{
+    struct call *c = q->data;
+    struct rpc_call *call = &c->pub;
+    struct err err;
+    struct rpc_ctx ctx = call_ctx(c, &err);
+    int rc = q->code;
+    if (rc == -ERR_NO_LEADER && !c->is_canceled) {
+        call_place(c); /* as in call_applied() */
+        return;
+    }
+    if (rc < 0) {
+        call_fail_with(c, &q->request.err, rc);
+        return;
+    }
+    if (!c->is_canceled && call->method->applied != NULL) {
+        rc = call->method->applied(&ctx, call->args, NULL, call->reply);
+    }
+    if (rc < 0) {
+        call_fail_with(c, &err, rc);
+    } else {
+        call_done(c);
+    }
+}
+
 static void call_run_write(struct call *c)
 {
     struct rpc_call *call = &c->pub;
@@ -329,6 +355,13 @@ static void call_run_write(struct call *c)
         c->proposal.entry = buf_view(&c->entry);
         c->proposal.done = call_proposal_done;
         raft_propose(call->worker->server->raft, &c->proposal);
+        return;
+    }
+    if (rc == RPC_PREPARE_ASK) {
+        c->state = CALL_PROPOSED;
+        ctx.ask->done = call_asked;
+        ctx.ask->data = c;
+        raft_ask_start_on(call->worker->server, ctx.ask, call->worker->loop);
         return;
     }
     if (rc < 0) {

@@ -33,6 +33,7 @@
 struct buf;
 struct fsm_result;
 struct metric;
+struct raft_ask;
 struct rpc_call;
 struct server;
 struct worker;
@@ -45,7 +46,8 @@ struct rpc_ctx {
     const struct store_view *view; /* reads: the snapshot; writes: the newest, for checks */
     struct watch_set *ws;          /* NULL unless the read may block */
     struct err *err;
-    struct str token; /* the ACL token; resolved by acl/ when it comes */
+    struct str token;     /* the ACL token; resolved by acl/ when it comes */
+    struct raft_ask *ask; /* of a write that returns RPC_PREPARE_ASK, in the arena */
 };
 
 enum rpc_method_flag {
@@ -58,7 +60,11 @@ enum rpc_method_flag {
 };
 
 /* A prepared write. */
-enum { RPC_PREPARE_DONE = 0, /* *reply is the answer, nothing to log */ RPC_PREPARE_PROPOSE = 1 };
+enum {
+    RPC_PREPARE_DONE = 0, /* *reply is the answer, nothing to log */
+    RPC_PREPARE_PROPOSE = 1,
+    RPC_PREPARE_ASK = 2, /* no entry of the log: ctx->ask is asked of the consensus node */
+};
 
 struct rpc_method {
     const char *name; /* "KVS.Get" */
@@ -74,11 +80,12 @@ struct rpc_method {
     /* READ: fill *reply. meta.index is set by it; the dispatcher fills in the rest. */
     int (*read)(struct rpc_ctx *ctx, const void *args, void *reply);
     /* WRITE: check and complete *args; then either answer (RPC_PREPARE_DONE) or append the log
-     * entry, type byte included, to `entry` and return RPC_PREPARE_PROPOSE. Negative: ctx->err is
-     * set. */
+     * entry, type byte included, to `entry` and return RPC_PREPARE_PROPOSE; or make ctx->ask and
+     * return RPC_PREPARE_ASK. Negative: ctx->err is set. */
     int (*prepare)(struct rpc_ctx *ctx, void *args, void *reply, struct buf *entry);
-    /* WRITE: turn what the state machine answered into *reply. NULL: nothing to do but check for an
-     * error. */
+    /* WRITE: turn what the state machine answered into *reply (result is NULL after
+     * RPC_PREPARE_ASK, which is told here only when it succeeded). NULL: nothing to do but check
+     * for an error. */
     int (*applied)(struct rpc_ctx *ctx, const void *args, const struct fsm_result *result,
                    void *reply);
     /* Put before what the state machine refused: "raft apply failed", or NULL. */
@@ -152,6 +159,7 @@ const struct rpc_method *rpc_method_at(size_t i);
     X(kvs, rpc_kvs_get)                        /* KVS.Get */                  \
     X(kvs, rpc_kvs_list)                       /* KVS.List */                 \
     X(kvs, rpc_kvs_list_keys)                  /* KVS.ListKeys */             \
+    X(exchange, rpc_membership_exchange)      /* Membership.Exchange, ours */ \
     X(operator, rpc_operator_raft_get_configuration)      /* Operator.RaftGetConfiguration */ \
     X(operator, rpc_operator_raft_remove_peer_by_address) /* Operator.RaftRemovePeerByAddress */ \
     X(operator, rpc_operator_raft_remove_peer_by_id)      /* Operator.RaftRemovePeerByID */ \

@@ -15,10 +15,15 @@
 #include "schema/query.h"
 #include "schema/config_entry.h"
 #include "server/autopilot.h"
+#include "server/bootstrap.h"
 #include "server/call.h"
 #include "server/coordinate_batch.h"
 #include "server/fsm_metrics.h"
 #include "server/leader.h"
+#include "server/leave.h"
+#include "server/members.h"
+#include "server/membership.h"
+#include "server/peers_json.h"
 #include "server/snapshot.h"
 #include "store/lock_delay.h"
 #include "store/store.h"
@@ -189,6 +194,9 @@ static void leader_known_run(struct loop_msg *msg)
 {
     struct leadership_msg *m = container_of(msg, struct leadership_msg, msg);
     rpc_worker_leader_known(m->worker);
+    if (m->worker == m->worker->server->main) {
+        server_members_leader_known(m->worker->server->members);
+    }
     mem_free(m);
 }
 
@@ -230,6 +238,7 @@ int server_new(const struct server_options *options, struct worker *main,
     s->options.advertise_address = arena_str(a, options->advertise_address);
     s->options.data_dir = arena_str(a, options->data_dir);
     s->options.rpc_bind_host = arena_str(a, options->rpc_bind_host);
+    s->options.self = server_self_member(&s->options, a);
     s->options.ca_provider = arena_str(a, options->ca_provider);
     s->options.ca_config = options->ca_config != NULL ? value_copy(a, options->ca_config) : NULL;
     struct autopilot_config *autopilot = &s->options.autopilot;
@@ -247,6 +256,9 @@ int server_new(const struct server_options *options, struct worker *main,
     s->fsm = fsm_new(s->store, s->lock_delay);
     fsm_set_applied(s->fsm, server_applied, s);
     s->main = main;
+    s->membership = server_membership_new(s);
+    s->members = server_members_new(s);
+    s->bootstrap = bootstrap_new(s, options->bootstrap_expect);
     s->autopilot = autopilot_new(s);
     s->snapshots = snapshots_new();
     s->leader = leader_new(s);
@@ -265,10 +277,30 @@ void server_add_worker(struct server *s, struct worker *w)
     s->workers[s->workers_count++] = w;
 }
 
+/* peers.json, when there is one. */
+static int server_load_peers(struct server *s, struct str dir,
+                             struct raft_configuration **ret_configuration, struct err *err)
+{
+    struct raft_configuration *c = ARENA_NEW(&s->strings, struct raft_configuration);
+    int64_t protocol = s->options.raft_protocol > 0 ? s->options.raft_protocol : 3;
+    *ret_configuration = NULL;
+    if (s->options.in_memory) {
+        return 0;
+    }
+    int rc = peers_json_load(dir, protocol, c, err);
+    *ret_configuration = rc > 0 ? c : NULL;
+    return rc;
+}
+
 int server_start(struct server *s, struct err *err)
 {
     const struct server_options *o = &s->options;
     struct str dir = arena_printf(&s->strings, "%.*s/raft", STRF(o->data_dir));
+    struct raft_configuration *recover;
+    int rc = server_load_peers(s, dir, &recover, err);
+    if (rc < 0) {
+        return rc;
+    }
     uint64_t multiplier = MAX(o->raft_multiplier, 1u);
     s->raft_loop = loop_new("raft");
     struct raft_transport_tcp_options transport = {
@@ -285,6 +317,7 @@ int server_start(struct server *s, struct err *err)
         .local_id = o->node_id,
         .local_address = o->rpc_address,
         .bootstrap = o->bootstrap,
+        .recover = recover,
         .snapshot_threshold = o->snapshot_threshold,
         .snapshot_interval_ms = o->snapshot_interval_ms,
         .trailing_logs = o->trailing_logs,
@@ -299,12 +332,26 @@ int server_start(struct server *s, struct err *err)
         .observe = server_observe,
         .leadership_data = s,
     };
-    return raft_start(&raft, &s->raft, err);
+    rc = raft_start(&raft, &s->raft, err);
+    if (rc < 0) {
+        return recover != NULL ? err_wrap(err, "recovery failed") : rc;
+    }
+    if (recover != NULL) {
+        rc = peers_json_used(dir, err);
+    }
+    if (rc >= 0) {
+        membership_start(s->membership);
+    }
+    return rc;
 }
 
 void server_stop(struct server *s)
 {
     leader_stop(s->leader);
+    membership_stop(s->membership);
+    bootstrap_stop(s->bootstrap);
+    server_leave_stop(s->leave);
+    server_members_stop(s->members);
     if (s->raft != NULL) {
         raft_stop(s->raft);
     }
@@ -320,6 +367,10 @@ struct server *server_free(struct server *s)
     s->raft = raft_free(s->raft); /* and the transport */
     s->raft_loop = loop_free(s->raft_loop);
     s->leader = leader_free(s->leader);
+    s->bootstrap = bootstrap_free(s->bootstrap);
+    s->leave = server_leave_free(s->leave);
+    s->members = server_members_free(s->members);
+    s->membership = membership_free(s->membership);
     s->autopilot = autopilot_free(s->autopilot);
     s->coordinates = coordinate_batch_free(s->coordinates);
     s->fsm = fsm_free(s->fsm);

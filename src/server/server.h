@@ -5,10 +5,12 @@
  * workers read it. Leader duties (leader.h) run on the main loop while this server leads. */
 #pragma once
 #include "base/err.h"
+#include "schema/member.h"
 #include "schema/operator.h"
 #include "server/worker.h"
 
 struct autopilot;
+struct bootstrap;
 struct change_list;
 struct coordinate_batch;
 struct epoch;
@@ -16,9 +18,12 @@ struct fsm;
 struct leader;
 struct loop;
 struct lock_delay;
+struct membership;
 struct query_meta;
 struct raft;
 struct raft_transport;
+struct server_leave;
+struct server_members;
 struct snapshots;
 struct store;
 
@@ -31,6 +36,12 @@ struct server_options {
     struct str data_dir;        /* "" with in_memory */
     bool in_memory;             /* -dev */
     bool bootstrap;
+    int64_t bootstrap_expect; /* form a cluster when so many servers have met; 0: do not */
+    int64_t raft_protocol;    /* 0: 3 */
+    int64_t serf_port;        /* a port that, in an address to join, means the RPC port */
+    /* This server as a member. Without a name one is made of the above. */
+    struct member self;
+    uint64_t leave_drain_ms;
     uint64_t max_query_time_ms, default_query_time_ms;
     uint64_t rpc_hold_timeout_ms;
     int64_t session_ttl_min_ns;
@@ -62,6 +73,10 @@ struct server {
      * leader, so that whoever waits for one may create sessions at once. */
     _Atomic bool is_established;
     struct worker *main;         /* the agent's main loop: the leader's duties run there */
+    struct membership *membership; /* who is there; on the main loop but for its list */
+    struct server_members *members; /* what follows from it on every server */
+    struct bootstrap *bootstrap;
+    struct server_leave *leave;  /* NULL: it stays */
     struct leader *leader;       /* leader.c's, touched on the main loop */
     struct autopilot *autopilot; /* run by the leader; any thread may ask for its state */
     struct coordinate_batch *coordinates; /* updates on their way into the log, any thread */
@@ -94,5 +109,7 @@ void server_raft_accept(void *data, int fd, struct str rest);
 /* What metadata of an answer from this server's own tables tells: whether a leader is known, and for
  * how long none was heard of (0 on the leader, INT64_MAX: since ever). Any thread. */
 void server_fill_meta(const struct server *s, struct query_meta *meta);
+/* The pool of members has a node of this name; any thread. */
+bool server_has_member(const struct server *s, struct str name);
 /* "host:port" of the leader's RPC, or empty; copied into the arena. */
 struct str server_leader_address(const struct server *s, struct arena *a);

@@ -1,6 +1,7 @@
 /* Status.*: who leads, who votes. Answered by any server. */
 #include "base/buf.h"
 #include "base/clock.h"
+#include "raft/configuration.h"
 #include "raft/raft.h"
 #include "schema/operator.h"
 #include "server/reply.h"
@@ -67,13 +68,20 @@ const struct rpc_method rpc_status_leader = {
     .read = status_leader,
 };
 
+/* None before there is a configuration: by that, servers that are to form a cluster know that none
+ * of them belongs to one. */
 static int status_peers(struct rpc_ctx *ctx, const void *args, void *reply)
 {
     struct strlist_reply *r = reply;
+    struct raft_configuration *c = ARENA_NEW(ctx->arena, struct raft_configuration);
+    uint64_t index;
     (void)args;
-    struct str *peer = ARENA_NEW(ctx->arena, struct str);
-    *peer = ctx->server->options.rpc_address;
-    r->values = (struct strlist){peer, 1};
+    raft_get_configuration(ctx->server->raft, c, &index);
+    struct str *peers = ARENA_ARRAY(ctx->arena, struct str, c->count);
+    for (uint32_t i = 0; i < c->count; i++) {
+        peers[i] = str_from_cstr(c->servers[i].address);
+    }
+    r->values = (struct strlist){c->count > 0 ? peers : NULL, c->count};
     return 0;
 }
 

@@ -1,0 +1,34 @@
+/* leader_parts.h - the leader's duties, a file each, for leader.c alone. All on the main loop,
+ * between start and stop; what comes outside of that changes nothing. */
+#pragma once
+#include "server/membership.h"
+
+struct leader_reconcile;
+struct leader_sessions;
+struct leader_tombstones;
+struct server;
+
+/* Sessions' TTLs. start: every session with one starts its time anew. */
+struct leader_sessions *leader_sessions_new(struct server *s);
+struct leader_sessions *leader_sessions_free(struct leader_sessions *l);
+void leader_sessions_start(struct leader_sessions *l);
+void leader_sessions_stop(struct leader_sessions *l);
+void leader_sessions_touch(struct leader_sessions *l, struct str id, uint64_t ttl_ms);
+void leader_sessions_forget(struct leader_sessions *l, struct str id);
+
+/* Tombstones, reaped when they are old enough. */
+struct leader_tombstones *leader_tombstones_new(struct server *s);
+struct leader_tombstones *leader_tombstones_free(struct leader_tombstones *l);
+void leader_tombstones_start(struct leader_tombstones *l);
+void leader_tombstones_stop(struct leader_tombstones *l);
+void leader_tombstones_add(struct leader_tombstones *l, uint64_t raft_index);
+
+/* The catalog's and Raft's agreement with the members: now, every RECONCILE_INTERVAL_MS, and after
+ * each of their events. Once this server's own entry is in the catalog, server->is_established. */
+#define RECONCILE_INTERVAL_MS 60000u
+struct leader_reconcile *leader_reconcile_new(struct server *s);
+struct leader_reconcile *leader_reconcile_free(struct leader_reconcile *l);
+void leader_reconcile_start(struct leader_reconcile *l);
+void leader_reconcile_stop(struct leader_reconcile *l);
+void leader_reconcile_event(struct leader_reconcile *l, enum membership_event event,
+                            const struct member *member);
