@@ -117,7 +117,7 @@ class Server:
         self.log_path = os.path.join(self.dir, "log")
         os.makedirs(self.data_dir)
         self.config = dict(config, node_name=name, node_id=self.id, bind_addr=ip, client_addr=ip, data_dir=self.data_dir)
-        self.process, self.ended_by_us = None, True
+        self.process, self.ended_by_us, self.is_paused = None, True, False
 
     def __repr__(self):
         return "%s (%s)" % (self.name, self.ip)
@@ -137,7 +137,7 @@ class Server:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(enter + [self.binary, "agent", "-config-file", path], stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL, cwd=self.dir, env=dict(env, **self.cluster.env))
-        self.ended_by_us = False
+        self.ended_by_us = self.is_paused = False
         return self
 
     @property
@@ -172,9 +172,11 @@ class Server:
 
     def pause(self):
         self.signal(signal.SIGSTOP)
+        self.is_paused = True
 
     def resume(self):
         self.signal(signal.SIGCONT)
+        self.is_paused = False
 
     def wipe(self):
         shutil.rmtree(self.data_dir)
