@@ -26,6 +26,9 @@ import uuid
 RAFT_PORT = 8300
 PATIENCE = 90  # seconds; what works needs a small part of it
 
+# The log is compacted every few seconds.
+COMPACTING = {"raft_snapshot_threshold": 100, "raft_snapshot_interval": "500ms", "raft_trailing_logs": 10}
+
 
 class Failure(AssertionError):
     """A condition did not come true in time, or a server ended by itself."""
@@ -117,7 +120,7 @@ class Server:
         self.log_path = os.path.join(self.dir, "log")
         os.makedirs(self.data_dir)
         self.config = dict(config, node_name=name, node_id=self.id, bind_addr=ip, client_addr=ip, data_dir=self.data_dir)
-        self.process, self.ended_by_us, self.is_paused = None, True, False
+        self.process, self.ended_by_us, self.is_away = None, True, False
 
     def __repr__(self):
         return "%s (%s)" % (self.name, self.ip)
@@ -137,7 +140,7 @@ class Server:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(enter + [self.binary, "agent", "-config-file", path], stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL, cwd=self.dir, env=dict(env, **self.cluster.env))
-        self.ended_by_us = self.is_paused = False
+        self.ended_by_us = self.is_away = False
         return self
 
     @property
@@ -172,11 +175,11 @@ class Server:
 
     def pause(self):
         self.signal(signal.SIGSTOP)
-        self.is_paused = True
+        self.is_away = True
 
     def resume(self):
         self.signal(signal.SIGCONT)
-        self.is_paused = False
+        self.is_away = False
 
     def wipe(self):
         shutil.rmtree(self.data_dir)
@@ -270,7 +273,7 @@ class Cluster:
             "server": True, "retry_interval": "500ms", "log_level": "debug", "disable_update_check": True,
             "performance": {"raft_multiplier": 1, "leave_drain_time": "200ms"}, "ports": {"serf_wan": -1},
             # Who is a voter is changed by tests only.
-            "autopilot": {"cleanup_dead_servers": False},
+            "autopilot": {"cleanup_dead_servers": False, "server_stabilization_time": "1s"},
         }
         self.settings.update(config or {})
         self.servers, self.all = [], []
@@ -330,6 +333,26 @@ class Cluster:
 
     def running(self, *without):
         return [s for s in self.servers if s.is_running and s not in without]
+
+    # -- links, in a cluster with a network; clients ask servers that are away but seldom --
+
+    def isolate(self, server, sends=True, receives=True):
+        self.network.isolate(self.all.index(server), sends, receives)
+        server.is_away = True
+
+    def split(self, group):
+        self.network.split([self.all.index(s) for s in group])
+        for s in group:
+            s.is_away = True
+
+    def cut(self, a, b):
+        self.network.cut_both(self.all.index(a), self.all.index(b))
+        b.is_away = True
+
+    def heal(self):
+        self.network.heal()
+        for s in self.all:
+            s.is_away = False
 
     def agreed_leader(self, among=None):
         """The one of `among` that all of them, itself included, take for the leader; None."""

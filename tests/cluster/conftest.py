@@ -33,6 +33,13 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "torture: can go on for long, see --rounds")
 
 
+def last_lines(server, count=25):
+    if not os.path.exists(server.log_path):
+        return ""
+    lines = [line for line in server.log().splitlines() if "Request finished" not in line]
+    return "\n".join(lines[-count:])
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
@@ -41,7 +48,7 @@ def pytest_runtest_makereport(item, call):
     if report.failed:
         for c in getattr(item, "clusters", []) + getattr(item.module, "shared_clusters", []):
             for s in c.all:
-                report.sections.append(("log of %s: %s" % (s, s.log_path), s.log()[-3000:] if os.path.exists(s.log_path) else ""))
+                report.sections.append(("log of %s: %s" % (s, s.log_path), last_lines(s)))
 
 
 @pytest.fixture(scope="session")

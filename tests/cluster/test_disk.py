@@ -75,7 +75,9 @@ def test_disk_of_a_follower_is_full(cluster_on_small_disks):
         free = fill(follower)
         for n in range(60):
             assert leader.set("%s/big/%d" % (load.prefix, n % 8), os.urandom(128 * 1024))
+        wait_for(lambda: "no space left" in follower.log().lower(), "the follower to say what it lacks")
         load.wait_progress()
+        assert c.wait_leader(c.running(follower)) is leader
         free()
         if not follower.is_running:
             follower.start()

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from cluster import COMPACTING
 from workload import Workload
 
 KILLS = 3  # in one round
@@ -12,7 +13,7 @@ KILLS = 3  # in one round
 @pytest.mark.torture
 def test_kill_the_leader_again_and_again(start_cluster, rounds):
     """Every acknowledged write is there in the end, on every server."""
-    c = start_cluster()
+    c = start_cluster(config=COMPACTING)
     c.wait_leader()
     for _ in range(rounds):
         with Workload(c) as load:
@@ -30,7 +31,7 @@ def test_kill_the_leader_again_and_again(start_cluster, rounds):
 @pytest.mark.torture
 def test_kill_any_server(start_cluster, rounds):
     """One of five, then two at once; three never, so that somebody always leads."""
-    c = start_cluster(5)
+    c = start_cluster(5, config=COMPACTING)
     c.wait_leader()
     for number in range(rounds):
         rng = random.Random(number)
@@ -51,7 +52,7 @@ def test_kill_any_server(start_cluster, rounds):
 @pytest.mark.torture
 def test_pause(start_cluster, rounds):
     """A leader that stands still is replaced, and does not lead when it goes on; so does a follower that stands still not matter."""
-    c = start_cluster()
+    c = start_cluster(config=COMPACTING)
     c.wait_leader()
     for _ in range(rounds):
         with Workload(c, timeout=4) as load:
@@ -77,7 +78,7 @@ def test_pause(start_cluster, rounds):
 @pytest.mark.torture
 def test_all_at_once(start_cluster, rounds):
     """All are killed, as when the power goes."""
-    c = start_cluster()
+    c = start_cluster(config=COMPACTING)
     c.wait_leader()
     for _ in range(rounds):
         with Workload(c) as load:

@@ -1,12 +1,9 @@
 """Who votes: operator commands, leaving, a new server for a lost one, recovery by peers.json."""
 
-import json
 import os
 
-from cluster import wait_for
+from cluster import COMPACTING, wait_for
 from workload import Workload
-
-SMALL = {"raft_snapshot_threshold": 100, "raft_snapshot_interval": "500ms", "raft_trailing_logs": 10}
 
 
 def configuration(server):
@@ -94,7 +91,7 @@ def test_leave_of_the_leader(start_cluster):
 
 def test_replacement_catches_up_by_snapshot(start_cluster):
     """The log is compacted, so an empty server can only be given a snapshot; the dead one is removed."""
-    c = start_cluster(config=SMALL)
+    c = start_cluster(config=COMPACTING)
     leader = c.wait_leader()
     c.wait_voters()
     dead = c.running(leader)[0]
@@ -105,7 +102,7 @@ def test_replacement_catches_up_by_snapshot(start_cluster):
     c.forget(dead)
     new = c.add(expect=False).start()
     wait_for(lambda: len(new.dump()) == 300, "the new server to catch up")
-    assert int(new.raft()["last_snapshot_index"]) > 0
+    wait_for(lambda: int(new.raft()["last_snapshot_index"]) > 0, "it to have come by a snapshot")
     assert leader.cli("operator", "raft", "remove-peer", "-id=" + dead.id).returncode == 0
     c.wait_voters()
     # It votes and holds everything: with it a majority is left when another goes.
@@ -122,7 +119,7 @@ def test_replacement_catches_up_by_snapshot(start_cluster):
 
 
 def test_follower_far_behind_catches_up_by_snapshot(start_cluster):
-    c = start_cluster(config=SMALL)
+    c = start_cluster(config=COMPACTING)
     leader = c.wait_leader()
     c.wait_voters()
     late = c.running(leader)[0]
@@ -179,7 +176,6 @@ def test_recovery_by_peers_json(start_cluster):
     c.wait_voters()
     assert c.wait_leader().set("after", "x")
     c.wait_same()
+    wait_for(lambda: all(r["Voter"] for r in configuration(last)), "all to be voters")
     last.kill()
-    wait_for(lambda: all(r["Voter"] for r in json.loads(c.running()[0].get("/v1/operator/raft/configuration?stale").body)["Servers"]),
-             "all to be voters")
     assert c.wait_leader(c.running()).set("again", "x")

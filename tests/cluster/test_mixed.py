@@ -5,11 +5,10 @@ They are brought together by peers.json on every server, so that Raft alone is t
 
 import pytest
 
-from cluster import wait_for
+from cluster import COMPACTING, wait_for
 from workload import Workload
 
 LAYOUTS = {"one of ours": "orr", "two of ours": "oor", "all of theirs": "rrr"}
-SMALL = {"raft_snapshot_threshold": 100, "raft_snapshot_interval": "500ms", "raft_trailing_logs": 10}
 
 
 @pytest.fixture(params=LAYOUTS)
@@ -90,7 +89,7 @@ def test_histories(mixed, rounds):
 
 def test_snapshots_between_them(mixed):
     """A follower that is far behind takes the leader's snapshot, in whichever form that one writes it."""
-    c = mixed(config=SMALL)
+    c = mixed(config=COMPACTING)
     leader = c.wait_leader()
     for late in c.running(leader):
         late.kill()

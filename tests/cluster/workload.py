@@ -79,7 +79,7 @@ class Workload:
     def _pick(self, rng):
         """Any server; but one that is known not to answer seldom, or all would soon wait for it."""
         servers = self.servers if self.servers is not None else self.cluster.servers
-        up = [s for s in servers if s.is_running and not s.is_paused]
+        up = [s for s in servers if s.is_running and not s.is_away]
         return rng.choice(servers if not up or rng.random() < 0.05 else up)
 
     def _do(self, op, server, method, path, body=None):
@@ -238,6 +238,8 @@ class Workload:
         assert len(self.durable) > 0
         problem = linearizable.check(history) or linearizable.check_lock([op for h in self.lock_histories for op in h])
         assert problem is None, problem
+        # The next round begins with little.
+        wait_for(lambda: leader.request("DELETE", "/v1/kv/%s/?recurse" % self.prefix).status == 200, "the keys to be removed")
         return self.summary()
 
     def summary(self):
