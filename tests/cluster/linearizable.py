@@ -70,7 +70,6 @@ class Register:
     """
 
     initial = (ABSENT, 0)
-    blind = ("put", "delete")
 
     def __init__(self, ops):
         self.value_of = {}
@@ -94,8 +93,14 @@ class Register:
 
     def matters(self, op):
         """An unknown write nobody saw explains nothing, but for a compare-and-set that failed."""
-        value = op.argument[1] if op.kind == "cas" else op.argument
-        return op.kind == "delete" or value in self.index_of or self.has_failed_cas
+        return op.kind == "delete" or self.was_seen(op) or self.has_failed_cas
+
+    def covers(self, op):
+        """It leaves nothing of the one before."""
+        return op.kind in ("put", "delete")
+
+    def was_seen(self, op):
+        return (op.argument[1] if op.kind == "cas" else op.argument) in self.index_of
 
     def alike(self, op):
         """Unknown operations of which the oldest will do."""
@@ -109,6 +114,7 @@ class Register:
         return state[0]
 
     def needs(self, op):
+        """The state, as lasts() names it, that must still be there for this one."""
         if op.kind == "read":
             return op.result[0]
         return self.value_of.get(op.argument[0]) if op.kind == "cas" and op.outcome == OK and op.result else ABSENT
@@ -140,7 +146,6 @@ class Lock:
     """State: (holder, lock index)."""
 
     initial = (ABSENT, 0)
-    blind = ()
 
     def __init__(self, ops):
         self.problem = None
@@ -152,6 +157,12 @@ class Lock:
                     self.problem = "lock index %d was held by %s and by %s" % (index, self.holder_of[index], session)
 
     def matters(self, op):
+        return True
+
+    def covers(self, op):
+        return False
+
+    def was_seen(self, op):
         return True
 
     def alike(self, op):
@@ -229,8 +240,8 @@ def search(ops, model, nodes_max=NODES_MAX):
             following[before[at]] = at
             before[following[at]] = at
 
-    def candidates(state, after_unknown):
-        """(operation, next state) that may come next; unknown ones last, each only where the next one looks at what it did."""
+    def candidates(state, after_unseen):
+        """(operation, next state) that may come next. After an unknown one that nobody saw only what it makes a difference for."""
         if next_return[count] == count:
             return
         deadline = known[by_return[next_return[count]]].returned
@@ -239,14 +250,14 @@ def search(ops, model, nodes_max=NODES_MAX):
         i = next_call[count]
         while i != count and known[i].invoked <= deadline:
             op = known[i]
-            if not (after_unknown and op.kind in model.blind):
+            if not (after_unseen and model.covers(op)):
                 after = model.step(state, op)
                 if after is not REFUSED and (after == state or held <= (needs[i] == what)):
                     yield i, after
             i = next_call[i]
         for group in groups:
             j = next((j for j in group if not used >> j & 1), None)
-            if j is None or held or unknown[j].invoked > deadline or after_unknown and unknown[j].kind in model.blind:
+            if j is None or held or unknown[j].invoked > deadline or after_unseen and model.covers(unknown[j]):
                 continue
             after = model.step(state, unknown[j])
             if after is not REFUSED and after != state:
@@ -284,7 +295,8 @@ def search(ops, model, nodes_max=NODES_MAX):
             new_done, new_used = done | 1 << which, used
         else:
             new_done, new_used = done, used | 1 << (-1 - which)
-        mark = (new_done, new_used, after, which < 0)
+        was_unseen = which < 0 and not model.was_seen(unknown[-1 - which])
+        mark = (new_done, new_used, after, was_unseen)
         if mark in seen:
             continue
         seen.add(mark)
@@ -296,7 +308,7 @@ def search(ops, model, nodes_max=NODES_MAX):
             lift(which)
             placed += 1
         done, used, state = new_done, new_used, after
-        choices = candidates(state, which < 0)
+        choices = candidates(state, was_unseen)
     return None
 
 
@@ -307,10 +319,10 @@ def explain(ops, model, nodes_max=NODES_MAX):
     if found is None:
         return None
     best, state, stuck = found
-    maybe = [op for op in ops if op.outcome == UNKNOWN and op.kind not in READS]
-    return "no order of %d operations explains what was seen. At most %d could be ordered; then the state is %s and none of\n  %s\nfits%s" % (
-        len(ops), best, state, "\n  ".join(map(str, stuck)),
-        ". Not known whether done:\n  " + "\n  ".join(map(str, maybe[-20:])) if maybe else "")
+    shown = sorted(ops, key=lambda op: op.invoked)
+    at = max((shown.index(op) for op in stuck), default=0)
+    return "no order of %d operations explains what was seen. At most %d could be ordered; then the state is %s and none of\n  %s\nfits. " \
+        "Among these:\n  %s" % (len(ops), best, state, "\n  ".join(map(str, stuck)), "\n  ".join(map(str, shown[max(0, at - 30):at + 30])))
 
 
 def by_key(history):

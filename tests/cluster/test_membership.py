@@ -98,7 +98,7 @@ def test_replacement_catches_up_by_snapshot(start_cluster):
     dead.kill()
     for n in range(300):
         assert leader.set("many/%d" % n, "x" * 100)
-    wait_for(lambda: int(leader.raft()["last_snapshot_index"]) > 250, "a snapshot")
+    wait_for(lambda: int(leader.raft()["last_snapshot_index"]) > 100, "a snapshot")
     c.forget(dead)
     new = c.add(expect=False).start()
     wait_for(lambda: len(new.dump()) == 300, "the new server to catch up")
