@@ -260,7 +260,7 @@ class Server:
 
 
 class Cluster:
-    """binaries: one path, or one per server (the last one serves the rest)."""
+    """binaries: one path, or one per server (the last one serves the rest). peers: they are brought together by peers.json."""
 
     def __init__(self, binaries, count=3, config=None, network=None, start=True, data_space=None, env=None, peers=False):
         self.binaries = [os.path.abspath(b) for b in ([binaries] if isinstance(binaries, str) else binaries)]
@@ -279,9 +279,6 @@ class Cluster:
         self.servers, self.all = [], []
         for _ in range(count):
             self.add()
-        if peers:
-            for s in self.servers:
-                s.write_peers(self.servers)
         if start:
             self.start()
 
@@ -328,8 +325,21 @@ class Cluster:
             one.config["retry_join"] = [o.ip for o in self.servers if o is not one]
 
     def start(self):
+        if self.with_peers:
+            self._seed()
         for s in self.servers:
             s.start()
+
+    def _seed(self):
+        """The first server has been alone, and is told that all are voters: no gossip is needed for them to meet."""
+        first = self.servers[0]
+        alone = dict(first.config)
+        first.config = dict(alone, bootstrap=True, retry_join=[])
+        first.start()
+        self.wait_leader([first])
+        first.stop()
+        first.config = alone
+        first.write_peers(self.servers)
 
     def running(self, *without):
         return [s for s in self.servers if s.is_running and s not in without]
