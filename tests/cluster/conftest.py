@@ -12,6 +12,8 @@ the reason, where that is not permitted. When a test fails, the end of each serv
 """
 
 import os
+import signal
+import sys
 
 import pytest
 
@@ -30,6 +32,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    # So that servers end with the tests, however those do.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     config.addinivalue_line("markers", "torture: can go on for long, see --rounds")
 
 

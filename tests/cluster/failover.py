@@ -85,7 +85,8 @@ def main():
                 print("%s: %s" % (name, e), file=sys.stderr)
     print("| three servers, raft_multiplier %d | %s |" % (args.multiplier, " | ".join(n for n, _ in programs)))
     print("|---|" + "---|" * len(programs))
-    for what, text in (("start", "start until a write is acknowledged"), ("failover", "kill -9 of the leader until a write is acknowledged"),
+    for what, text in (("start", "start until a write is acknowledged"),
+                       ("failover", "kill -9 of the leader until a write is acknowledged"),
                        ("pause", "SIGSTOP of the leader until a write is acknowledged")):
         cells = []
         for name, _ in programs:

@@ -37,8 +37,8 @@ ACCEPTED = {
         op("put", "a", 0, 1), read(2, 3, "a", 5), maybe("put", "b", 3), op("cas", (5, "c"), 4, 5, False)],
     "a weak read is old": [op("put", "a", 0, 1), op("put", "b", 2, 3), op("weak", None, 4, 5, ("a", 5)), read(6, 7, "b", 6)],
     "a weak read tells the index": [op("put", "a", 0, 1), op("weak", None, 2, 3, ("a", 5)), op("cas", (5, "b"), 4, 5)],
-    "a lost write seen by a weak read only": [op("put", "a", 0, 1), read(1.1, 1.2, "a", 5), maybe("put", "b", 2), op("weak", None, 3, 4, ("b", 6)),
-                                              op("put", "c", 5, 6), read(7, 8, "c", 7)],
+    "a lost write seen by a weak read only": [op("put", "a", 0, 1), read(1.1, 1.2, "a", 5), maybe("put", "b", 2),
+                                              op("weak", None, 3, 4, ("b", 6)), op("put", "c", 5, 6), read(7, 8, "c", 7)],
     "what failed was not done": [op("put", "a", 0, 1), op("put", "b", 2, 3, outcome=FAIL), read(4, 5, "a", 5)],
 }
 

@@ -68,7 +68,8 @@ def test_same_state(mixed):
     c = mixed()
     leader = c.wait_leader()
     for n, s in enumerate(s for s in c.servers if sees_leader(c, s)):
-        node = {"Node": "ext%d" % n, "Address": "10.1.2.%d" % n, "Service": {"Service": "db", "Port": n + 1, "Tags": ["a"], "Meta": {"k": "v"}}}
+        service = {"Service": "db", "Port": n + 1, "Tags": ["a"], "Meta": {"k": "v"}}
+        node = {"Node": "ext%d" % n, "Address": "10.1.2.%d" % n, "Service": service}
         assert s.put("/v1/catalog/register", node).status == 200
         session = s.put("/v1/session/create", {"Node": "ext%d" % n, "NodeChecks": [], "Name": "s%d" % n})
         assert session.status == 200, session.text

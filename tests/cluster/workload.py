@@ -21,7 +21,7 @@ from cluster import Failure, NotSent, wait_for
 from linearizable import ABSENT, FAIL, OK, UNKNOWN, Op
 
 # Errors that say that nothing was done.
-REFUSALS = ("No cluster leader", "node is not the leader", "invalid session", "Invalid session")
+REFUSALS = ("No cluster leader", "node is not the leader", "rpc error getting client", "invalid session", "Invalid session")
 PACE = 0.004  # seconds between operations of a client, at most twice that
 
 
