@@ -6,11 +6,11 @@ JOBS      ?= $(shell nproc)
 PACKAGES  := gcc clang clang-format clang-tidy libclang-rt-14-dev make meson ninja-build pkg-config \
              libuv1-dev libssl-dev libnghttp2-dev libcurl4-openssl-dev libpcre2-dev zlib1g-dev \
              libcmocka-dev python3 python3-pytest python3-consul python3-dnspython \
-             curl bind9-dnsutils ca-certificates
+             curl bind9-dnsutils iproute2 ca-certificates
 BENCH_PACKAGES := wrk dnsperf
 SUDO      := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: run build test deps bench bench-deps fuzz sim tsan format tidy clean install
+.PHONY: run build test deps bench bench-cluster bench-deps fuzz sim torture tsan format tidy clean install
 
 run: build
 	./build/consul agent -dev
@@ -38,6 +38,11 @@ bench-deps:
 bench: build bench-deps
 	python3 tests/bench/bench.py --binary build/consul $(if $(REFERENCE),--reference $(REFERENCE))
 
+# A cluster of three: load, and the time without a leader.
+bench-cluster: build bench-deps
+	python3 tests/bench/bench_cluster.py --binary build/consul $(if $(REFERENCE),--reference $(REFERENCE))
+	python3 tests/cluster/failover.py --binary build/consul $(if $(REFERENCE),--reference $(REFERENCE))
+
 # Every fuzz target for FUZZ_SECONDS each.
 FUZZ_SECONDS ?= 60
 fuzz: deps
@@ -47,6 +52,11 @@ fuzz: deps
 SEEDS ?= 10000
 sim: deps
 	tests/sim/run $(SEEDS)
+
+# Servers killed, paused and cut off under load, each in so many ways so often; TORTURE="-k kill" picks some.
+ROUNDS ?= 200
+torture: build
+	/usr/bin/python3 -m pytest -q -x -p no:cacheprovider tests/cluster -m torture --binary build/consul --rounds $(ROUNDS) $(TORTURE)
 
 tsan: deps
 	tests/run-tsan

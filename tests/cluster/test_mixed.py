@@ -1,0 +1,115 @@
+"""Servers of ours and of Consul itself as voters of one cluster (--reference-binary PATH).
+
+They are brought together by peers.json on the first one, so that Raft alone is tested, whether or not they gossip. But Consul's
+servers find a leader to forward to by gossip only: who does not see the leader among its members is not asked to write.
+"""
+
+import pytest
+
+from cluster import COMPACTING, wait_for
+from workload import Workload
+
+LAYOUTS = {"one of ours": "rro", "two of ours": "oor", "all of theirs": "rrr"}
+
+
+@pytest.fixture(params=LAYOUTS)
+def mixed(request, start_cluster, binary, reference_binary):
+    def start(**kw):
+        c = start_cluster(3, binaries=[binary if o == "o" else reference_binary for o in LAYOUTS[request.param]], peers=True, **kw)
+        c.reference = reference_binary
+        return c
+    return start
+
+
+def sees_leader(c, server):
+    leader = c.wait_leader(c.running())
+    return server is leader or server.binary != c.reference or any(
+        m["Name"] == leader.name for m in server.get("/v1/agent/members").json)
+
+
+def write_via_each(c, what, among):
+    among = [s for s in among if sees_leader(c, s)]
+    assert among
+    for s in among:
+        assert wait_for(lambda s=s: s.set("%s/%s" % (what, s.name), "x"), "a write through %s" % s)
+    rows = c.wait_same()
+    assert all("%s/%s" % (what, s.name) in rows for s in among)
+
+
+def everything(server):
+    """More than keys: what the state machines make of the same log."""
+    return {path: server.get(path + "?stale").json for path in
+            ("/v1/catalog/service/db", "/v1/session/list", "/v1/query", "/v1/coordinate/nodes")}
+
+
+def test_elect_write_kill(mixed):
+    """Each leads once, each is asked, each is killed once."""
+    c = mixed()
+    c.wait_leader()
+    write_via_each(c, "first", c.servers)
+    led = set()
+    for n in range(12):
+        leader = c.wait_leader()
+        led.add(leader.name)
+        others = c.running(leader)
+        leader.kill()
+        c.wait_leader(others)
+        write_via_each(c, "round%d" % n, others)
+        leader.start()
+        c.wait_leader()
+        write_via_each(c, "back%d" % n, c.servers)
+        if len(led) == 3:
+            break
+    print("led: %s after %d rounds" % (sorted(led), n + 1))
+
+
+def test_same_state(mixed):
+    """The same entries make the same catalog, sessions and queries everywhere."""
+    c = mixed()
+    leader = c.wait_leader()
+    for n, s in enumerate(s for s in c.servers if sees_leader(c, s)):
+        service = {"Service": "db", "Port": n + 1, "Tags": ["a"], "Meta": {"k": "v"}}
+        node = {"Node": "ext%d" % n, "Address": "10.1.2.%d" % n, "Service": service}
+        assert s.put("/v1/catalog/register", node).status == 200
+        session = s.put("/v1/session/create", {"Node": "ext%d" % n, "NodeChecks": [], "Name": "s%d" % n})
+        assert session.status == 200, session.text
+        assert s.put("/v1/kv/lock%d?acquire=%s" % (n, session.json["ID"]), b"x").text == "true"
+        assert s.request("POST", "/v1/query", {"Name": "q%d" % n, "Service": {"Service": "db"}}).status == 200
+        assert s.put("/v1/txn", [{"KV": {"Verb": "set", "Key": "txn%d" % n, "Value": "eA=="}}]).status == 200
+    c.wait_same()
+    want = everything(leader)
+    assert len(want["/v1/catalog/service/db"]) == n + 1
+    for s in c.servers:
+        wait_for(lambda s=s: everything(s) == want, "the state of %s to be the leader's" % s)
+
+
+def test_histories(mixed, rounds):
+    """What clients see of a cluster of both is linearizable, whoever leads."""
+    c = mixed()
+    c.wait_leader()
+    with Workload(c) as load:
+        for _ in range(2 * rounds):
+            load.wait_progress()
+            leader = c.wait_leader()
+            leader.kill()
+            c.wait_leader(c.running())
+            load.wait_progress()
+            leader.start()
+            c.wait_leader()
+    print(load.check())
+
+
+def test_snapshots_between_them(mixed):
+    """A follower that is far behind takes the leader's snapshot, in whichever form that one writes it."""
+    c = mixed(config=COMPACTING)
+    leader = c.wait_leader()
+    for late in c.running(leader):
+        late.kill()
+        with Workload(c, servers=c.running()) as load:
+            load.wait_progress(150)
+            target = int(leader.raft()["last_snapshot_index"])
+            wait_for(lambda: int(leader.raft()["last_snapshot_index"]) > target, "a snapshot")
+            before = int(leader.raft()["last_snapshot_index"])
+            late.start()
+            wait_for(lambda: int(late.raft()["last_snapshot_index"]) >= before, "a snapshot to arrive")
+        load.check()
