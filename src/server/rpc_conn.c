@@ -115,7 +115,7 @@ static void watch_progress(struct rpc_conn *c, bool is_half)
 {
     c->pending_seen = tcp_pending(&c->tcp);
     if (is_half || c->pending_seen > 0) {
-        timer_start(c, RPC_CONN_STALL_MS);
+        timer_start(c, c->listener->front->stall_ms);
     } else if (loop_timer_is_active(&c->timer)) {
         loop_timer_stop(conn_loop(c), &c->timer);
     }
@@ -279,7 +279,7 @@ static void conn_begin(struct rpc_conn *c, uint8_t byte, struct str rest)
     case RPC_CONN_MULTIPLEX:
         c->state = RPC_CONN_MUX;
         c->mux = rpc_mux_new(c->listener->worker, c->peer, mux_changed, c);
-        timer_start(c, RPC_CONN_KEEPALIVE_MS);
+        timer_start(c, c->listener->front->keepalive_ms);
         return;
     case RPC_CONN_SNAPSHOT:
         c->state = RPC_CONN_ARCHIVE;
@@ -300,7 +300,10 @@ static void conn_read(struct tcp_stream *tcp, const char *p, size_t n)
 {
     struct rpc_conn *c = container_of(tcp, struct rpc_conn, tcp);
     struct str bytes = str_make(p, n);
-    c->is_heard = true;
+    if (c->is_pinging) { /* whatever it says, it is alive */
+        c->is_pinging = false;
+        timer_start(c, c->listener->front->keepalive_ms);
+    }
     if (c->state == RPC_CONN_OPENING) {
         bytes = str_from(bytes, 1);
         conn_begin(c, (uint8_t)p[0], bytes);
@@ -352,18 +355,14 @@ static void conn_fail(struct tcp_stream *tcp, int code)
 
 static void keep_alive(struct rpc_conn *c)
 {
-    if (c->is_pinging && !c->is_heard) {
+    if (c->is_pinging) {
         conn_log(c, "multiplex conn accept failed", "keepalive timeout");
         rpc_conn_close(c);
-    } else if (c->is_pinging) {
-        c->is_pinging = false;
-        timer_start(c, RPC_CONN_KEEPALIVE_MS);
     } else {
         c->is_pinging = true;
-        c->is_heard = false;
         rpc_mux_ping(c->mux);
         rpc_conn_flush_soon(c);
-        timer_start(c, RPC_CONN_KEEPALIVE_TIMEOUT_MS);
+        timer_start(c, c->listener->front->keepalive_timeout_ms);
     }
 }
 

@@ -20,9 +20,6 @@ struct conn_limit;
 struct rpc_mux;
 struct rpc_snapshot;
 
-#define RPC_CONN_STALL_MS 120000u
-#define RPC_CONN_KEEPALIVE_MS 30000u
-#define RPC_CONN_KEEPALIVE_TIMEOUT_MS 10000u
 /* Requests of a connection of kind 0 that wait for their turn; then reading stops. */
 #define RPC_CONN_HELD_SIZE_MAX (256u * 1024u)
 #define RPC_PEER_SIZE_MAX (ADDRESS_IP_SIZE_MAX + 16u)
@@ -30,6 +27,7 @@ struct rpc_snapshot;
 struct rpc_front {
     _Atomic uint32_t max_conns_per_client;
     _Atomic uint64_t handshake_timeout_ms;
+    uint64_t keepalive_ms, keepalive_timeout_ms, stall_ms;
     void (*raft_accept)(void *data, int fd, struct str rest);
     void *raft_accept_data;
     struct conn_limit *clients;
@@ -64,9 +62,9 @@ struct rpc_conn {
     struct list node; /* of listener->conns */
     enum rpc_conn_state state;
     bool is_tls, is_closed, is_flush_asked, is_ended;
-    bool is_pinging, is_heard; /* kind 4: since the last ping */
-    struct loop_timer timer;   /* the first byte; then stalls or keep-alive */
-    size_t pending_seen;       /* what was unwritten when the timer was set */
+    bool is_pinging;         /* kind 4: not heard since */
+    struct loop_timer timer; /* the first byte; then stalls or keep-alive */
+    size_t pending_seen;     /* what was unwritten when the timer was set */
     struct loop_msg flush;
     union {
         struct rpc_stream single;

@@ -14,6 +14,10 @@ static struct metric metric_accept = METRIC_COUNTER("rpc.accept_conn");
 struct rpc_front *rpc_front_new(const struct rpc_front_options *options)
 {
     struct rpc_front *f = xcalloc(1, sizeof(*f));
+    f->keepalive_ms = options->keepalive_ms > 0 ? options->keepalive_ms : RPC_CONN_KEEPALIVE_MS;
+    f->keepalive_timeout_ms = options->keepalive_timeout_ms > 0 ? options->keepalive_timeout_ms
+                                                                : RPC_CONN_KEEPALIVE_TIMEOUT_MS;
+    f->stall_ms = options->stall_ms > 0 ? options->stall_ms : RPC_CONN_STALL_MS;
     f->raft_accept = options->raft_accept;
     f->raft_accept_data = options->raft_accept_data;
     f->clients = conn_limit_new();

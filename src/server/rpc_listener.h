@@ -17,9 +17,15 @@ struct rpc_front;
 struct rpc_listener;
 struct worker;
 
+#define RPC_CONN_STALL_MS 120000u    /* kinds 0, 5: without a byte where one has to come or go */
+#define RPC_CONN_KEEPALIVE_MS 30000u /* kind 4: from ping to ping */
+#define RPC_CONN_KEEPALIVE_TIMEOUT_MS 10000u /* in which a pinged peer has to be heard */
+
 struct rpc_front_options {
     uint32_t max_conns_per_client; /* 0: no limit */
     uint64_t handshake_timeout_ms; /* until the first byte; 0: no limit */
+    /* 0: RPC_CONN_x_MS, which is what is meant; tests cannot wait so long. */
+    uint64_t keepalive_ms, keepalive_timeout_ms, stall_ms;
     /* Takes over a connection that began with Raft's byte: a non-blocking socket and what was read
      * behind that byte, to be copied. On any worker's thread. NULL: such connections are closed. */
     void (*raft_accept)(void *data, int fd, struct str rest);

@@ -643,6 +643,16 @@ static bool has_stalled(struct fixture *f)
     return tcp_pending(&only_conn(f)->tcp) > 0;
 }
 
+static bool is_pinging(struct fixture *f)
+{
+    return only_conn(f)->is_pinging;
+}
+
+static bool is_not_pinging(struct fixture *f)
+{
+    return !only_conn(f)->is_pinging;
+}
+
 /* Far more is asked for than a connection may have unsent; the answers come as they are read. */
 static void asking_without_reading_waits(void **state)
 {
@@ -830,6 +840,79 @@ static void the_first_byte_has_to_come(void **state)
     buf_deinit(&b);
 }
 
+/* As with other options from the start. */
+static void set_times(struct fixture *f, uint64_t keepalive_ms, uint64_t keepalive_timeout_ms,
+                      uint64_t stall_ms)
+{
+    f->front->keepalive_ms = keepalive_ms;
+    f->front->keepalive_timeout_ms = keepalive_timeout_ms;
+    f->front->stall_ms = stall_ms;
+}
+
+static void a_yamux_peer_is_pinged(void **state)
+{
+    struct fixture *f = *state;
+    struct buf b = {0};
+    set_times(f, 5, GIVE_UP_MS, GIVE_UP_MS);
+    client_open(f, RPC_CONN_MULTIPLEX);
+    run_until(f, is_pinging); /* yamux answers by itself */
+    run_until(f, is_not_pinging);
+    run_until(f, is_pinging);
+    put_ping(&b, 1);
+    stream_send(f, stream_open(f), &b);
+    run_until_answers(f, 1);
+
+    set_times(f, 5, 5, GIVE_UP_MS);
+    client_open(f, RPC_CONN_MULTIPLEX);
+    f->is_paused = true; /* dead */
+    run_until(f, is_gone);
+    buf_deinit(&b);
+}
+
+static void half_a_request_has_its_time(void **state)
+{
+    struct fixture *f = *state;
+    static const struct str halves[] = {STR_INIT("\x00\x82\xa3Seq"), STR_INIT("\x05\x84"),
+                                        STR_INIT("\x05")};
+    set_times(f, GIVE_UP_MS, GIVE_UP_MS, 5);
+    for (size_t i = 0; i < ARRAY_SIZE(halves); i++) {
+        client_close(f);
+        f->fd = client_connect(f);
+        client_send(f, halves[i]);
+        run_until(f, is_closed);
+    }
+    /* Between requests it may take as long as it likes. */
+    struct buf b = {0};
+    client_open(f, RPC_CONN_RPC);
+    put_ping(&b, 1);
+    client_send(f, buf_view(&b));
+    run_until_answers(f, 1);
+    assert_false(loop_timer_is_active(&only_conn(f)->timer));
+    buf_deinit(&b);
+}
+
+static void an_answer_has_to_be_taken(void **state)
+{
+    struct fixture *f = *state;
+    enum { CALLS = 40 };
+    struct buf b = {0};
+    char *value = xcalloc(1, VALUE_SIZE);
+    client_open(f, RPC_CONN_RPC);
+    put_set(&b, 0, STR("a"), str_make(value, 100000));
+    client_send(f, buf_view(&b));
+    run_until_answers(f, 1);
+    set_times(f, GIVE_UP_MS, GIVE_UP_MS, 20);
+    buf_clear(&b);
+    for (size_t k = 1; k <= CALLS; k++) {
+        put_get(&b, k, STR("a"), 0);
+    }
+    f->is_paused = true;
+    client_send(f, buf_view(&b));
+    run_until(f, is_gone);
+    buf_deinit(&b);
+    mem_free(value);
+}
+
 /* --- kind 1 ---------------------------------------------------------------------------------- */
 
 static bool raft_has_it(struct fixture *f)
@@ -960,6 +1043,9 @@ int main(void)
         T(a_mux_keeps_so_much_of_unfinished_requests),
         T(a_client_has_so_many_connections),
         T(the_first_byte_has_to_come),
+        T(a_yamux_peer_is_pinged),
+        T(half_a_request_has_its_time),
+        T(an_answer_has_to_be_taken),
         T(raft_gets_its_connections),
         T(snapshots_are_saved_and_restored),
         T(a_snapshot_nobody_waits_for_is_given_up),
