@@ -33,7 +33,7 @@ static struct metric metric_tolerance = METRIC_GAUGE("autopilot.failure_toleranc
 
 struct autopilot {
     struct server *server;
-    bool is_running, is_writing;
+    bool is_running, is_writing, has_reconciled;
     struct loop_timer stats_timer, reconcile_timer;
     int64_t first_ns; /* of the first state of this term; 0: none yet */
     /* The round of statistics. */
@@ -392,6 +392,7 @@ static void reconcile_due(struct loop_timer *t)
 {
     struct autopilot *p = container_of(t, struct autopilot, reconcile_timer);
     loop_timer_start(p->server->main->loop, t, AUTOPILOT_RECONCILE_INTERVAL_MS, reconcile_due);
+    p->has_reconciled = true;
     if (list_is_empty(&p->actions) && !p->is_acting) {
         promotions_add(p);
         p->prune_is_due = true;
@@ -399,10 +400,14 @@ static void reconcile_due(struct loop_timer *t)
     }
 }
 
+/* Not before the first regular time: a leader that has just started may not have met all members
+ * again. */
 void autopilot_prune_soon(struct autopilot *p)
 {
-    p->prune_is_due = true;
-    act(p);
+    if (p->is_running && p->has_reconciled) {
+        p->prune_is_due = true;
+        act(p);
+    }
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
@@ -422,7 +427,7 @@ void autopilot_start(struct autopilot *p)
 
 void autopilot_stop(struct autopilot *p)
 {
-    p->is_running = false;
+    p->is_running = p->has_reconciled = false;
     p->prune_is_due = false;
     loop_timer_stop(p->server->main->loop, &p->stats_timer);
     loop_timer_stop(p->server->main->loop, &p->reconcile_timer);

@@ -7,10 +7,15 @@
 #include "raft/configuration.h"
 #include "server/membership.h"
 #include "server/raft_ask.h"
+#include "server/reply.h"
+#include "server/rpc.h"
+#include "server/rpc_pool.h"
 #include "server/server.h"
+#include "server/server_info.h"
 
 #define TRANSFER_ATTEMPTS_MAX 3u
-#define REMOVED_POLL_MS 50u
+#define REMOVED_POLL_MS 100u
+#define PEERS_TIMEOUT_MS 1000u
 
 struct server_leave {
     struct server *server;
@@ -22,6 +27,11 @@ struct server_leave {
     struct membership_leave leave;
     struct loop_timer timer;
     uint64_t deadline_ms;
+    /* Who is taken out is not told by Raft: the others are asked. */
+    struct rpc_remote remote;
+    struct arena arena; /* of the question */
+    size_t asked;
+    bool is_asking, is_removed;
 };
 
 static struct loop *loop_of(const struct server_leave *l)
@@ -49,14 +59,65 @@ static void leave_end(struct server_leave *l)
     }
 }
 
+static void peers_answered(struct rpc_remote *remote)
+{
+    struct server_leave *l = remote->data;
+    const struct strlist_reply *reply = remote->reply;
+    l->is_asking = false;
+    l->is_removed = remote->err == NULL && reply->values.n > 0 &&
+                    !strlist_contains(reply->values, l->server->options.rpc_address);
+}
+
+/* One of the servers that stay, in turn; "" when there is none. */
+static struct str other_server(struct server_leave *l, struct arena *a)
+{
+    struct member *members;
+    size_t n = membership_members(l->server->membership, a, &members);
+    for (size_t i = 0; i < n; i++) {
+        struct server_info info;
+        const struct member *m = &members[l->asked++ % n];
+        if (m->status == MEMBER_ALIVE && server_info_of(m, a, &info) &&
+            !str_eq(info.id, l->server->options.node_id)) {
+            return info.address;
+        }
+    }
+    return STR("");
+}
+
+static void peers_ask(struct server_leave *l)
+{
+    struct server *s = l->server;
+    if (l->is_asking) {
+        return;
+    }
+    arena_reset(&l->arena);
+    struct str address = other_server(l, &l->arena);
+    if (address.n == 0) {
+        return;
+    }
+    struct dc_request *args = ARENA_NEW(&l->arena, struct dc_request);
+    args->datacenter = s->options.datacenter;
+    l->remote = (struct rpc_remote){
+        .method = &rpc_status_peers,
+        .args = args,
+        .arena = &l->arena,
+        .done = peers_answered,
+        .data = l,
+    };
+    l->is_asking = true;
+    rpc_pool_call(s->main->pool, address, &l->remote, PEERS_TIMEOUT_MS);
+}
+
 static void removed_poll(struct loop_timer *t)
 {
     struct server_leave *l = container_of(t, struct server_leave, timer);
-    if (is_configured(l) && loop_now_ms(loop_of(l)) < l->deadline_ms) {
+    bool is_removed = l->is_removed || !is_configured(l);
+    if (!is_removed && loop_now_ms(loop_of(l)) < l->deadline_ms) {
+        peers_ask(l);
         loop_timer_start(loop_of(l), t, REMOVED_POLL_MS, removed_poll);
         return;
     }
-    if (is_configured(l)) {
+    if (!is_removed) {
         log_write(LOG_WARN, "agent.server",
                   "failed to leave raft configuration gracefully, timeout");
     }
@@ -175,10 +236,17 @@ void server_leave_stop(struct server_leave *l)
     if (l != NULL) {
         l->done = NULL;
         loop_timer_stop(loop_of(l), &l->timer);
+        if (l->is_asking) {
+            l->is_asking = false;
+            rpc_pool_cancel(l->server->main->pool, &l->remote);
+        }
     }
 }
 
 struct server_leave *server_leave_free(struct server_leave *l)
 {
+    if (l != NULL) {
+        arena_deinit(&l->arena);
+    }
     return mem_free(l);
 }

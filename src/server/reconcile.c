@@ -285,41 +285,30 @@ static bool is_member(const struct reconcile_input *in, struct str name)
     return false;
 }
 
-/* The id by which Raft knows the server that the catalog has at this address. */
-static struct str raft_id_at(const struct raft_configuration *c, struct str address)
-{
-    for (uint32_t i = 0; i < c->count; i++) {
-        if (str_eq(str_from_cstr(c->servers[i].address), address)) {
-            return str_from_cstr(c->servers[i].id);
-        }
-    }
-    return STR("");
-}
-
-/* Servers get the tags that a server is recognised by, and no more. */
-static struct member unknown_member(const struct reconcile_input *in, struct str name,
-                                    struct arena *a)
+/* The catalog has a server of Raft's configuration there. */
+static bool is_configured(const struct reconcile_input *in, struct str name, struct arena *a)
 {
     const struct node *node = catalog_node(in->view, name);
     const struct service_row *service = row(in->view, INDEX_SERVICES_ID, name, CONSUL_SERVICE_ID);
-    bool is_server = node != NULL && service != NULL && service->service.port > 0;
-    struct strpair *tags = ARENA_ARRAY(a, struct strpair, 7);
-    size_t n = 0;
-    tags[n++] = (struct strpair){STR("dc"), in->datacenter};
-    tags[n++] = (struct strpair){STR("role"), is_server ? STR("consul") : STR("node")};
-    if (is_server) {
-        struct str address = server_address(a, node->address, service->service.port);
-        tags[n++] = (struct strpair){STR("build"), STR("0.0.0")};
-        tags[n++] = (struct strpair){STR("id"), raft_id_at(in->configuration, address)};
-        tags[n++] = (struct strpair){STR("port"),
-                                     arena_printf(a, "%lld", (long long)service->service.port)};
-        tags[n++] = (struct strpair){STR("vsn"), STR("2")};
+    if (node == NULL || service == NULL) {
+        return false;
     }
-    return (struct member){
-        .name = name,
-        .addr = node != NULL ? node->address : STR(""),
-        .tags = strmap_build(tags, n),
-    };
+    struct str address = server_address(a, node->address, service->service.port);
+    for (uint32_t i = 0; i < in->configuration->count; i++) {
+        if (str_eq(str_from_cstr(in->configuration->servers[i].address), address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct member unknown_member(const struct reconcile_input *in, struct str name,
+                                    struct arena *a)
+{
+    struct strpair *tags = ARENA_ARRAY(a, struct strpair, 2);
+    tags[0] = (struct strpair){STR("dc"), in->datacenter};
+    tags[1] = (struct strpair){STR("role"), STR("node")};
+    return (struct member){.name = name, .tags = strmap_build(tags, 2)};
 }
 
 size_t reconcile_unknown(const struct reconcile_input *in, struct arena *a,
@@ -332,7 +321,8 @@ size_t reconcile_unknown(const struct reconcile_input *in, struct arena *a,
     struct tree_iter it;
     store_iter(&it, in->view, INDEX_CHECKS_ID, STR(""));
     for (const struct health_check *check; (check = tree_next(&it, NULL)) != NULL;) {
-        if (str_eq(check->check_id, SERF_CHECK_ID) && !is_member(in, check->node)) {
+        if (str_eq(check->check_id, SERF_CHECK_ID) && !is_member(in, check->node) &&
+            !is_configured(in, check->node, a)) {
             struct member m = unknown_member(in, check->node, a);
             avec_push(a, &unknown, m);
         }

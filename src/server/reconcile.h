@@ -58,7 +58,9 @@ void reconcile_next(const struct reconcile_input *in, const struct member *membe
 /* A member that was reaped: alive or not, it is taken out. */
 void reconcile_next_reaped(const struct reconcile_input *in, const struct member *member,
                            struct arena *a, struct reconcile_step *ret_step);
-/* Nodes that have a serfHealth check and are no members, as members that were reaped. */
+/* Nodes that have a serfHealth check and are no members, as members that were reaped; but for
+ * servers that Raft's configuration still has: a leader that has just started may not have met them
+ * again, and autopilot gives up those that do not come. */
 size_t reconcile_unknown(const struct reconcile_input *in, struct arena *a,
                          struct member **ret_members);
 /* A member of this data center: a server of the default segment, or a client. */
