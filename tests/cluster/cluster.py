@@ -244,7 +244,7 @@ class Server:
 
     def peers(self):
         answer = self.get("/v1/status/peers?stale")
-        return sorted(answer.json) if answer.status == 200 else []
+        return sorted(answer.json or []) if answer.status == 200 else []
 
     def cli(self, *args, timeout=60):
         env = {k: v for k, v in os.environ.items() if not k.startswith("CONSUL_")}
