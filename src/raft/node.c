@@ -351,7 +351,7 @@ static bool node_is_at_rest(const struct raft *r)
            (!alone || r->fsm_busy || r->applied_index == raft_log_last_index(r->log));
 }
 
-static void node_close(struct raft *r)
+void node_close(struct raft *r)
 {
     node_write_settle(r);
     node_snapshot_stop(r, -ERR_CLOSED);

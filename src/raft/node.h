@@ -140,6 +140,8 @@ void node_log_changed(struct raft *r);
 /* Nothing can be trusted any more: take no further part until restarted. */
 void node_halt(struct raft *r, const struct err *err);
 void node_core_begin(struct raft *r);
+/* The last turn: wait for the jobs, answer everything with -ERR_CLOSED, note the commit index. */
+void node_close(struct raft *r);
 void node_configuration_set(struct raft *r, uint64_t index, const struct raft_configuration *c);
 void node_publish_status(struct raft *r);
 static inline uint64_t node_now_ms(struct raft *r)
