@@ -10,6 +10,8 @@
  *   it cannot be written                  likewise
  *   the state machine does not take it    likewise; the state is as before
  *   we die on the way                     it is there whole, or not at all
+ *   entries of our own log that became    it is dropped, the leader is told yes: the state does not
+ *   durable meanwhile reach further       go back
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -33,6 +35,7 @@ struct node_install {
     uint64_t token;
     enum install_step step;
     bool is_running; /* the job is with its thread */
+    bool is_stale;   /* our own log got as far meanwhile */
     int end;         /* what the end was: 1 not yet, 0 all came, negative */
     uint64_t size, received, began_ms;
     int64_t wall_ns;
@@ -159,7 +162,7 @@ static void install_tell(struct raft *r, struct node_install *in)
                                 .term = in->meta.term,
                                 .configuration = &in->meta.configuration,
                                 .configuration_index = in->meta.configuration_index};
-    if (e.ok) {
+    if (e.ok && !in->is_stale) {
         uint64_t ms = node_now_ms(r) - in->began_ms;
         /* Before the core's outputs: they speak of what follows it. */
         r->snapshot_index = in->meta.index;
@@ -169,7 +172,7 @@ static void install_tell(struct raft *r, struct node_install *in)
         metric_observe(&metric_install, (double)ms);
         log_write(LOG_INFO, LOG_MODULE, "installed remote snapshot",
                   LOG_UINT("index", in->meta.index), LOG_UINT("ms", ms));
-    } else {
+    } else if (!e.ok) {
         log_write(
             LOG_ERROR, LOG_MODULE, "failed to install snapshot",
             LOG_CSTR("error", in->err.code != 0 ? err_text(&in->err) : err_code_text(-in->result)));
@@ -194,6 +197,12 @@ static void install_next(struct raft *r, struct node_install *in)
     }
     if (in->result == 0 && in->end == 1) {
         r->transport->ops->receive(r->transport, in->token);
+        return;
+    }
+    if (in->result == 0 && in->end == 0 &&
+        raft_core_commit_index(r->core) >= in->meta.index) { /* the state must not go back */
+        in->is_stale = true;
+        install_do(in, INSTALL_CANCEL);
         return;
     }
     if (in->result == 0 && in->end == 0) {
