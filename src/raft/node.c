@@ -239,16 +239,23 @@ static int step_once(struct raft *r, struct raft_core_event *event, struct err *
     return k;
 }
 
+/* The last entry that is in the log for the core, too. */
+static uint64_t node_log_kept(const struct raft *r)
+{
+    uint64_t last = raft_log_last_index(r->log);
+    return r->cut_index != 0 ? MIN(last, r->cut_index - 1) : last;
+}
+
 /* What the log has done meanwhile, also because of the step. */
 static void step_follow_up(struct raft *r)
 {
     while (!r->halted) {
-        uint64_t durable = raft_log_durable_index(r->log);
+        uint64_t durable = MIN(raft_log_durable_index(r->log), node_log_kept(r));
         struct raft_core_event e = {.kind = RAFT_EVENT_DURABLE, .index = durable};
         if (r->append_failed) {
             r->append_failed = false;
             e.kind = RAFT_EVENT_LOG_FAILED;
-            e.index = raft_log_last_index(r->log);
+            e.index = node_log_kept(r);
             r->durable_told = MIN(r->durable_told, e.index);
         } else if (durable > r->durable_told) {
             r->durable_told = durable;

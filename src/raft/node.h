@@ -85,6 +85,7 @@ struct raft {
                            any more */
     bool closed;
     uint64_t repair_at_ms; /* 0: nothing to repair */
+    uint64_t cut_index;    /* the log could not be cut from here on, the core's was; 0: none */
     uint64_t durable_told; /* the last DURABLE */
     enum raft_state state; /* the core's, as last announced */
     uint64_t commit_index, applied_index;
