@@ -22,6 +22,7 @@ static void configuration_found(struct raft *r, uint64_t index, const struct raf
 static int find_configuration(struct raft *r, struct err *err)
 {
     uint64_t index = raft_log_first_index(r->log), last = raft_log_last_index(r->log);
+    index = MAX(index, r->configuration_index + 1); /* older ones may be kept behind a snapshot */
     while (index <= last) {
         int n = raft_log_read(r->log, index, APPLY_BATCH_MAX, APPLY_READ_SIZE_MAX, r->entries, err);
         if (n < 0) {
