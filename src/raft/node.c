@@ -103,7 +103,7 @@ void node_halt(struct raft *r, const struct err *err)
     r->halted = true;
     r->state = RAFT_FOLLOWER;
     bool was_leader = atomic_exchange(&r->is_leader, false);
-    node_pending_fail(r, r->commit_index, -ERR_LEADERSHIP_LOST);
+    node_pending_fail(r, 0, -ERR_LEADERSHIP_LOST); /* nothing is applied any more */
     node_requests_fail(r, -ERR_LEADERSHIP_LOST);
     node_publish_status(r);
     if (was_leader && r->leadership != NULL) {

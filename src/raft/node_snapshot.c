@@ -184,6 +184,9 @@ bool node_snapshot(struct raft *r)
         snapshot_finish(r);
         return true;
     }
+    if (r->halted && r->snapshot_requests != NULL) {
+        requests_answer(TAKE(r->snapshot_requests), -ERR_FAILED);
+    }
     if (r->fsm_busy || r->halted) {
         return false;
     }
