@@ -156,7 +156,9 @@ static void out_role(struct raft *r, const struct raft_core_output *o)
     if (was_leader && o->state != RAFT_LEADER) {
         bool announced = atomic_exchange(&r->is_leader, false);
         node_pending_fail(r, r->commit_index, -ERR_LEADERSHIP_LOST);
-        node_requests_settle(r); /* the change may have been our own removal */
+        if (o->term == r->change_term) {
+            node_requests_settle(r); /* the change may have been our own removal */
+        } /* else what is committed now may be another leader's, in the place of ours */
         node_requests_fail(r, -ERR_LEADERSHIP_LOST);
         if (announced && r->leadership != NULL) {
             node_publish_status(r);

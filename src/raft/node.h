@@ -108,7 +108,7 @@ struct raft {
     /* Requests under way. */
     struct raft_request *verifies; /* the core has them, by token */
     struct raft_request *change, *transfer;
-    uint64_t change_index;
+    uint64_t change_index, change_term;
     uint64_t tokens;
 
     /* The state machine is being replaced on another thread: hands off. */
