@@ -336,13 +336,17 @@ static bool node_tick(struct raft *r)
     return true;
 }
 
+/* Only what a turn would do something about: else the loop would spin until it can. */
 static uint64_t node_deadline_ms(const struct raft *r)
 {
+    if (r->halted) {
+        return UINT64_MAX;
+    }
     uint64_t at = node_may_tick(r) ? raft_core_deadline_ms(r->core) : UINT64_MAX;
-    if (r->repair_at_ms != 0) {
+    if (r->repair_at_ms != 0 && r->write.batch == NULL) {
         at = MIN(at, r->repair_at_ms);
     }
-    if (!r->in_memory && r->snapshot == NULL) {
+    if (!r->in_memory && r->snapshot == NULL && !r->fsm_busy) {
         at = MIN(at, r->snapshot_at_ms);
     }
     if (r->write.batch != NULL && !r->write.stalled && r->state == RAFT_LEADER) {
