@@ -10,7 +10,8 @@
  *     sim_fault.c    what goes wrong
  *     sim_check.c    what must never happen
  *
- * Everything is decided by the seed: nothing here depends on addresses or on the machine's clock. */
+ * Everything is decided by the seed: nothing here depends on addresses or on the machine's clock.
+ */
 #pragma once
 #include "base/buf.h"
 #include "base/rand.h"
@@ -21,6 +22,7 @@
 #define SIM_SERVERS 5
 #define SIM_INDEX_MAX 100000u
 #define SIM_SEGMENT_SIZE 4096u
+#define SIM_CALLS 1024u
 #define SIM_MS UINT64_C(1000)
 #define SIM_SECOND (1000 * SIM_MS)
 
@@ -31,7 +33,8 @@ struct sim_fsm;
 struct sim_net;
 struct sim_server;
 
-/* --- events ------------------------------------------------------------------------------------ */
+/* --- events ------------------------------------------------------------------------------------
+ */
 
 /* Embedded in what it carries. Meant for one life of a server (life 0: for any), or for none
  * (server NULL). While a server waits for its disk what is meant for it waits, too. */
@@ -50,7 +53,8 @@ void sim_after(struct sim *s, struct sim_server *sv, uint64_t delay_us,
                void (*run)(struct sim *s, struct sim_event *e));
 void sim_until(struct sim *s, uint64_t until_us);
 
-/* --- a server ---------------------------------------------------------------------------------- */
+/* --- a server ----------------------------------------------------------------------------------
+ */
 
 struct sim_job { /* waits for the disk */
     struct sim_event event;
@@ -85,7 +89,7 @@ struct sim_server {
     /* sim_check.c */
     uint64_t term_seen, commit_seen, applied_seen;
     uint64_t lead_term, lead_commit;
-    uint64_t log_seen; /* the log is checked up to here ... */
+    uint64_t log_seen;       /* the log is checked up to here ... */
     VEC(uint64_t) log_terms; /* ... and these were its terms */
     VEC(int) votes;          /* by term: server + 1 */
     VEC(uint64_t) applied;   /* commands applied since the last check */
@@ -115,7 +119,8 @@ struct raft_transport *sim_net_new(struct sim_server *sv);
 /* Its server has died: who waits for an answer of it learns so in time. */
 void sim_net_died(struct sim_server *sv);
 
-/* --- state machines ---------------------------------------------------------------------------- */
+/* --- state machines ----------------------------------------------------------------------------
+ */
 
 extern const struct raft_fsm_ops sim_fsm_ops;
 
@@ -140,10 +145,12 @@ uint64_t sim_fsm_digest(struct sim_fsm *f);
 void sim_fsm_bytes(struct sim_fsm *f, struct buf *to);
 bool sim_fsm_is_cheap(const struct sim *s); /* digests are to be had at every index */
 
-/* --- a run ------------------------------------------------------------------------------------- */
+/* --- a run -------------------------------------------------------------------------------------
+ */
 
 struct sim_truth { /* what was applied at an index, anywhere, first */
     uint64_t term, hash, result, state;
+    uint64_t by_term; /* it was committed in this one at the latest */
     bool is_command, has_state;
 };
 
@@ -178,10 +185,10 @@ struct sim {
     /* The moment. */
     bool cut[SIM_SERVERS][SIM_SERVERS]; /* messages from, to are lost */
     uint64_t last_us[SIM_SERVERS][SIM_SERVERS];
-    bool is_quiet;   /* nothing goes wrong any more */
-    bool is_silent;  /* and nobody writes */
-    uint64_t tokens; /* of the network */
-    VEC(struct net_call *) calls; /* sim_net.c's */
+    bool is_quiet;                     /* nothing goes wrong any more */
+    bool is_silent;                    /* and nobody writes */
+    uint64_t tokens;                   /* of the network */
+    struct net_call *calls[SIM_CALLS]; /* sim_net.c's, by number */
     VEC(struct net_stream *) streams;
 
     /* The truth. */
@@ -223,14 +230,15 @@ void sim_client_restore(struct sim_server *sv, struct str bytes, int *ret_code);
 void sim_fault_begin(struct sim *s);
 void sim_fault_end(struct sim *s); /* everything heals */
 
-/* --- checks ------------------------------------------------------------------------------------ */
+/* --- checks ------------------------------------------------------------------------------------
+ */
 
 NORETURN void sim_fail(const char *what, uint64_t a, uint64_t b);
-#define SIM_CHECK(expr, a, b)                                  \
-    do {                                                       \
-        if (UNLIKELY(!(expr))) {                               \
-            sim_fail(#expr, (uint64_t)(a), (uint64_t)(b));     \
-        }                                                      \
+#define SIM_CHECK(expr, a, b)                              \
+    do {                                                   \
+        if (UNLIKELY(!(expr))) {                           \
+            sim_fail(#expr, (uint64_t)(a), (uint64_t)(b)); \
+        }                                                  \
     } while (0)
 
 void sim_check_started(struct sim_server *sv);

@@ -13,8 +13,7 @@ struct sim *sim_current;
 void sim_fail(const char *what, uint64_t a, uint64_t b)
 {
     const struct sim *s = sim_current;
-    fprintf(stderr,
-            "# FAILED: %s (%" PRIu64 ", %" PRIu64 ") at %.3f s\n", what, a, b,
+    fprintf(stderr, "# FAILED: %s (%" PRIu64 ", %" PRIu64 ") at %.3f s\n", what, a, b,
             (double)s->now_us / 1e6);
     abort();
 }
@@ -42,12 +41,14 @@ void sim_check_vote(struct sim_server *sv, uint64_t term, int candidate)
     *vote = candidate + 1;
 }
 
-/* Who leads has everything that was committed in the terms before. */
+/* Who leads has everything that was committed in the terms before. (Not all of what has an older
+ * term: one that was elected long ago may learn of it now, when others lead in newer terms and have
+ * committed what it never had.) */
 static void check_complete(struct sim_server *sv, uint64_t term)
 {
     struct sim *s = sv->sim;
     uint64_t index = s->applied_max;
-    while (index > 0 && (s->truth[index].term >= term || s->truth[index].term == 0)) {
+    while (index > 0 && (s->truth[index].by_term >= term || s->truth[index].term == 0)) {
         index--;
     }
     SIM_CHECK(raft_core_last_index(sv->raft->core) >= index, raft_core_last_index(sv->raft->core),
@@ -173,8 +174,11 @@ void sim_check_apply(struct sim_server *sv, uint64_t index, uint64_t term, uint6
     SIM_CHECK(index < SIM_INDEX_MAX, index, 0);
     struct sim_truth *t = &s->truth[index];
     if (t->term == 0) {
-        *t = (struct sim_truth){
-            .term = term, .hash = hash, .result = result, .is_command = true};
+        *t = (struct sim_truth){.term = term,
+                                .by_term = raft_core_term(sv->raft->core),
+                                .hash = hash,
+                                .result = result,
+                                .is_command = true};
     }
     SIM_CHECK(t->is_command && t->term == term && t->hash == hash, index, sv->number);
     SIM_CHECK(t->result == result, index, sv->number);
@@ -203,6 +207,7 @@ static void check_range(struct sim_server *sv, uint64_t from, uint64_t to)
         uint64_t term = raft_log_term(sv->raft->log, i);
         if (t->term == 0) {
             t->term = term;
+            t->by_term = raft_core_term(sv->raft->core);
         }
         SIM_CHECK(term == 0 || t->term == term, i, sv->number);
         if (n < sv->applied.n && sv->applied.v[n] == i) {

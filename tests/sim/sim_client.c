@@ -1,5 +1,5 @@
-/* Clients: they write to whoever believes to lead (at times to somebody else), read what they wrote,
- * change the membership, hand leadership over, ask for snapshots. */
+/* Clients: they write to whoever believes to lead (at times to somebody else), read what they
+ * wrote, change the membership, hand leadership over, ask for snapshots. */
 #include "base/encode.h"
 #include "base/mem.h"
 #include "sim.h"

@@ -124,8 +124,7 @@ static uint64_t toy_apply(struct sim_fsm *f, uint64_t index, struct str entry, u
 static uint64_t real_apply(struct sim_fsm *f, uint64_t index, struct str entry)
 {
     struct fsm_result result;
-    int k =
-        fsm_apply(f->fsm, index, entry, sim_server_now_ms(f->server), &f->arena, &result);
+    int k = fsm_apply(f->fsm, index, entry, sim_server_now_ms(f->server), &f->arena, &result);
     SIM_CHECK(k == 0, index, -k);
     uint64_t hash = result_hash(&result);
     arena_reset(&f->arena);

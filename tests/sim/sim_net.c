@@ -4,8 +4,8 @@
  * As the contract wants it each request ends in one result or in unreachable. With is_ordered
  * requests with entries and their answers keep their order, as on one connection; without, the core
  * gets more than a TCP connection would ever do to it. */
-#include "base/mem.h"
 #include "sim_net.h"
+#include "base/mem.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -14,6 +14,7 @@
 
 /* A request that has no answer yet; the asker's. */
 struct net_call {
+    struct net_call *next;
     uint64_t number;
     struct sim_server *from, *to;
     uint64_t from_life;
@@ -83,18 +84,31 @@ void net_after(struct sim *s, struct sim_server *sv, uint64_t life, uint64_t del
 
 /* --- calls: a request and how it ends --- */
 
+static struct net_call **call_find(struct sim *s, uint64_t number)
+{
+    struct net_call **at = &s->calls[number % SIM_CALLS];
+    while (*at != NULL && (*at)->number != number) {
+        at = &(*at)->next;
+    }
+    return at;
+}
+
+static void call_remove(struct net_call **at)
+{
+    struct net_call *c = *at;
+    *at = c->next;
+    mem_free(c);
+}
+
 static bool call_take(struct sim *s, uint64_t number, struct net_call *ret)
 {
-    for (size_t i = 0; i < s->calls.n; i++) {
-        struct net_call *c = s->calls.v[i];
-        if (c->number == number) {
-            *ret = *c;
-            mem_free(c);
-            s->calls.v[i] = s->calls.v[--s->calls.n];
-            return true;
-        }
+    struct net_call **at = call_find(s, number);
+    if (*at == NULL) {
+        return false;
     }
-    return false;
+    *ret = **at;
+    call_remove(at);
+    return true;
 }
 
 static void call_failed(struct sim *s, struct sim_event *e)
@@ -108,25 +122,19 @@ static void call_failed(struct sim *s, struct sim_event *e)
 /* The connection is refused or reset: sooner or later the asker knows. */
 void net_call_fail(struct sim *s, uint64_t number)
 {
-    for (size_t i = 0; i < s->calls.n; i++) {
-        const struct net_call *c = s->calls.v[i];
-        if (c->number == number) {
-            net_after(s, c->from, c->from_life, 20 * SIM_MS + sim_below(s, 200 * SIM_MS), number,
-                      call_failed);
-            return;
-        }
+    const struct net_call *c = *call_find(s, number);
+    if (c != NULL) {
+        net_after(s, c->from, c->from_life, 20 * SIM_MS + sim_below(s, 200 * SIM_MS), number,
+                  call_failed);
     }
 }
 
 uint64_t net_call_new(struct sim *s, struct sim_server *from, struct sim_server *to,
-                         const struct raft_msg *m, uint64_t timeout_us)
+                      const struct raft_msg *m, uint64_t timeout_us)
 {
     struct net_call *c = xcalloc(1, sizeof(*c));
-    *c = (struct net_call){.number = ++s->tokens,
-                           .from = from,
-                           .to = to,
-                           .from_life = from->life,
-                           .token = m->token};
+    *c = (struct net_call){
+        .number = ++s->tokens, .from = from, .to = to, .from_life = from->life, .token = m->token};
     if (m->kind == RAFT_MSG_APPEND) {
         c->prev_index = m->append.prev_index;
         c->count = m->append.count;
@@ -135,20 +143,10 @@ uint64_t net_call_new(struct sim *s, struct sim_server *from, struct sim_server 
     } else if (m->kind == RAFT_MSG_INSTALL) {
         c->index = m->install.index;
     }
-    vec_push(&s->calls, c);
+    c->next = s->calls[c->number % SIM_CALLS];
+    s->calls[c->number % SIM_CALLS] = c;
     net_after(s, from, from->life, timeout_us, c->number, call_failed);
     return c->number;
-}
-
-static bool call_life(const struct sim *s, uint64_t number, uint64_t *ret_life)
-{
-    for (size_t i = 0; i < s->calls.n; i++) {
-        if (s->calls.v[i]->number == number) {
-            *ret_life = s->calls.v[i]->from_life;
-            return true;
-        }
-    }
-    return false;
 }
 
 /* --- messages --- */
@@ -240,13 +238,13 @@ static void answer_send(struct sim *s, struct sim_server *from, struct sim_serve
         net_call_fail(s, call);
         return;
     }
-    uint64_t life;
-    if (!call_life(s, call, &life)) {
+    const struct net_call *c = *call_find(s, call);
+    if (c == NULL) {
         return; /* nobody waits any more */
     }
     struct net_message *x = message_new(from, to, m);
     x->call = call;
-    x->event.life = life;
+    x->event.life = c->from_life;
     x->event.run = answer_run;
     sim_push(s, &x->event, net_delay_us(s, from, to, is_ordered));
 }
@@ -289,8 +287,8 @@ static void net_send(struct raft_transport *t, struct str id, struct str address
         sim_check_vote(from, m->term, from->number);
     }
     uint64_t call = net_call_new(s, from, to, m, CALL_TIMEOUT_US);
-    bool is_ordered = s->is_ordered && m->kind == RAFT_MSG_APPEND &&
-                      m->append.prev_index + m->append.count > 0;
+    bool is_ordered =
+        s->is_ordered && m->kind == RAFT_MSG_APPEND && m->append.prev_index + m->append.count > 0;
     for (int copy = 0; copy < (sim_chance(s, s->duplicate) ? 2 : 1); copy++) {
         struct net_message *x = message_new(from, to, m);
         x->call = call;
@@ -352,12 +350,13 @@ static struct raft_transport *net_free(struct raft_transport *t)
     struct sim_server *sv = net->server;
     struct sim *s = sv->sim;
     net_streams_leave(sv);
-    for (size_t i = 0; i < s->calls.n;) { /* what it has asked */
-        if (s->calls.v[i]->from == sv) {
-            mem_free(s->calls.v[i]);
-            s->calls.v[i] = s->calls.v[--s->calls.n];
-        } else {
-            i++;
+    for (size_t i = 0; i < SIM_CALLS; i++) { /* what it has asked */
+        for (struct net_call **at = &s->calls[i]; *at != NULL;) {
+            if ((*at)->from == sv) {
+                call_remove(at);
+            } else {
+                at = &(*at)->next;
+            }
         }
     }
     vec_deinit(&net->serving);

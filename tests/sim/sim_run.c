@@ -212,9 +212,11 @@ static void sim_free(struct sim *s)
     for (size_t i = 0; i < s->heap.n; i++) {
         event_end(s->heap.v[i]);
     }
-    SIM_CHECK(s->calls.n == 0 && s->streams.n == 0, s->calls.n, s->streams.n);
+    for (size_t i = 0; i < SIM_CALLS; i++) {
+        SIM_CHECK(s->calls[i] == NULL, i, 0);
+    }
+    SIM_CHECK(s->streams.n == 0, s->streams.n, 0);
     vec_deinit(&s->heap);
-    vec_deinit(&s->calls);
     vec_deinit(&s->streams);
     vec_deinit(&s->entries);
     vec_deinit(&s->leaders);

@@ -18,8 +18,8 @@ static struct dir_entry pick_entry(struct sim *s, struct arena *a, uint64_t numb
 {
     return (struct dir_entry){
         .key = pick(s, a, sim_below(s, 3) == 0 ? "lock/" : "key/", 12),
-        .value = arena_printf(a, "%llu %*s", (unsigned long long)number, (int)sim_below(s, 100),
-                              ""),
+        .value =
+            arena_printf(a, "%llu %*s", (unsigned long long)number, (int)sim_below(s, 100), ""),
         .flags = number,
         .session = sim_below(s, 2) == 0 ? pick_session(s, a) : STR_NULL,
         .raft.modify_index = s->applied_max - MIN(s->applied_max, sim_below(s, 60)),
@@ -45,8 +45,7 @@ static void encode_txn(struct sim *s, struct arena *a, uint64_t number, struct b
     size_t n = 1 + sim_below(s, 4);
     for (size_t i = 0; i < n; i++) {
         ops[i].kv = ARENA_NEW(a, struct txn_kv_op);
-        *ops[i].kv = (struct txn_kv_op){.verb = pick_verb(s),
-                                        .dir_ent = pick_entry(s, a, number)};
+        *ops[i].kv = (struct txn_kv_op){.verb = pick_verb(s), .dir_ent = pick_entry(s, a, number)};
     }
     struct txn_request req = {.ops = {.v = ops, .n = n}};
     encode(to, FSM_TXN, &txn_request_schema, &req);
@@ -58,9 +57,8 @@ static void encode_real(struct sim *s, struct arena *a, uint64_t number, struct 
     case 0: {
         struct register_request req = {.node = pick(s, a, "node", 3),
                                        .address = pick(s, a, "10.0.0.", 9)};
-        struct node_service service = {.id = pick(s, a, "id", 3),
-                                       .service = pick(s, a, "svc", 3),
-                                       .port = (int64_t)number};
+        struct node_service service = {
+            .id = pick(s, a, "id", 3), .service = pick(s, a, "svc", 3), .port = (int64_t)number};
         req.service = &service;
         encode(to, FSM_REGISTER, &register_request_schema, &req);
         break;
