@@ -168,6 +168,7 @@ static void out_role(struct raft *r, const struct raft_core_output *o)
     if (!was_leader && o->state == RAFT_LEADER) {
         r->noop_index = raft_core_last_index(r->core);
     }
+    node_install_term(r, o->term);
     node_observe(r);
 }
 

@@ -202,6 +202,8 @@ void node_compact(struct raft *r);
 void node_install_begin(struct raft *r, const struct raft_msg *msg);
 void node_install_data(struct raft *r, uint64_t token, struct str bytes);
 void node_install_end(struct raft *r, uint64_t token, int code);
+/* There is a newer term: a snapshot of an older one that is still coming is given up. */
+void node_install_term(struct raft *r, uint64_t term);
 bool node_install(struct raft *r);
 void node_install_stop(struct raft *r);
 

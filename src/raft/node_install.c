@@ -10,6 +10,8 @@
  *   it cannot be written                  likewise
  *   the state machine does not take it    likewise; the state is as before
  *   we die on the way                     it is there whole, or not at all
+ *   there is a newer term                 it is given up: the sender may be silent for long, and
+ *                                         until it is over the leader of now is refused
  *   entries of our own log that became    it is dropped, the leader is told yes: the state does not
  *   durable meanwhile reach further       go back
  */
@@ -32,7 +34,7 @@ enum install_step {
 struct node_install {
     struct raft_job job;
     struct raft *raft;
-    uint64_t token;
+    uint64_t token, term; /* of the request */
     enum install_step step;
     bool is_running; /* the job is with its thread */
     bool is_stale;   /* our own log got as far meanwhile */
@@ -106,6 +108,7 @@ void node_install_begin(struct raft *r, const struct raft_msg *msg)
     in->raft = r;
     in->job.run = install_run;
     in->token = msg->token;
+    in->term = msg->term;
     in->end = 1;
     in->size = r->transport->ops->snapshot_size(r->transport, msg->token);
     in->began_ms = node_now_ms(r);
@@ -143,6 +146,15 @@ void node_install_end(struct raft *r, uint64_t token, int code)
     struct node_install *in = r->install;
     if (in != NULL && in->token == token && in->end == 1) {
         in->end = code == 0 && in->received != in->size ? -ERR_CONNECTION : code;
+        node_wake(r);
+    }
+}
+
+void node_install_term(struct raft *r, uint64_t term)
+{
+    struct node_install *in = r->install;
+    if (in != NULL && in->end == 1 && in->term < term) {
+        in->end = -ERR_LEADERSHIP_LOST;
         node_wake(r);
     }
 }
