@@ -103,7 +103,7 @@ void node_halt(struct raft *r, const struct err *err)
     r->halted = true;
     r->state = RAFT_FOLLOWER;
     bool was_leader = atomic_exchange(&r->is_leader, false);
-    node_pending_fail(r, r->commit_index, -ERR_LEADERSHIP_LOST);
+    node_pending_fail(r, 0, -ERR_LEADERSHIP_LOST); /* nothing is applied any more */
     node_requests_fail(r, -ERR_LEADERSHIP_LOST);
     node_publish_status(r);
     if (was_leader && r->leadership != NULL) {
@@ -156,7 +156,9 @@ static void out_role(struct raft *r, const struct raft_core_output *o)
     if (was_leader && o->state != RAFT_LEADER) {
         bool announced = atomic_exchange(&r->is_leader, false);
         node_pending_fail(r, r->commit_index, -ERR_LEADERSHIP_LOST);
-        node_requests_settle(r); /* the change may have been our own removal */
+        if (o->term == r->change_term) {
+            node_requests_settle(r); /* the change may have been our own removal */
+        } /* else what is committed now may be another leader's, in the place of ours */
         node_requests_fail(r, -ERR_LEADERSHIP_LOST);
         if (announced && r->leadership != NULL) {
             node_publish_status(r);
@@ -166,6 +168,7 @@ static void out_role(struct raft *r, const struct raft_core_output *o)
     if (!was_leader && o->state == RAFT_LEADER) {
         r->noop_index = raft_core_last_index(r->core);
     }
+    node_install_term(r, o->term);
     node_observe(r);
 }
 
@@ -239,16 +242,23 @@ static int step_once(struct raft *r, struct raft_core_event *event, struct err *
     return k;
 }
 
+/* The last entry that is in the log for the core, too. */
+static uint64_t node_log_kept(const struct raft *r)
+{
+    uint64_t last = raft_log_last_index(r->log);
+    return r->cut_index != 0 ? MIN(last, r->cut_index - 1) : last;
+}
+
 /* What the log has done meanwhile, also because of the step. */
 static void step_follow_up(struct raft *r)
 {
     while (!r->halted) {
-        uint64_t durable = raft_log_durable_index(r->log);
+        uint64_t durable = MIN(raft_log_durable_index(r->log), node_log_kept(r));
         struct raft_core_event e = {.kind = RAFT_EVENT_DURABLE, .index = durable};
         if (r->append_failed) {
             r->append_failed = false;
             e.kind = RAFT_EVENT_LOG_FAILED;
-            e.index = raft_log_last_index(r->log);
+            e.index = node_log_kept(r);
             r->durable_told = MIN(r->durable_told, e.index);
         } else if (durable > r->durable_told) {
             r->durable_told = durable;
@@ -327,13 +337,17 @@ static bool node_tick(struct raft *r)
     return true;
 }
 
+/* Only what a turn would do something about: else the loop would spin until it can. */
 static uint64_t node_deadline_ms(const struct raft *r)
 {
+    if (r->halted) {
+        return UINT64_MAX;
+    }
     uint64_t at = node_may_tick(r) ? raft_core_deadline_ms(r->core) : UINT64_MAX;
-    if (r->repair_at_ms != 0) {
+    if (r->repair_at_ms != 0 && r->write.batch == NULL) {
         at = MIN(at, r->repair_at_ms);
     }
-    if (!r->in_memory && r->snapshot == NULL) {
+    if (!r->in_memory && r->snapshot == NULL && !r->fsm_busy) {
         at = MIN(at, r->snapshot_at_ms);
     }
     if (r->write.batch != NULL && !r->write.stalled && r->state == RAFT_LEADER) {
@@ -351,7 +365,7 @@ static bool node_is_at_rest(const struct raft *r)
            (!alone || r->fsm_busy || r->applied_index == raft_log_last_index(r->log));
 }
 
-static void node_close(struct raft *r)
+void node_close(struct raft *r)
 {
     node_write_settle(r);
     node_snapshot_stop(r, -ERR_CLOSED);

@@ -85,6 +85,7 @@ struct raft {
                            any more */
     bool closed;
     uint64_t repair_at_ms; /* 0: nothing to repair */
+    uint64_t cut_index;    /* the log could not be cut from here on, the core's was; 0: none */
     uint64_t durable_told; /* the last DURABLE */
     enum raft_state state; /* the core's, as last announced */
     uint64_t commit_index, applied_index;
@@ -107,7 +108,7 @@ struct raft {
     /* Requests under way. */
     struct raft_request *verifies; /* the core has them, by token */
     struct raft_request *change, *transfer;
-    uint64_t change_index;
+    uint64_t change_index, change_term;
     uint64_t tokens;
 
     /* The state machine is being replaced on another thread: hands off. */
@@ -140,6 +141,8 @@ void node_log_changed(struct raft *r);
 /* Nothing can be trusted any more: take no further part until restarted. */
 void node_halt(struct raft *r, const struct err *err);
 void node_core_begin(struct raft *r);
+/* The last turn: wait for the jobs, answer everything with -ERR_CLOSED, note the commit index. */
+void node_close(struct raft *r);
 void node_configuration_set(struct raft *r, uint64_t index, const struct raft_configuration *c);
 void node_publish_status(struct raft *r);
 static inline uint64_t node_now_ms(struct raft *r)
@@ -199,6 +202,8 @@ void node_compact(struct raft *r);
 void node_install_begin(struct raft *r, const struct raft_msg *msg);
 void node_install_data(struct raft *r, uint64_t token, struct str bytes);
 void node_install_end(struct raft *r, uint64_t token, int code);
+/* There is a newer term: a snapshot of an older one that is still coming is given up. */
+void node_install_term(struct raft *r, uint64_t term);
 bool node_install(struct raft *r);
 void node_install_stop(struct raft *r);
 

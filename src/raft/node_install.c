@@ -10,6 +10,10 @@
  *   it cannot be written                  likewise
  *   the state machine does not take it    likewise; the state is as before
  *   we die on the way                     it is there whole, or not at all
+ *   there is a newer term                 it is given up: the sender may be silent for long, and
+ *                                         until it is over the leader of now is refused
+ *   entries of our own log that became    it is dropped, the leader is told yes: the state does not
+ *   durable meanwhile reach further       go back
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -30,9 +34,10 @@ enum install_step {
 struct node_install {
     struct raft_job job;
     struct raft *raft;
-    uint64_t token;
+    uint64_t token, term; /* of the request */
     enum install_step step;
     bool is_running; /* the job is with its thread */
+    bool is_stale;   /* our own log got as far meanwhile */
     int end;         /* what the end was: 1 not yet, 0 all came, negative */
     uint64_t size, received, began_ms;
     int64_t wall_ns;
@@ -103,6 +108,7 @@ void node_install_begin(struct raft *r, const struct raft_msg *msg)
     in->raft = r;
     in->job.run = install_run;
     in->token = msg->token;
+    in->term = msg->term;
     in->end = 1;
     in->size = r->transport->ops->snapshot_size(r->transport, msg->token);
     in->began_ms = node_now_ms(r);
@@ -144,6 +150,15 @@ void node_install_end(struct raft *r, uint64_t token, int code)
     }
 }
 
+void node_install_term(struct raft *r, uint64_t term)
+{
+    struct node_install *in = r->install;
+    if (in != NULL && in->end == 1 && in->term < term) {
+        in->end = -ERR_LEADERSHIP_LOST;
+        node_wake(r);
+    }
+}
+
 static void install_free(struct raft *r)
 {
     struct node_install *in = TAKE(r->install);
@@ -159,7 +174,7 @@ static void install_tell(struct raft *r, struct node_install *in)
                                 .term = in->meta.term,
                                 .configuration = &in->meta.configuration,
                                 .configuration_index = in->meta.configuration_index};
-    if (e.ok) {
+    if (e.ok && !in->is_stale) {
         uint64_t ms = node_now_ms(r) - in->began_ms;
         /* Before the core's outputs: they speak of what follows it. */
         r->snapshot_index = in->meta.index;
@@ -169,7 +184,7 @@ static void install_tell(struct raft *r, struct node_install *in)
         metric_observe(&metric_install, (double)ms);
         log_write(LOG_INFO, LOG_MODULE, "installed remote snapshot",
                   LOG_UINT("index", in->meta.index), LOG_UINT("ms", ms));
-    } else {
+    } else if (!e.ok) {
         log_write(
             LOG_ERROR, LOG_MODULE, "failed to install snapshot",
             LOG_CSTR("error", in->err.code != 0 ? err_text(&in->err) : err_code_text(-in->result)));
@@ -194,6 +209,12 @@ static void install_next(struct raft *r, struct node_install *in)
     }
     if (in->result == 0 && in->end == 1) {
         r->transport->ops->receive(r->transport, in->token);
+        return;
+    }
+    if (in->result == 0 && in->end == 0 &&
+        raft_core_commit_index(r->core) >= in->meta.index) { /* the state must not go back */
+        in->is_stale = true;
+        install_do(in, INSTALL_CANCEL);
         return;
     }
     if (in->result == 0 && in->end == 0) {

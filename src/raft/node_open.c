@@ -22,6 +22,7 @@ static void configuration_found(struct raft *r, uint64_t index, const struct raf
 static int find_configuration(struct raft *r, struct err *err)
 {
     uint64_t index = raft_log_first_index(r->log), last = raft_log_last_index(r->log);
+    index = MAX(index, r->configuration_index + 1); /* older ones may be kept behind a snapshot */
     while (index <= last) {
         int n = raft_log_read(r->log, index, APPLY_BATCH_MAX, APPLY_READ_SIZE_MAX, r->entries, err);
         if (n < 0) {
@@ -221,9 +222,13 @@ int node_open(struct raft *r, const struct raft_options *o, struct err *err)
     if (k < 0) {
         return err_from_errno(err, k, data_dir);
     }
-    struct raft_log_options log_options = {.io = r->io, .dir = log_dir, .salt_seed = o->salt_seed};
+    struct raft_log_options log_options = {.io = r->io,
+                                           .dir = log_dir,
+                                           .segment_size = o->log_segment_size,
+                                           .salt_seed = o->salt_seed};
     if (o->in_memory) {
-        log_options.segment_size = MEMORY_SEGMENT_SIZE;
+        log_options.segment_size =
+            o->log_segment_size != 0 ? o->log_segment_size : MEMORY_SEGMENT_SIZE;
         log_options.cache_size_max = 1; /* the files are memory already */
     }
     k = raft_log_open(&log_options, &r->log, err); /* makes data_dir, too */

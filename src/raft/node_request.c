@@ -49,6 +49,7 @@ static void request_change(struct raft *r, struct raft_request *q)
                                 .prev_index = q->prev_index};
     r->change = q;
     r->change_index = UINT64_MAX;
+    r->change_term = raft_core_term(r->core);
     int k = node_step(r, &e, &q->err);
     if (r->change != q) {
         return; /* it was the end of our leading */

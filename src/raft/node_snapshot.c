@@ -184,8 +184,15 @@ bool node_snapshot(struct raft *r)
         snapshot_finish(r);
         return true;
     }
+    if (r->halted && r->snapshot_requests != NULL) {
+        requests_answer(TAKE(r->snapshot_requests), -ERR_FAILED);
+    }
     if (r->fsm_busy || r->halted) {
         return false;
+    }
+    bool is_due = node_now_ms(r) >= r->snapshot_at_ms;
+    if (is_due) {
+        node_snapshot_schedule(r);
     }
     if (r->snapshot_wanted) {
         return snapshot_begin(r);
@@ -196,11 +203,7 @@ bool node_snapshot(struct raft *r)
     if (r->snapshot_requests != NULL) {
         return snapshot_begin(r);
     }
-    if (node_now_ms(r) < r->snapshot_at_ms) {
-        return false;
-    }
-    node_snapshot_schedule(r);
-    return r->applied_index - r->snapshot_index >= r->snapshot_threshold && snapshot_begin(r);
+    return is_due && r->applied_index - r->snapshot_index >= r->snapshot_threshold && snapshot_begin(r);
 }
 
 void node_snapshot_stop(struct raft *r, int code)

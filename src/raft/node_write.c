@@ -21,7 +21,11 @@ void node_log_broke(struct raft *r, const struct err *err, bool may_repair)
     }
     r->log_broken = true;
     r->log_failed |= !may_repair;
-    r->repair_at_ms = r->log_failed ? 0 : node_now_ms(r) + RETRY_MS;
+    if (r->log_failed) {
+        r->repair_at_ms = 0;
+    } else if (r->repair_at_ms == 0) { /* a leader that keeps sending does not put it off */
+        r->repair_at_ms = node_now_ms(r) + RETRY_MS;
+    }
     r->append_failed = true; /* the core learns what is left when the step is over */
 }
 
@@ -132,7 +136,7 @@ void node_append(struct raft *r, struct raft_entry *entries, size_t count)
             now = now != 0 ? now : r->env->ops->wall_ns(r->env);
             e->appended_ns = now;
         }
-        int k = r->append_failed ? -ERR_FAILED : raft_log_append(r->log, e);
+        int k = r->log_broken ? -ERR_FAILED : raft_log_append(r->log, e);
         if (k < 0 && !r->append_failed) {
             struct err err = {0};
             (void)err_from_errno(&err, k, "raft: cannot append to the log");
@@ -145,7 +149,9 @@ void node_truncate(struct raft *r, uint64_t index)
 {
     struct err err = {0};
     node_write_settle(r);
-    if (!r->append_failed && raft_log_truncate(r->log, index, &err) < 0) {
+    if (r->log_broken || raft_log_truncate(r->log, index, &err) < 0) {
+        /* For the core these entries are gone: they must never count again. */
+        r->cut_index = r->cut_index != 0 ? MIN(r->cut_index, index) : index;
         node_log_broke(r, &err, true);
     }
     r->durable_told = MIN(r->durable_told, index - 1);
@@ -162,7 +168,8 @@ void node_log_reset(struct raft *r, uint64_t next_index)
         node_halt(r, &err);
         return;
     }
-    r->append_failed = false;
+    r->append_failed = r->log_broken = false; /* nothing is left that could be broken */
+    r->cut_index = r->repair_at_ms = 0;
     r->durable_told = next_index - 1;
 }
 
@@ -175,6 +182,9 @@ bool node_repair(struct raft *r)
     struct err err = {0};
     r->repair_at_ms = 0;
     int k = raft_log_repair(r->log, &err);
+    if (k == 0 && r->cut_index != 0 && (k = raft_log_truncate(r->log, r->cut_index, &err)) == 0) {
+        r->cut_index = 0;
+    }
     if (k < 0) {
         node_log_broke(r, &err, k != -ERR_FAILED); /* which says that a sync has failed */
         node_log_changed(r);

@@ -210,6 +210,9 @@ void raft_stop(struct raft *r)
         node_wake(r);
         loop_thread_join(r->loop); /* the last turn has stopped it */
         r->loop_runs = false;
+    } else if (r->own_env == NULL && r->core != NULL && !r->closed) {
+        atomic_store(&r->stopping, true);
+        node_close(r);
     }
 }
 

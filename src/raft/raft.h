@@ -113,6 +113,7 @@ struct raft_options {
     struct raft_transport *transport; /* NULL: there are no other servers. Freed by raft_free() */
     struct raft_env *env;             /* NULL: real time and threads (raft/env.h); tests only */
     uint64_t salt_seed;               /* of the log's segments; 0: from the system */
+    uint64_t log_segment_size;        /* 0: RAFT_SEGMENT_SIZE, in memory a quarter of it */
     const struct raft_fsm_ops *ops;
     void *fsm;
     /* Called on the raft thread when leadership is gained (after everything of the terms before has
@@ -133,7 +134,9 @@ struct raft_options {
  * threads. */
 NODISCARD int raft_start(const struct raft_options *options, struct raft **ret_raft,
                          struct err *err);
-/* Finish what is under way, sync, stop the threads. Proposals and requests left get -ERR_CLOSED. */
+/* Finish what is under way, sync, stop the threads. Proposals and requests left get -ERR_CLOSED.
+ * With an env of one's own: on the raft thread, and what is under way is not waited for longer than
+ * its jobs take. */
 void raft_stop(struct raft *r);
 struct raft *raft_free(struct raft *r);
 

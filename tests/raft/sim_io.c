@@ -34,6 +34,12 @@ static bool sim_fails(struct sim_io *s)
     return false;
 }
 
+/* A change that needs room; 0, or the error it fails with. */
+static int sim_takes(struct sim_io *s)
+{
+    return sim_fails(s) ? -s->fail_error : s->is_full ? -ENOSPC : 0;
+}
+
 static int names_find(const struct sim_name *v, size_t n, const char *path)
 {
     for (size_t i = 0; i < n; i++) {
@@ -94,8 +100,9 @@ static int sim_open(struct raft_io *io, const char *path, enum raft_io_open how)
     int at = names_find(s->names.v, s->names.n, path);
     int file = at >= 0 ? s->names.v[at].file : -1;
     if (how == RAFT_IO_CREATE) {
-        if (sim_fails(s)) {
-            return -s->fail_error;
+        int k = sim_takes(s);
+        if (k < 0) {
+            return k;
         }
         file = (int)s->files.n;
         vec_push(&s->files, xcalloc(1, sizeof(struct sim_file)));
@@ -155,25 +162,26 @@ static int sim_pwritev(struct raft_io *io, int file, struct iovec *iov, int coun
 {
     SIM_LOCKED(s, io);
     struct sim_file *f = handle_file(s, file);
-    bool fails = sim_fails(s);
+    int k = sim_takes(s);
     s->writes++;
     for (int i = 0; i < count; i++) {
         size_t n = iov[i].iov_len;
-        if (fails && i == count - 1) {
+        if (k < 0 && i == count - 1) {
             n = rng_below(&s->rng, n + 1); /* a part may have got through */
         }
         file_write(f, iov[i].iov_base, n, offset);
         offset += n;
     }
-    return fails ? -s->fail_error : 0;
+    return k;
 }
 
 static int sim_set_size(struct raft_io *io, int file, uint64_t size, bool may_cut)
 {
     SIM_LOCKED(s, io);
     struct sim_file *f = handle_file(s, file);
-    if (sim_fails(s)) {
-        return -s->fail_error;
+    int k = may_cut ? (sim_fails(s) ? -s->fail_error : 0) : sim_takes(s);
+    if (k < 0) {
+        return k;
     }
     if (size > f->size || may_cut) {
         resize(&f->bytes, &f->size, size);

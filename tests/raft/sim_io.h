@@ -47,6 +47,7 @@ struct sim_io {
     uint64_t fail_at;              /* the op of this number fails; 0: none */
     int fail_error;                /* errno, positive */
     bool fail_stays;               /* so do all after it: the machine has died */
+    bool is_full;                  /* nothing can be made, written or made larger */
     bool failed;                   /* it happened */
     void (*sync_hook)(void *data); /* called before each sync of a file, unlocked */
     void *hook_data;
