@@ -91,10 +91,15 @@ static bool entries_take(struct raft_core *c, struct raft_entry *entries, size_t
                          struct raft_core_out *out)
 {
     size_t i = 0;
-    while (i < count && entries[i].index <= c->log.last_index &&
-           (entries[i].index <= c->commit_out ||
-            core_term_at(&c->log, entries[i].index) == entries[i].term)) {
-        i++;
+    for (; i < count && entries[i].index <= c->log.last_index; i++) {
+        uint64_t term = core_term_at(&c->log, entries[i].index); /* 0: compacted, so committed */
+        if (term == entries[i].term || term == 0) {
+            continue;
+        }
+        if (entries[i].index <= c->commit_out) {
+            return false; /* committed here; what follows it would not fit */
+        }
+        break;
     }
     if (i == count) {
         return true;
