@@ -351,7 +351,7 @@ static uint64_t node_deadline_ms(const struct raft *r)
         at = MIN(at, r->snapshot_at_ms);
     }
     if (r->write.batch != NULL && !r->write.stalled && r->state == RAFT_LEADER) {
-        at = MIN(at, r->write.began_ms + DISK_STALL_MS);
+        at = MIN(at, r->write.stall_at_ms);
     }
     return at;
 }

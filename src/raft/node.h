@@ -42,7 +42,7 @@ struct node_source;
 struct node_write {
     struct raft_job job;
     struct raft_log_batch *batch; /* NULL: none */
-    uint64_t began_ms;
+    uint64_t began_ms, stall_at_ms;
     bool stalled; /* and that was acted upon */
     int result;
     struct err err;

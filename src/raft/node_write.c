@@ -3,8 +3,8 @@
  *
  * A batch under way is waited for only where the log is cut (a new leader has other entries, or a
  * snapshot takes its place). A leader whose batch is not back after DISK_STALL_MS asks the core to
- * hand leadership to the most advanced of the others, whose disks may be better: what the majority
- * has goes on being committed there. */
+ * hand leadership to the most advanced of the others, if one has on its disk what ours has not: what
+ * the majority has goes on being committed there. */
 #include "base/log.h"
 #include "base/metrics.h"
 #include "raft/node.h"
@@ -62,6 +62,7 @@ static bool write_begin(struct raft *r, bool wait)
     }
     w->batch = batch;
     w->began_ms = node_now_ms(r);
+    w->stall_at_ms = w->began_ms + DISK_STALL_MS;
     w->stalled = false;
     w->job.run = write_run;
     err_clear(&w->err);
@@ -84,9 +85,27 @@ void node_write_settle(struct raft *r)
     } while (write_begin(r, true));
 }
 
+/* Whether another disk has what ours has not. If none has, leading from elsewhere would be no
+ * better, and every leader would hand over to the next. */
+static bool others_are_faster(struct raft *r)
+{
+    uint64_t last = raft_log_batch_last_index(r->write.batch);
+    struct raft_peer_status peer;
+    for (size_t i = 0; raft_core_peer(r->core, i, &peer); i++) {
+        if (peer.match_index >= last && raft_configuration_is_voter(&r->configuration, peer.id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Whoever is best will do; when nobody is, lead on and wait for the disk. */
 static void write_stalled(struct raft *r)
 {
+    if (!others_are_faster(r)) {
+        r->write.stall_at_ms = node_now_ms(r) + DISK_STALL_MS; /* look again */
+        return;
+    }
     r->write.stalled = true;
     struct err err = {0};
     struct raft_core_event e = {.kind = RAFT_EVENT_TRANSFER};
@@ -117,7 +136,7 @@ bool node_write(struct raft *r)
     if (w->batch == NULL) {
         progress |= write_begin(r, false);
     } else if (!w->stalled && r->state == RAFT_LEADER && !r->halted &&
-               node_now_ms(r) >= w->began_ms + DISK_STALL_MS) {
+               node_now_ms(r) >= w->stall_at_ms) {
         write_stalled(r);
         progress = true;
     }
