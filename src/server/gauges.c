@@ -43,11 +43,10 @@ static void tables_update(const struct server *s)
     set(s, "consul.state.kv_entries", (double)view->trees[INDEX_KVS_ID].count);
 }
 
-/* One server is the data center, as long as there is no gossip to ask. */
 static void members_update(const struct server *s)
 {
-    set(s, "consul.members.servers", 1);
-    set(s, "consul.members.clients", 0);
+    set(s, "consul.members.servers", s->servers_alive);
+    set(s, "consul.members.clients", s->clients_alive);
 }
 
 void server_gauges_update(struct server *s, bool with_tables)

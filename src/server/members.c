@@ -13,8 +13,6 @@
 #include "server/server.h"
 #include "server/server_info.h"
 
-static struct metric metric_servers = METRIC_GAUGE("consul.members.servers");
-static struct metric metric_clients = METRIC_GAUGE("consul.members.clients");
 static struct metric metric_events[] = {
     [MEMBERSHIP_JOIN] = METRIC_COUNTER("serf.member.join"),
     [MEMBERSHIP_UPDATE] = METRIC_COUNTER("serf.member.update"),
@@ -135,7 +133,7 @@ bool server_has_member(const struct server *s, struct str name)
 
 /* --- events ---------------------------------------------------------------------------------- */
 
-static void count_members(const struct server *s)
+static void count_members(struct server *s)
 {
     struct arena a = {0};
     struct member *members;
@@ -148,8 +146,8 @@ static void count_members(const struct server *s)
             clients += !is_server;
         }
     }
-    metric_set(&metric_servers, (double)servers);
-    metric_set(&metric_clients, (double)clients);
+    s->servers_alive = (uint32_t)servers;
+    s->clients_alive = (uint32_t)clients;
     arena_deinit(&a);
 }
 
