@@ -151,10 +151,10 @@ static void test_leader_and_a_new_server(void **state)
     member_add(w, 1, MEMBER_ALIVE, NULL, 0);
     member_add(w, 2, MEMBER_ALIVE, NULL, 0);
     assert_false(reconcile_is_registered(store_view(w->store), &w->members[0]));
-    assert_str_lit(settle(w, 0), "register s1 passing with service");
+    assert_str_lit(settle(w, 0), "register s1 passing with service, node as it is");
     assert_true(reconcile_is_registered(store_view(w->store), &w->members[0]));
     assert_str_lit(settle(w, 1),
-                   "add-nonvoter id2 10.0.0.2:8300; register s2 passing with service");
+                   "add-nonvoter id2 10.0.0.2:8300; register s2 passing with service, node as it is");
     assert_str_lit(settle(w, 0), "");
     assert_str_lit(settle(w, 1), "");
     assert_false(raft_configuration_is_voter(&w->configuration, STR("id2")));
@@ -168,7 +168,7 @@ static void test_failure_and_return(void **state)
     member_add(w, 2, MEMBER_FAILED, NULL, 0);
     assert_str_lit(settle(w, 0), ""); /* not in the catalog: ignored */
     w->members[0].status = MEMBER_ALIVE;
-    assert_str_lit(settle(w, 0), "register s2 passing with service");
+    assert_str_lit(settle(w, 0), "register s2 passing with service, node as it is");
     w->members[0].status = MEMBER_FAILED;
     assert_str_lit(settle(w, 0), "register s2 critical, node as it is");
     assert_str_lit(settle(w, 0), "");
@@ -186,7 +186,7 @@ static void test_leaving(void **state)
     voter_add(w, "id2", "10.0.0.2:8300");
     member_add(w, 2, MEMBER_ALIVE, NULL, 0);
     member_add(w, 1, MEMBER_LEFT, NULL, 0);
-    assert_str_lit(settle(w, 0), "register s2 passing with service");
+    assert_str_lit(settle(w, 0), "register s2 passing with service, node as it is");
     w->members[0].status = MEMBER_LEFT;
     assert_str_lit(settle(w, 0), "remove id2 10.0.0.2:8300; deregister");
     assert_null(catalog_node(store_view(w->store), STR("s2")));
@@ -206,7 +206,7 @@ static void test_another_server_at_the_address(void **state)
     assert_str_lit(settle(w, 0), "refused");
     voter_add(w, "id3", "10.0.0.3:8300");
     assert_str_lit(settle(w, 0), "remove id2 10.0.0.2:8300; add-nonvoter id9 10.0.0.2:8300; "
-                                 "register s2 passing with service");
+                                 "register s2 passing with service, node as it is");
 }
 
 static void test_the_same_server_at_another_address(void **state)
@@ -229,7 +229,7 @@ static void test_two_that_were_to_form_a_cluster(void **state)
     voter_add(w, "id1", "10.0.0.1:8300");
     member_add(w, 1, MEMBER_ALIVE, bootstrap, 1);
     member_add(w, 2, MEMBER_ALIVE, bootstrap, 1);
-    assert_str_lit(settle(w, 1), "register s2 passing with service");
+    assert_str_lit(settle(w, 1), "register s2 passing with service, node as it is");
     assert_int_equal(w->configuration.count, 1);
 }
 
@@ -243,7 +243,7 @@ static void test_a_client(void **state)
     member_add(w, 2, MEMBER_ALIVE, node, 1);
     member_add(w, 3, MEMBER_ALIVE, dc2, 2);
     member_add(w, 4, MEMBER_ALIVE, segment, 1);
-    assert_str_lit(settle(w, 0), "register s2 passing");
+    assert_str_lit(settle(w, 0), "register s2 passing, node as it is");
     w->members[0].status = MEMBER_LEFT;
     assert_str_lit(settle(w, 0), "deregister");
     struct reconcile_input in = input(w);

@@ -45,7 +45,8 @@ def test_config_entries(agent, calls):
     entry, at = msgpack.decode(reply, at)
     meta, at = msgpack.decode(reply, at)
     assert (kind, entry["Name"], entry["Protocol"]) == (b"service-defaults", b"rpc", b"http")
-    assert meta["Index"] == entry["ModifyIndex"] and at == len(reply)
+    # Not equal: a new leader's removal of old intentions moves the table's index once more.
+    assert meta["Index"] >= entry["ModifyIndex"] and at == len(reply)
     resolved, _ = msgpack.decode(calls.call("ConfigEntry.ResolveServiceConfig", query))
     assert resolved["ProxyConfig"] == {"protocol": b"http"}
     assert agent.get("/v1/config/service-defaults/rpc").json["Protocol"] == "http"
