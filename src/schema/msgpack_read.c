@@ -551,60 +551,11 @@ static void maps_read(struct decoder *d, const struct field *f, void *at)
     }
 }
 
-/* nil makes a member zero. */
-static void member_zero(const struct field *f, void *at)
-{
-    switch ((enum field_kind)f->kind) {
-    case FIELD_BOOL:
-        *(bool *)at = false;
-        return;
-    case FIELD_INT:
-    case FIELD_UINT:
-    case FIELD_DURATION:
-        *(int64_t *)at = 0;
-        return;
-    case FIELD_FLOAT:
-        *(double *)at = 0;
-        return;
-    case FIELD_TIME:
-        *(int64_t *)at = TIME_ZERO;
-        return;
-    case FIELD_INT_PTR:
-    case FIELD_BOOL_PTR:
-    case FIELD_PTR:
-    case FIELD_SPLICE_PTR:
-    case FIELD_VALUE:
-        *(void **)at = NULL;
-        return;
-    case FIELD_OBJ:
-    case FIELD_SPLICE:
-        schema_zero(f->sub, at);
-        return;
-    case FIELD_STR:
-    case FIELD_BYTES:
-    case FIELD_INTLIST:
-    case FIELD_F64LIST:
-    case FIELD_INTMAP:
-    case FIELD_STRLIST:
-    case FIELD_STRMAP:
-    case FIELD_STRLISTMAP:
-    case FIELD_OBJLIST:
-    case FIELD_PTRLIST:
-    case FIELD_OBJMAP:
-        memset(at, 0, sizeof(struct str)); /* all are a pointer and a count */
-        return;
-    }
-}
-_Static_assert(sizeof(struct str) == sizeof(struct objlist) &&
-                   sizeof(struct str) == sizeof(struct objmap) &&
-                   sizeof(struct str) == sizeof(struct strlistmap),
-               "lists, maps and strings are a pointer and a count");
-
 static void member_read(struct decoder *d, const struct field *f, void *at)
 {
     struct cur *c = d->c;
     if (nil_skip(c)) {
-        member_zero(f, at);
+        field_zero(f, at);
         return;
     }
     switch ((enum field_kind)f->kind) {

@@ -96,6 +96,8 @@ static inline const void *field_at(const struct field *field, const void *object
 /* Zero, nil or empty; `at` points to the member. A struct is when all its members are: where Go's
  * omitempty has no effect (structs, times), a table does not say F_OMITEMPTY. */
 bool field_is_empty(const struct field *field, const void *at);
+/* What null and nil make of a member. */
+void field_zero(const struct field *field, void *at);
 /* What Go calls the member's type in errors: "int", "string", "[]string". */
 const char *field_type_text(const struct field *field);
 
