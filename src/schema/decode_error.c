@@ -1,0 +1,123 @@
+/* What a decoder says of a value it cannot take. */
+#include "base/err.h"
+#include "base/gofmt.h"
+#include "schema/decode.h"
+
+#include <stdio.h>
+
+static void path_put(struct buf *to, const struct path *path)
+{
+    if (path->up != NULL) {
+        path_put(to, path->up);
+    }
+    if (path->kind == PATH_INDEX) {
+        buf_printf(to, "[%zu]", path->index);
+        return;
+    }
+    if (path->kind == PATH_KEY) {
+        buf_byte(to, '[');
+    } else if (path->up != NULL) {
+        buf_byte(to, '.');
+    }
+    buf_str(to, str_first(path->name, DECODE_PATH_SIZE_MAX));
+    if (path->kind == PATH_KEY) {
+        buf_byte(to, ']');
+    }
+}
+
+struct str decode_path_text(struct decoder *d)
+{
+    struct buf b = {0};
+    if (d->path != NULL) {
+        path_put(&b, d->path);
+    }
+    struct str text = arena_str(d->a, str_first(buf_view(&b), DECODE_PATH_SIZE_MAX));
+    buf_deinit(&b);
+    return text;
+}
+
+int decode_fail_weakly(struct decoder *d, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int r = err_vset(d->err, ERR_INVALID, format, args);
+    va_end(args);
+    char text[ERR_TEXT_SIZE_MAX];
+    (void)snprintf(text, sizeof(text), "%s", err_text(d->err));
+    (void)err_set(d->err, ERR_INVALID, "1 error(s) decoding:\n\n* %s", text);
+    return r;
+}
+
+static const char *weak_kind_text(enum value_kind kind)
+{
+    switch (kind) {
+    case VALUE_BOOL:
+        return "bool";
+    case VALUE_INT:
+    case VALUE_UINT:
+        return "int";
+    case VALUE_FLOAT:
+        return "float64";
+    case VALUE_LIST:
+        return "slice";
+    case VALUE_MAP:
+        return "map";
+    default:
+        return "string";
+    }
+}
+
+int decode_fail_map(struct decoder *d, const struct value *v, const char *type)
+{
+    return d->unused == NULL
+               ? decode_fail_type(d, v, type)
+               : decode_fail_weakly(d, "'%.*s' expected a map, got '%s'", STRF(decode_path_text(d)),
+                                    weak_kind_text(v->kind));
+}
+
+int decode_fail_type(struct decoder *d, const struct value *v, const char *type)
+{
+    struct buf b = {0};
+    if (v->kind == VALUE_FLOAT) {
+        buf_byte(&b, ' ');
+        go_json_float(&b, v->f);
+    } else if (v->kind == VALUE_INT || v->kind == VALUE_UINT) {
+        /* Go names the number where its value is what does not fit */
+        bool fits = strcmp(type, "int") != 0 && strcmp(type, "uint64") != 0;
+        if (!fits) {
+            buf_byte(&b, ' ');
+            if (v->kind == VALUE_INT) {
+                buf_i64(&b, v->i);
+            } else {
+                buf_u64(&b, v->u);
+            }
+        }
+    }
+    int r;
+    if (d->path != NULL) {
+        r = err_set(d->err, ERR_INVALID,
+                    "json: cannot unmarshal %s%.*s into Go struct field %s.%.*s of type %s",
+                    value_kind_text(v->kind), STRF(buf_view(&b)), d->schema->name,
+                    STRF(decode_path_text(d)), type);
+    } else {
+        r = err_set(d->err, ERR_INVALID, "json: cannot unmarshal %s%.*s into Go value of type %s",
+                    value_kind_text(v->kind), STRF(buf_view(&b)), type);
+    }
+    buf_deinit(&b);
+    return r;
+}
+
+int decode_fail_unknown(struct decoder *d)
+{
+    struct buf b = {0};
+    go_quote(&b, decode_path_text(d));
+    int r = err_set(d->err, ERR_INVALID, "json: unknown field %.*s", STRF(buf_view(&b)));
+    buf_deinit(&b);
+    return r;
+}
+
+int decode_fail_parse(struct decoder *d, struct str text, const char *type)
+{
+    return err_set(d->err, ERR_INVALID, "cannot parse '%.*s' as %s: %.*s",
+                   STRF(decode_path_text(d)), type, STRF(str_first(text, DECODE_PATH_SIZE_MAX)));
+}

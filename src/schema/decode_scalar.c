@@ -1,0 +1,244 @@
+/* One value into one number, string, span or moment. */
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/err.h"
+#include "base/gofmt.h"
+#include "schema/decode.h"
+
+int decode_bool(struct decoder *d, const struct value *v, bool weak, bool *ret)
+{
+    if (v->kind == VALUE_BOOL) {
+        *ret = v->b;
+        return 0;
+    }
+    if (weak) {
+        switch (v->kind) {
+        case VALUE_INT:
+            *ret = v->i != 0;
+            return 0;
+        case VALUE_UINT:
+            *ret = v->u != 0;
+            return 0;
+        case VALUE_FLOAT:
+            *ret = v->f < 0 || v->f > 0;
+            return 0;
+        case VALUE_STR:
+            *ret = false;
+            return v->s.n == 0 || str_parse_bool(v->s, ret) == 0
+                       ? 0
+                       : decode_fail_parse(d, v->s, "bool");
+        default:
+            break;
+        }
+    }
+    return decode_fail_type(d, v, "bool");
+}
+
+/* Go's strconv.ParseInt(text, 0, 64): 0x, 0o, 0b and 0 prefixes, underscores left out of it. */
+static int i64_from_text(struct str s, int64_t *ret)
+{
+    bool negative = s.n > 0 && s.p[0] == '-';
+    struct str digits = s.n > 0 && (s.p[0] == '-' || s.p[0] == '+') ? str_from(s, 1) : s;
+    unsigned base = 10;
+    if (digits.n > 1 && digits.p[0] == '0') {
+        char c = (char)(digits.p[1] | 0x20);
+        base = c == 'x' ? 16 : c == 'b' ? 2 : 8;
+        digits = str_from(digits, c == 'x' || c == 'b' || c == 'o' ? 2 : 1);
+    }
+    if (base == 10) {
+        return str_parse_i64(s, ret);
+    }
+    uint64_t u = 0;
+    for (size_t i = 0; i < digits.n; i++) {
+        char c = (char)(digits.p[i] | 0x20);
+        unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+                         : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
+                                                : 99;
+        if (digit >= base) {
+            return -ERR_INVALID;
+        }
+        if (u > (UINT64_MAX >> 5)) {
+            return -ERR_RANGE;
+        }
+        u = u * base + digit;
+    }
+    if (digits.n == 0 || u > INT64_MAX) {
+        return digits.n == 0 ? -ERR_INVALID : -ERR_RANGE;
+    }
+    *ret = negative ? -(int64_t)u : (int64_t)u;
+    return 0;
+}
+
+int decode_int(struct decoder *d, const struct value *v, bool weak, int64_t *ret)
+{
+    if (v->kind == VALUE_INT) {
+        *ret = v->i;
+        return 0;
+    }
+    if (weak) {
+        switch (v->kind) {
+        case VALUE_BOOL:
+            *ret = v->b;
+            return 0;
+        case VALUE_FLOAT:
+            if (v->f > -9.2e18 && v->f < 9.2e18) {
+                *ret = (int64_t)v->f;
+                return 0;
+            }
+            break;
+        case VALUE_STR:
+            if (v->s.n == 0) {
+                *ret = 0;
+                return 0;
+            }
+            return i64_from_text(v->s, ret) == 0 ? 0 : decode_fail_parse(d, v->s, "int");
+        default:
+            break;
+        }
+    }
+    return decode_fail_type(d, v, "int");
+}
+
+int decode_uint(struct decoder *d, const struct value *v, bool weak, uint64_t *ret)
+{
+    if (v->kind == VALUE_UINT) {
+        *ret = v->u;
+        return 0;
+    }
+    int64_t i = 0;
+    if (v->kind == VALUE_STR && weak && str_parse_u64(v->s, ret) == 0) {
+        return 0;
+    }
+    if (v->kind != VALUE_INT && !weak) {
+        return decode_fail_type(d, v, "uint64");
+    }
+    int r = decode_int(d, v, weak, &i);
+    if (r < 0) {
+        return r;
+    }
+    if (i < 0) {
+        return decode_fail_type(d, v, "uint64");
+    }
+    *ret = (uint64_t)i;
+    return 0;
+}
+
+int decode_float(struct decoder *d, const struct value *v, bool weak, double *ret)
+{
+    switch (v->kind) {
+    case VALUE_INT:
+        *ret = (double)v->i;
+        return 0;
+    case VALUE_UINT:
+        *ret = (double)v->u;
+        return 0;
+    case VALUE_FLOAT:
+        *ret = v->f;
+        return 0;
+    case VALUE_BOOL:
+        if (weak) {
+            *ret = v->b;
+            return 0;
+        }
+        break;
+    case VALUE_STR:
+        if (weak) {
+            return str_parse_f64(v->s, ret) == 0 ? 0 : decode_fail_parse(d, v->s, "float");
+        }
+        break;
+    default:
+        break;
+    }
+    return decode_fail_type(d, v, "float64");
+}
+
+int decode_str(struct decoder *d, const struct value *v, bool weak, struct str *ret)
+{
+    if (v->kind == VALUE_STR || v->kind == VALUE_BYTES) {
+        *ret = v->s;
+        return 0;
+    }
+    if (!weak) {
+        return decode_fail_type(d, v, "string");
+    }
+    struct buf b = {0};
+    switch (v->kind) {
+    case VALUE_BOOL:
+        *ret = v->b ? STR("1") : STR("0");
+        return 0;
+    case VALUE_INT:
+        *ret = arena_printf(d->a, "%lld", (long long)v->i);
+        return 0;
+    case VALUE_UINT:
+        *ret = arena_printf(d->a, "%llu", (unsigned long long)v->u);
+        return 0;
+    case VALUE_FLOAT:
+        go_float_f(&b, v->f);
+        *ret = arena_str(d->a, buf_view(&b));
+        buf_deinit(&b);
+        return 0;
+    default:
+        return decode_fail_type(d, v, "string");
+    }
+}
+
+int decode_bytes(struct decoder *d, const struct value *v, bool weak, struct str *ret)
+{
+    if (v->kind == VALUE_BYTES || (weak && v->kind == VALUE_STR)) {
+        *ret = v->s;
+        return 0;
+    }
+    if (v->kind != VALUE_STR) {
+        return decode_fail_type(d, v, "[]uint8");
+    }
+    struct str bytes;
+    if (base64_decode(d->a, v->s, &bytes) < 0) {
+        /* Go names the offset, too; finding it would mean decoding twice */
+        return err_set(d->err, ERR_INVALID, "illegal base64 data at input byte 0");
+    }
+    *ret = bytes.n > 0 ? bytes : str_make(SCHEMA_EMPTY, 0);
+    return 0;
+}
+
+int decode_duration(struct decoder *d, const struct value *v, bool weak, int64_t *ret)
+{
+    if (v->kind != VALUE_STR) {
+        return v->kind == VALUE_INT || weak ? decode_int(d, v, weak, ret)
+                                            : decode_fail_type(d, v, "time.Duration");
+    }
+    if (v->s.n == 0) {
+        *ret = 0;
+        return 0;
+    }
+    if (duration_parse(v->s, ret) < 0) {
+        struct buf b = {0};
+        go_quote(&b, str_first(v->s, DECODE_PATH_SIZE_MAX));
+        bool has_unit = str_parse_f64(v->s, &(double){0}) < 0;
+        const char *what = has_unit ? "invalid" : "missing unit in";
+        int r =
+            d->unused == NULL
+                ? err_set(d->err, ERR_INVALID, "time: %s duration %.*s", what, STRF(buf_view(&b)))
+                : decode_fail_weakly(d, "error decoding '%.*s': time: %s duration %.*s",
+                                     STRF(decode_path_text(d)), what, STRF(buf_view(&b)));
+        buf_deinit(&b);
+        return r;
+    }
+    return 0;
+}
+
+int decode_time(struct decoder *d, const struct value *v, int64_t *ret)
+{
+    if (v->kind != VALUE_STR) {
+        return err_set(d->err, ERR_INVALID, "Time.UnmarshalJSON: input is not a JSON string");
+    }
+    if (time_parse_rfc3339(v->s, ret) < 0) {
+        struct buf b = {0};
+        go_quote(&b, str_first(v->s, DECODE_PATH_SIZE_MAX));
+        int r = err_set(d->err, ERR_INVALID,
+                        "parsing time \"%.*s\" as \"\\\"2006-01-02T15:04:05Z07:00\\\"\"",
+                        STRF(buf_view(&b)));
+        buf_deinit(&b);
+        return r;
+    }
+    return 0;
+}
