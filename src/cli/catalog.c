@@ -32,14 +32,8 @@ static int catalog_datacenters_run(int argc, char **argv)
     if (args.argc > 0) {
         return cli_error("Too many arguments (expected 0, got %d)", args.argc);
     }
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
-    }
-    code = datacenters_print(c);
-    client_free(c);
-    return code;
+    CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+    return c != NULL ? datacenters_print(c) : 1;
 }
 
 const struct cli_command cli_catalog_commands[] = {

@@ -63,11 +63,7 @@ static int nodes_list(struct client *c)
     if (filter.n > 0) {
         client_param(&r, STR("filter"), filter);
     }
-    for (size_t i = 0; i < node_meta.n; i++) {
-        client_param_add(
-            &r, STR("node-meta"),
-            arena_printf(a, "%.*s:%.*s", STRF(node_meta.v[i].key), STRF(node_meta.v[i].value)));
-    }
+    client_param_pairs(&r, STR("node-meta"), &node_meta);
     if (client_get(&r, &nodes, &err) < 0) {
         return cli_error("Error listing nodes%s: %s", service.n > 0 ? " for service" : "",
                          err_text(&err));
@@ -82,17 +78,11 @@ static int nodes_list(struct client *c)
 
 static int nodes_with_args(const struct cli_args *args)
 {
-    struct client *c = NULL;
-    struct err err = {0};
     if (args->argc > 0) {
         return cli_error("Too many arguments (expected 0, got %d)", args->argc);
     }
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
-    }
-    int code = nodes_list(c);
-    client_free(c);
-    return code;
+    CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+    return c != NULL ? nodes_list(c) : 1;
 }
 
 static int catalog_nodes_run(int argc, char **argv)

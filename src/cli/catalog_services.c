@@ -138,11 +138,7 @@ static int services_list(struct client *c)
     } else {
         client_request_init(&r, c, "GET", "/v1/catalog/services");
     }
-    for (size_t i = 0; i < node_meta.n; i++) {
-        client_param_add(
-            &r, STR("node-meta"),
-            arena_printf(a, "%.*s:%.*s", STRF(node_meta.v[i].key), STRF(node_meta.v[i].value)));
-    }
+    client_param_pairs(&r, STR("node-meta"), &node_meta);
     if (client_get(&r, &v, &err) < 0) {
         return cli_error("Error listing services%s: %s", node.n > 0 ? " for node" : "",
                          err_text(&err));
@@ -163,17 +159,11 @@ static int services_list(struct client *c)
 
 static int services_with_args(const struct cli_args *args)
 {
-    struct client *c = NULL;
-    struct err err = {0};
     if (args->argc > 0) {
         return cli_error("Too many arguments (expected 0, got %d)", args->argc);
     }
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
-    }
-    int code = services_list(c);
-    client_free(c);
-    return code;
+    CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+    return c != NULL ? services_list(c) : 1;
 }
 
 static int catalog_services_run(int argc, char **argv)

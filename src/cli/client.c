@@ -3,6 +3,7 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "cli/command.h"
 #include "cli/transport.h"
 #include "cli/url.h"
 #include "proto/http1.h"
@@ -203,6 +204,17 @@ int client_new(struct client **ret_client, struct err *err)
     return 0;
 }
 
+struct client *client_open(const char *failure)
+{
+    struct client *c = NULL;
+    struct err err = {0};
+    if (client_new(&c, &err) < 0) {
+        (void)cli_error("%s: %s", failure, err_text(&err));
+        return NULL;
+    }
+    return c;
+}
+
 struct client *client_free(struct client *c)
 {
     if (c != NULL) {
@@ -272,6 +284,15 @@ void client_param(struct client_request *r, struct str key, struct str value)
         }
     }
     client_param_add(r, key, value);
+}
+
+void client_param_pairs(struct client_request *r, struct str key, const struct cli_map *pairs)
+{
+    for (size_t i = 0; i < pairs->n; i++) {
+        client_param_add(r, key,
+                         arena_printf(&r->client->arena, "%.*s:%.*s", STRF(pairs->v[i].key),
+                                      STRF(pairs->v[i].value)));
+    }
 }
 
 void client_param_stale(struct client_request *r)

@@ -1,13 +1,12 @@
 /* client.h - the commands' way to an agent: requests to its HTTP API, one after the other.
  *
- *     struct client *c = NULL;
- *     if (client_new(&c, &err) < 0) return cli_error("Error connecting to Consul agent: %s", …);
+ *     CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+ *     if (c == NULL) return 1;
  *     struct client_request r;
  *     client_request_init(&r, c, "GET", "/v1/catalog/node/%.*s", STRF(node));
  *     client_param(&r, STR("near"), near);
  *     const struct value *answer;
  *     if (client_get(&r, &answer, &err) < 0) …
- *     client_free(c);
  *
  * Where the agent is, the token and the rest come from the flags (cli_client_flags or
  * cli_http_flags go into the command's groups), else from CONSUL_HTTP_ADDR and its kin. Requests
@@ -91,6 +90,10 @@ struct client_response {
 /* A client as flags and environment say; they may be wrong: "Unknown protocol scheme: x". */
 NODISCARD int client_new(struct client **ret_client, struct err *err);
 struct client *client_free(struct client *c);
+DEFINE_CLEANUP(struct client, client_free)
+/* The same for a command: when there can be none, NULL, and `failure` with the reason is on
+ * stderr. */
+struct client *client_open(const char *failure);
 struct arena *client_arena(struct client *c);
 const struct client_config *client_config(const struct client *c);
 /* What ends a wait: a flag, and the thread's signal mask while it waits. The flag's signals are to
@@ -114,6 +117,8 @@ void client_request_init(struct client_request *r, struct client *c, const char 
 void client_param(struct client_request *r, struct str key, struct str value);
 /* Another one of the same key. */
 void client_param_add(struct client_request *r, struct str key, struct str value);
+/* One for each of the pairs, as "key:value". */
+void client_param_pairs(struct client_request *r, struct str key, const struct cli_map *pairs);
 /* ?stale, when -stale is given. */
 void client_param_stale(struct client_request *r);
 void client_body(struct client_request *r, struct str body, struct str content_type);

@@ -37,14 +37,8 @@ static int config_delete_run(int argc, char **argv)
     if (config_is_unnamed(true)) {
         return 1;
     }
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connect to Consul agent: %s", err_text(&err));
-    }
-    code = config_delete(c);
-    client_free(c);
-    return code;
+    CLEANUP(client_free) struct client *c = client_open("Error connect to Consul agent");
+    return c != NULL ? config_delete(c) : 1;
 }
 
 const struct cli_command cli_config_delete_commands[] = {

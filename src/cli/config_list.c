@@ -43,14 +43,8 @@ static int config_list_run(int argc, char **argv)
     if (config_is_unnamed(false)) {
         return 1;
     }
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connect to Consul agent: %s", err_text(&err));
-    }
-    code = config_list(c);
-    client_free(c);
-    return code;
+    CLEANUP(client_free) struct client *c = client_open("Error connect to Consul agent");
+    return c != NULL ? config_list(c) : 1;
 }
 
 const struct cli_command cli_config_list_commands[] = {

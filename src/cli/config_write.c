@@ -84,13 +84,8 @@ static int config_write(struct arena *a, struct str argument)
     if (entry_parse(a, data, &entry, &err) < 0) {
         return cli_error("Failed to decode config entry input: %s", err_text(&err));
     }
-    struct client *c = NULL;
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connect to Consul agent: %s", err_text(&err));
-    }
-    int code = entry_write(c, entry);
-    client_free(c);
-    return code;
+    CLEANUP(client_free) struct client *c = client_open("Error connect to Consul agent");
+    return c != NULL ? entry_write(c, entry) : 1;
 }
 
 static int config_write_run(int argc, char **argv)

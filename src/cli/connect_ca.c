@@ -93,36 +93,28 @@ static int set_config(struct client *c)
     return code;
 }
 
-static int run_with_client(int (*run)(struct client *c))
-{
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error initializing client: %s", err_text(&err));
-    }
-    int code = run(c);
-    client_free(c);
-    return code;
-}
-
 static int get_config_run(int argc, char **argv)
 {
     struct cli_args args;
     int code;
-    return cli_parse("connect ca get-config", argc, argv, get_groups, ARRAY_SIZE(get_groups), &args,
-                     &code)
-               ? run_with_client(get_config)
-               : code;
+    if (!cli_parse("connect ca get-config", argc, argv, get_groups, ARRAY_SIZE(get_groups), &args,
+                   &code)) {
+        return code;
+    }
+    CLEANUP(client_free) struct client *c = client_open("Error initializing client");
+    return c != NULL ? get_config(c) : 1;
 }
 
 static int set_config_run(int argc, char **argv)
 {
     struct cli_args args;
     int code;
-    return cli_parse("connect ca set-config", argc, argv, set_groups, ARRAY_SIZE(set_groups), &args,
-                     &code)
-               ? run_with_client(set_config)
-               : code;
+    if (!cli_parse("connect ca set-config", argc, argv, set_groups, ARRAY_SIZE(set_groups), &args,
+                   &code)) {
+        return code;
+    }
+    CLEANUP(client_free) struct client *c = client_open("Error initializing client");
+    return c != NULL ? set_config(c) : 1;
 }
 
 const struct cli_command cli_connect_ca_commands[] = {

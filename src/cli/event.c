@@ -64,14 +64,8 @@ static int event_run(int argc, char **argv)
         return cli_usage_error("event", groups, ARRAY_SIZE(groups),
                                "Too many command line arguments.");
     }
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
-    }
-    code = event_fire(c, &args);
-    client_free(c);
-    return code;
+    CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+    return c != NULL ? event_fire(c, &args) : 1;
 }
 
 const struct cli_command cli_event_commands[] = {

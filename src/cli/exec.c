@@ -366,8 +366,9 @@ static int job_start(struct job *j)
     struct err err = {0};
     struct client_request r;
     const struct value *self;
-    if (client_new(&j->client, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
+    j->client = client_open("Error connecting to Consul agent");
+    if (j->client == NULL) {
+        return 1;
     }
     client_set_interrupt(j->client, cli_signals_catch());
     client_request_init(&r, j->client, "GET", "/v1/agent/self");

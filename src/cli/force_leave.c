@@ -20,23 +20,21 @@ static int force_leave_run(int argc, char **argv)
         return cli_usage_error("force-leave", groups, ARRAY_SIZE(groups),
                                "A single node name must be specified to force leave.");
     }
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
+    CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+    if (c == NULL) {
+        return 1;
     }
     struct client_request r;
     struct client_response response;
+    struct err err = {0};
     client_request_init(&r, c, "PUT", "/v1/agent/force-leave/%s", args.argv[0]);
     if (is_prune) {
         client_param(&r, STR("prune"), STR("1"));
     }
-    code = 0;
     if (client_send_ok(&r, &response, &err) < 0) {
-        code = cli_error("Error force leaving: %s", err_text(&err));
+        return cli_error("Error force leaving: %s", err_text(&err));
     }
-    client_free(c);
-    return code;
+    return 0;
 }
 
 const struct cli_command cli_force_leave_commands[] = {

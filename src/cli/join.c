@@ -45,14 +45,8 @@ static int join_run(int argc, char **argv)
         return cli_usage_error("join", groups, ARRAY_SIZE(groups),
                                "At least one address to join must be specified.");
     }
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
-    }
-    code = join_all(c, &args);
-    client_free(c);
-    return code;
+    CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+    return c != NULL ? join_all(c, &args) : 1;
 }
 
 const struct cli_command cli_join_commands[] = {

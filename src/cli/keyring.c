@@ -133,14 +133,8 @@ static int keyring_run(int argc, char **argv)
         return cli_error("Error validating local-only: local-only can only be set for list "
                          "requests");
     }
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
-    }
-    code = wants_list || wants_primary ? keyring_list(c) : keyring_change(c);
-    client_free(c);
-    return code;
+    CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+    return c != NULL ? (wants_list || wants_primary ? keyring_list(c) : keyring_change(c)) : 1;
 }
 
 const struct cli_command cli_keyring_commands[] = {

@@ -70,14 +70,8 @@ static int kv_delete_run(int argc, char **argv)
     if (is_recursive && is_cas) {
         return cli_error("Cannot specify both -cas and -recurse!");
     }
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
-    }
-    code = delete_with(c, key);
-    client_free(c);
-    return code;
+    CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+    return c != NULL ? delete_with(c, key) : 1;
 }
 
 const struct cli_command cli_kv_delete_commands[] = {

@@ -66,14 +66,8 @@ static int kv_export_run(int argc, char **argv)
     if (!kv_key_argument(&args, &prefix)) {
         return 1;
     }
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
-    }
-    code = export_with(c, prefix);
-    client_free(c);
-    return code;
+    CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+    return c != NULL ? export_with(c, prefix) : 1;
 }
 
 const struct cli_command cli_kv_export_commands[] = {

@@ -130,19 +130,16 @@ static int kv_get_run(int argc, char **argv)
     if (key.n == 0 && !is_recursive && !wants_keys) {
         return cli_error("Error! Missing KEY argument");
     }
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
+    CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+    if (c == NULL) {
+        return 1;
     }
     struct client_request r;
     client_request_init(&r, c, "GET", "/v1/kv/%.*s", STRF(key));
     client_param_stale(&r);
-    code = wants_keys     ? get_keys(&r)
+    return wants_keys     ? get_keys(&r)
            : is_recursive ? get_tree(&r, client_arena(c))
                           : get_one(&r, client_arena(c), key);
-    client_free(c);
-    return code;
 }
 
 const struct cli_command cli_kv_get_commands[] = {

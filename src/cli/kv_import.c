@@ -81,19 +81,16 @@ static int kv_import_run(int argc, char **argv)
     if (args.argv[0][0] == '\0') {
         return cli_error("Error! Empty DATA argument");
     }
-    struct client *c = NULL;
+    CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+    if (c == NULL) {
+        return 1;
+    }
     struct err err = {0};
     struct str data;
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
-    }
     if (cli_data_read(client_arena(c), str_from_cstr(args.argv[0]), &data, &err) < 0) {
-        code = cli_error("Error! %s", err_text(&err));
-    } else {
-        code = import_data(c, data);
+        return cli_error("Error! %s", err_text(&err));
     }
-    client_free(c);
-    return code;
+    return import_data(c, data);
 }
 
 const struct cli_command cli_kv_import_commands[] = {

@@ -116,18 +116,12 @@ static int put_with(struct client *c, struct str key, struct str data)
 
 static int put_arguments_with(const struct cli_args *args, struct arena *a)
 {
-    struct client *c = NULL;
-    struct err err = {0};
     struct str key, data;
     if (!put_arguments(args, a, &key, &data)) {
         return 1;
     }
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
-    }
-    int code = put_with(c, key, data);
-    client_free(c);
-    return code;
+    CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+    return c != NULL ? put_with(c, key, data) : 1;
 }
 
 static int kv_put_run(int argc, char **argv)

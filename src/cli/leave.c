@@ -21,22 +21,19 @@ static int leave_run(int argc, char **argv)
         cli_help(stdout, "leave", groups, ARRAY_SIZE(groups));
         return 1;
     }
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
+    CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+    if (c == NULL) {
+        return 1;
     }
     struct client_request r;
     struct client_response response;
+    struct err err = {0};
     client_request_init(&r, c, "PUT", "/v1/agent/leave");
-    code = 0;
     if (client_send_ok(&r, &response, &err) < 0) {
-        code = cli_error("Error leaving: %s", err_text(&err));
-    } else {
-        puts("Graceful leave complete");
+        return cli_error("Error leaving: %s", err_text(&err));
     }
-    client_free(c);
-    return code;
+    puts("Graceful leave complete");
+    return 0;
 }
 
 const struct cli_command cli_leave_commands[] = {

@@ -247,7 +247,6 @@ static struct str default_name(struct arena *a, const struct cli_args *args, str
 static int lock_with_args(const struct cli_args *args, struct arena *a)
 {
     struct holder h = {.ops = limit == 1 ? &lock_key_ops : &lock_semaphore_ops};
-    struct err err = {0};
     if (limit <= 0) {
         return cli_error("Lock holder limit must be positive");
     }
@@ -270,8 +269,9 @@ static int lock_with_args(const struct cli_args *args, struct arena *a)
         .is_once = timeout_ns > 0,
         .wait_ms = (uint64_t)timeout_ns / 1000000u + ((uint64_t)timeout_ns % 1000000u > 0),
     };
-    if (client_new(&h.client, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
+    h.client = client_open("Error connecting to Consul agent");
+    if (h.client == NULL) {
+        return 1;
     }
     int code = lock_with_session(&h, a, args);
     client_free(h.client);

@@ -92,14 +92,8 @@ static int maint_run(int argc, char **argv)
     if (!is_enable && !is_disable && service.n > 0) {
         return cli_error("Service requires either -enable or -disable");
     }
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
-    }
-    code = is_enable || is_disable ? maint_set(c) : maint_list(c);
-    client_free(c);
-    return code;
+    CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+    return c != NULL ? (is_enable || is_disable ? maint_set(c) : maint_list(c)) : 1;
 }
 
 const struct cli_command cli_maint_commands[] = {

@@ -157,18 +157,13 @@ static int members_list(struct client *c, const struct regexp *status_re)
 
 static int members_matching(struct arena *a)
 {
-    struct client *c = NULL;
     struct regexp *status_re = NULL;
     struct err err = {0};
     if (regexp_compile(a, status_pattern, &status_re, &err) < 0) {
         return cli_error("Failed to compile status regexp: %s", err_text(&err));
     }
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
-    }
-    int code = members_list(c, status_re);
-    client_free(c);
-    return code;
+    CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+    return c != NULL ? members_list(c, status_re) : 1;
 }
 
 static int members_run(int argc, char **argv)

@@ -55,14 +55,8 @@ static int monitor_run(int argc, char **argv)
     if (!cli_parse("monitor", argc, argv, groups, ARRAY_SIZE(groups), &args, &code)) {
         return code;
     }
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
-    }
-    code = monitor_stream(c);
-    client_free(c);
-    return code;
+    CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+    return c != NULL ? monitor_stream(c) : 1;
 }
 
 const struct cli_command cli_monitor_commands[] = {

@@ -50,14 +50,8 @@ static int list_peers_run(int argc, char **argv)
                    &code)) {
         return code;
     }
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error initializing client: %s", err_text(&err));
-    }
-    code = peers_print(c);
-    client_free(c);
-    return code;
+    CLEANUP(client_free) struct client *c = client_open("Error initializing client");
+    return c != NULL ? peers_print(c) : 1;
 }
 
 /* --- remove-peer ----------------------------------------------------------------------------- */
@@ -104,14 +98,8 @@ static int remove_peer_run(int argc, char **argv)
                    ARRAY_SIZE(remove_groups), &args, &code)) {
         return code;
     }
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error initializing client: %s", err_text(&err));
-    }
-    code = peer_remove(c);
-    client_free(c);
-    return code;
+    CLEANUP(client_free) struct client *c = client_open("Error initializing client");
+    return c != NULL ? peer_remove(c) : 1;
 }
 
 const struct cli_command cli_operator_commands[] = {

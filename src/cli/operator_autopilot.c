@@ -336,36 +336,28 @@ static int state_get(struct client *c)
 
 /* --- all of them ----------------------------------------------------------------------------- */
 
-static int run_with_client(int (*run)(struct client *c))
-{
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error initializing client: %s", err_text(&err));
-    }
-    int code = run(c);
-    client_free(c);
-    return code;
-}
-
 static int get_config_run(int argc, char **argv)
 {
     struct cli_args args;
     int code;
-    return cli_parse("operator autopilot get-config", argc, argv, get_groups,
-                     ARRAY_SIZE(get_groups), &args, &code)
-               ? run_with_client(get_config)
-               : code;
+    if (!cli_parse("operator autopilot get-config", argc, argv, get_groups, ARRAY_SIZE(get_groups),
+                   &args, &code)) {
+        return code;
+    }
+    CLEANUP(client_free) struct client *c = client_open("Error initializing client");
+    return c != NULL ? get_config(c) : 1;
 }
 
 static int set_config_run(int argc, char **argv)
 {
     struct cli_args args;
     int code;
-    return cli_parse("operator autopilot set-config", argc, argv, set_groups,
-                     ARRAY_SIZE(set_groups), &args, &code)
-               ? run_with_client(set_config)
-               : code;
+    if (!cli_parse("operator autopilot set-config", argc, argv, set_groups, ARRAY_SIZE(set_groups),
+                   &args, &code)) {
+        return code;
+    }
+    CLEANUP(client_free) struct client *c = client_open("Error initializing client");
+    return c != NULL ? set_config(c) : 1;
 }
 
 static int state_run(int argc, char **argv)
@@ -373,10 +365,12 @@ static int state_run(int argc, char **argv)
     struct cli_args args;
     int code;
     format = STR("pretty");
-    return cli_parse("operator autopilot state", argc, argv, state_groups, ARRAY_SIZE(state_groups),
-                     &args, &code)
-               ? run_with_client(state_get)
-               : code;
+    if (!cli_parse("operator autopilot state", argc, argv, state_groups, ARRAY_SIZE(state_groups),
+                   &args, &code)) {
+        return code;
+    }
+    CLEANUP(client_free) struct client *c = client_open("Error initializing client");
+    return c != NULL ? state_get(c) : 1;
 }
 
 const struct cli_command cli_operator_autopilot_commands[] = {

@@ -12,22 +12,19 @@ static int reload_run(int argc, char **argv)
     if (!cli_parse("reload", argc, argv, groups, ARRAY_SIZE(groups), &args, &code)) {
         return code;
     }
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
+    CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+    if (c == NULL) {
+        return 1;
     }
     struct client_request r;
     struct client_response response;
+    struct err err = {0};
     client_request_init(&r, c, "PUT", "/v1/agent/reload");
-    code = 0;
     if (client_send_ok(&r, &response, &err) < 0) {
-        code = cli_error("Error reloading: %s", err_text(&err));
-    } else {
-        puts("Configuration reload triggered");
+        return cli_error("Error reloading: %s", err_text(&err));
     }
-    client_free(c);
-    return code;
+    puts("Configuration reload triggered");
+    return 0;
 }
 
 const struct cli_command cli_reload_commands[] = {

@@ -185,14 +185,8 @@ static int rtt_run(int argc, char **argv)
         return cli_usage_error("rtt", groups, ARRAY_SIZE(groups),
                                "One or two node names must be specified");
     }
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
-    }
-    code = rtt_between(c, &args);
-    client_free(c);
-    return code;
+    CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+    return c != NULL ? rtt_between(c, &args) : 1;
 }
 
 const struct cli_command cli_rtt_commands[] = {

@@ -35,10 +35,9 @@ static int deregister(struct client *c, struct str service_id, struct str name)
 
 static int deregister_all(const struct agent_config *config)
 {
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
+    CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+    if (c == NULL) {
+        return 1;
     }
     int code = 0;
     if (config == NULL) {
@@ -50,7 +49,6 @@ static int deregister_all(const struct agent_config *config)
             code = service_id.n > 0 ? deregister(c, service_id, defs[i].name) : 0;
         }
     }
-    client_free(c);
     return code;
 }
 

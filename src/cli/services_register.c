@@ -107,16 +107,14 @@ static int register_one(struct client *c, const struct service_def *given)
 
 static int register_all(const struct service_def *defs, size_t count)
 {
-    struct client *c = NULL;
-    struct err err = {0};
-    if (client_new(&c, &err) < 0) {
-        return cli_error("Error connecting to Consul agent: %s", err_text(&err));
+    CLEANUP(client_free) struct client *c = client_open("Error connecting to Consul agent");
+    if (c == NULL) {
+        return 1;
     }
     int code = 0;
     for (size_t i = 0; i < count && code == 0; i++) {
         code = register_one(c, &defs[i]);
     }
-    client_free(c);
     return code;
 }
 
