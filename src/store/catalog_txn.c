@@ -23,6 +23,14 @@ static int swallow(int r, struct err *err)
     return r < 0 ? 1 : r;
 }
 
+/* Of a service or a check: `doing` is "set" or "delete". */
+static int stale(const char *doing, const char *kind, struct str id, struct str node,
+                 struct err *err)
+{
+    return err_set(err, ERR_FAILED, "failed to %s %s \"%.*s\" on node \"%.*s\", index is stale",
+                   doing, kind, STRF(id), STRF(node));
+}
+
 int catalog_txn_node(const struct store_view *v, struct store_txn *tx, const struct txn_node_op *op,
                      struct arena *a, struct txn_result *ret_result, struct err *err)
 {
@@ -88,9 +96,7 @@ int catalog_txn_service(const struct store_view *v, struct store_txn *tx,
     } else if (may(tx, op->verb, "cas")) {
         r = catalog_service_cas(tx, op->node, service, err);
         if (r == 0) {
-            r = err_set(err, ERR_FAILED,
-                        "failed to set service \"%.*s\" on node \"%.*s\", index is stale",
-                        STRF(service->id), STRF(op->node));
+            r = stale("set", "service", service->id, op->node, err);
         }
     } else if (may(tx, op->verb, "delete")) {
         catalog_service_delete(tx, op->node, service->id);
@@ -98,9 +104,7 @@ int catalog_txn_service(const struct store_view *v, struct store_txn *tx,
     } else if (may(tx, op->verb, "delete-cas")) {
         return catalog_service_delete_cas(tx, op->node, service->id, service->raft.modify_index)
                    ? 0
-                   : err_set(err, ERR_FAILED,
-                             "failed to delete service \"%.*s\" on node \"%.*s\", index is stale",
-                             STRF(service->id), STRF(op->node));
+                   : stale("delete", "service", service->id, op->node, err);
     } else {
         r = unknown_verb("Service", op->verb, err);
     }
@@ -132,9 +136,7 @@ int catalog_txn_check(const struct store_view *v, struct store_txn *tx,
     } else if (may(tx, op->verb, "cas")) {
         r = swallow(catalog_check_cas(tx, check, err), err);
         if (r == 0) {
-            r = err_set(err, ERR_FAILED,
-                        "failed to set check \"%.*s\" on node \"%.*s\", index is stale",
-                        STRF(check->check_id), STRF(check->node));
+            r = stale("set", "check", check->check_id, check->node, err);
         }
     } else if (may(tx, op->verb, "delete")) {
         catalog_check_delete(tx, check->node, check->check_id);
@@ -142,9 +144,7 @@ int catalog_txn_check(const struct store_view *v, struct store_txn *tx,
     } else if (may(tx, op->verb, "delete-cas")) {
         return catalog_check_delete_cas(tx, check->node, check->check_id, check->raft.modify_index)
                    ? 0
-                   : err_set(err, ERR_FAILED,
-                             "failed to delete check \"%.*s\" on node \"%.*s\", index is stale",
-                             STRF(check->check_id), STRF(check->node));
+                   : stale("delete", "check", check->check_id, check->node, err);
     } else {
         r = unknown_verb("Check", op->verb, err);
     }
