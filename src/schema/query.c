@@ -94,3 +94,8 @@ static const struct field checks_in_state_request_fields[] = {
 };
 const struct schema checks_in_state_request_schema =
     SCHEMA("ChecksInStateRequest", struct checks_in_state_request, checks_in_state_request_fields);
+
+struct strlist service_request_tags(const struct service_request *r)
+{
+    return r->service_tag.n > 0 ? (struct strlist){&r->service_tag, 1} : r->service_tags;
+}

@@ -75,6 +75,10 @@ struct checks_in_state_request {
     struct query_options options;
 };
 
+/* The tags of a service to look for: agents before 1.3 send a single one in a field of its own.
+ * Points into the request. */
+struct strlist service_request_tags(const struct service_request *r);
+
 extern const struct schema query_options_schema, write_request_schema, query_source_schema,
     query_meta_schema, dc_request_schema, node_request_schema, service_request_schema,
     checks_in_state_request_schema;

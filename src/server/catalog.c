@@ -13,9 +13,6 @@
 
 #include <stdlib.h>
 
-#define OPTIONS(type) (int16_t) offsetof(struct type, options)
-#define META(type) (int16_t) offsetof(struct type, meta)
-
 /* --- writes ---------------------------------------------------------------------------------- */
 
 /* The request's structs may belong to someone else (the agent's own state), so what is completed
@@ -162,18 +159,6 @@ static struct str node_of_service_node(const void *element)
     return ((const struct service_node *)element)->node->node;
 }
 
-static void keep_nodes_with_meta(struct strmap filters, struct objlist *list)
-{
-    struct service_node *nodes = list->v;
-    size_t kept = 0;
-    for (size_t i = 0; i < list->n; i++) {
-        if (strmap_has_all(nodes[i].node->meta, filters)) {
-            nodes[kept++] = nodes[i];
-        }
-    }
-    list->n = kept;
-}
-
 static int service_nodes(struct rpc_ctx *ctx, const void *data, void *out)
 {
     const struct service_request *args = data;
@@ -186,18 +171,12 @@ static int service_nodes(struct rpc_ctx *ctx, const void *data, void *out)
         reply->meta.index = catalog_service_address_nodes(ctx->view, ctx->ws, ctx->arena,
                                                           args->service_address, list);
     } else {
-        /* Agents before 1.3 send a single tag in a field of its own. */
-        struct strlist tags = args->service_tags;
-        if (args->service_tag.n > 0) {
-            tags = (struct strlist){&args->service_tag, 1};
-        }
+        struct strlist tags = service_request_tags(args);
         reply->meta.index =
             catalog_service_nodes(ctx->view, ctx->ws, ctx->arena, args->service_name,
                                   args->tag_filter ? &tags : NULL, args->connect, list);
     }
-    if (args->node_meta_filters.n > 0) {
-        keep_nodes_with_meta(args->node_meta_filters, list);
-    }
+    read_keep_node_meta(args->node_meta_filters, sizeof(struct service_node), list);
     int r = read_filter_objs(ctx, args->options.filter, &service_node_schema, list);
     if (r < 0) {
         return r;
@@ -300,7 +279,7 @@ const struct rpc_method rpc_catalog_list_datacenters = {
     .flags = RPC_READ | RPC_LOCAL,
     .args = &datacenters_request_schema,
     .reply = &strlist_reply_schema,
-    .options_offset = OPTIONS(datacenters_request),
+    .options_offset = offsetof(struct datacenters_request, options),
     .meta_offset = -1,
     .acl = "none",
     .read = list_datacenters,
@@ -310,8 +289,8 @@ const struct rpc_method rpc_catalog_list_nodes = {
     .flags = RPC_READ | RPC_BLOCKING,
     .args = &dc_request_schema,
     .reply = &indexed_nodes_schema,
-    .options_offset = OPTIONS(dc_request),
-    .meta_offset = META(indexed_nodes),
+    .options_offset = offsetof(struct dc_request, options),
+    .meta_offset = offsetof(struct indexed_nodes, meta),
     .acl = "node:read",
     .read = list_nodes,
 };
@@ -320,8 +299,8 @@ const struct rpc_method rpc_catalog_list_services = {
     .flags = RPC_READ | RPC_BLOCKING,
     .args = &dc_request_schema,
     .reply = &indexed_services_schema,
-    .options_offset = OPTIONS(dc_request),
-    .meta_offset = META(indexed_services),
+    .options_offset = offsetof(struct dc_request, options),
+    .meta_offset = offsetof(struct indexed_services, meta),
     .acl = "service:read",
     .read = list_services,
 };
@@ -330,8 +309,8 @@ const struct rpc_method rpc_catalog_service_list = {
     .flags = RPC_READ | RPC_BLOCKING,
     .args = &dc_request_schema,
     .reply = &indexed_service_list_schema,
-    .options_offset = OPTIONS(dc_request),
-    .meta_offset = META(indexed_service_list),
+    .options_offset = offsetof(struct dc_request, options),
+    .meta_offset = offsetof(struct indexed_service_list, meta),
     .acl = "service:read",
     .read = service_list,
 };
@@ -340,8 +319,8 @@ const struct rpc_method rpc_catalog_service_nodes = {
     .flags = RPC_READ | RPC_BLOCKING,
     .args = &service_request_schema,
     .reply = &indexed_service_nodes_schema,
-    .options_offset = OPTIONS(service_request),
-    .meta_offset = META(indexed_service_nodes),
+    .options_offset = offsetof(struct service_request, options),
+    .meta_offset = offsetof(struct indexed_service_nodes, meta),
     .acl = "node:read,service:read",
     .read = service_nodes,
 };
@@ -350,8 +329,8 @@ const struct rpc_method rpc_catalog_node_services = {
     .flags = RPC_READ | RPC_BLOCKING,
     .args = &node_request_schema,
     .reply = &indexed_node_services_schema,
-    .options_offset = OPTIONS(node_request),
-    .meta_offset = META(indexed_node_services),
+    .options_offset = offsetof(struct node_request, options),
+    .meta_offset = offsetof(struct indexed_node_services, meta),
     .acl = "node:read,service:read",
     .read = node_services,
 };
@@ -360,8 +339,8 @@ const struct rpc_method rpc_catalog_node_service_list = {
     .flags = RPC_READ | RPC_BLOCKING,
     .args = &node_request_schema,
     .reply = &indexed_node_service_list_schema,
-    .options_offset = OPTIONS(node_request),
-    .meta_offset = META(indexed_node_service_list),
+    .options_offset = offsetof(struct node_request, options),
+    .meta_offset = offsetof(struct indexed_node_service_list, meta),
     .acl = "node:read,service:read",
     .read = node_service_list,
 };

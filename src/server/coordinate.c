@@ -105,8 +105,8 @@ const struct rpc_method rpc_coordinate_list_nodes = {
     .flags = RPC_READ | RPC_BLOCKING,
     .args = &dc_request_schema,
     .reply = &indexed_coordinates_schema,
-    .options_offset = (int16_t)offsetof(struct dc_request, options),
-    .meta_offset = (int16_t)offsetof(struct indexed_coordinates, meta),
+    .options_offset = offsetof(struct dc_request, options),
+    .meta_offset = offsetof(struct indexed_coordinates, meta),
     .acl = "node:read",
     .read = list_nodes,
 };
@@ -115,8 +115,8 @@ const struct rpc_method rpc_coordinate_node = {
     .flags = RPC_READ | RPC_BLOCKING,
     .args = &node_request_schema,
     .reply = &indexed_coordinates_schema,
-    .options_offset = (int16_t)offsetof(struct node_request, options),
-    .meta_offset = (int16_t)offsetof(struct indexed_coordinates, meta),
+    .options_offset = offsetof(struct node_request, options),
+    .meta_offset = offsetof(struct indexed_coordinates, meta),
     .acl = "node:read",
     .read = node,
 };

@@ -4,9 +4,6 @@
 #include "server/rpc.h"
 #include "store/catalog.h"
 
-#define OPTIONS(type) (int16_t) offsetof(struct type, options)
-#define META(type) (int16_t) offsetof(struct type, meta)
-
 /* --- checks ---------------------------------------------------------------------------------- */
 
 static struct str node_of_check(const void *element)
@@ -61,18 +58,6 @@ static struct str node_of_instance(const void *element)
     return ((const struct check_service_node *)element)->node->node;
 }
 
-static void keep_nodes_with_meta(struct strmap filters, struct objlist *list)
-{
-    struct check_service_node *nodes = list->v;
-    size_t kept = 0;
-    for (size_t i = 0; i < list->n; i++) {
-        if (strmap_has_all(nodes[i].node->meta, filters)) {
-            nodes[kept++] = nodes[i];
-        }
-    }
-    list->n = kept;
-}
-
 /* Which instances: a connect query looks for proxies and disregards tags, as in 1.10.3, and one for
  * ingress gateways looks for them only where it names no tags. */
 static uint64_t find_instances(struct rpc_ctx *ctx, const struct service_request *args,
@@ -86,10 +71,7 @@ static uint64_t find_instances(struct rpc_ctx *ctx, const struct service_request
         return catalog_health_ingress_nodes(ctx->view, ctx->ws, ctx->arena, args->service_name,
                                             ret_nodes);
     }
-    struct strlist tags = args->service_tags;
-    if (args->service_tag.n > 0) {
-        tags = (struct strlist){&args->service_tag, 1}; /* agents before 1.3 */
-    }
+    struct strlist tags = service_request_tags(args);
     return catalog_health_nodes(ctx->view, ctx->ws, ctx->arena, args->service_name,
                                 args->tag_filter ? &tags : NULL, ret_nodes);
 }
@@ -102,9 +84,7 @@ static int service_nodes(struct rpc_ctx *ctx, const void *data, void *out)
         return err_set(ctx->err, ERR_FAILED, "Must provide service name");
     }
     reply->meta.index = find_instances(ctx, args, &reply->nodes);
-    if (args->node_meta_filters.n > 0) {
-        keep_nodes_with_meta(args->node_meta_filters, &reply->nodes);
-    }
+    read_keep_node_meta(args->node_meta_filters, sizeof(struct check_service_node), &reply->nodes);
     int r = read_filter_objs(ctx, args->options.filter, &check_service_node_schema, &reply->nodes);
     if (r < 0) {
         return r;
@@ -124,8 +104,8 @@ const struct rpc_method rpc_health_checks_in_state = {
     .flags = RPC_READ | RPC_BLOCKING,
     .args = &checks_in_state_request_schema,
     .reply = &indexed_health_checks_schema,
-    .options_offset = OPTIONS(checks_in_state_request),
-    .meta_offset = META(indexed_health_checks),
+    .options_offset = offsetof(struct checks_in_state_request, options),
+    .meta_offset = offsetof(struct indexed_health_checks, meta),
     .acl = "node:read,service:read",
     .read = checks_in_state,
 };
@@ -134,8 +114,8 @@ const struct rpc_method rpc_health_node_checks = {
     .flags = RPC_READ | RPC_BLOCKING,
     .args = &node_request_schema,
     .reply = &indexed_health_checks_schema,
-    .options_offset = OPTIONS(node_request),
-    .meta_offset = META(indexed_health_checks),
+    .options_offset = offsetof(struct node_request, options),
+    .meta_offset = offsetof(struct indexed_health_checks, meta),
     .acl = "node:read,service:read",
     .read = node_checks,
 };
@@ -144,8 +124,8 @@ const struct rpc_method rpc_health_service_checks = {
     .flags = RPC_READ | RPC_BLOCKING,
     .args = &service_request_schema,
     .reply = &indexed_health_checks_schema,
-    .options_offset = OPTIONS(service_request),
-    .meta_offset = META(indexed_health_checks),
+    .options_offset = offsetof(struct service_request, options),
+    .meta_offset = offsetof(struct indexed_health_checks, meta),
     .acl = "node:read,service:read",
     .read = service_checks,
 };
@@ -154,8 +134,8 @@ const struct rpc_method rpc_health_service_nodes = {
     .flags = RPC_READ | RPC_BLOCKING,
     .args = &service_request_schema,
     .reply = &indexed_check_service_nodes_schema,
-    .options_offset = OPTIONS(service_request),
-    .meta_offset = META(indexed_check_service_nodes),
+    .options_offset = offsetof(struct service_request, options),
+    .meta_offset = offsetof(struct indexed_check_service_nodes, meta),
     .acl = "node:read,service:read",
     .read = service_nodes,
 };

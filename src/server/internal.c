@@ -42,8 +42,8 @@ const struct rpc_method rpc_internal_node_info = {
     .flags = RPC_READ | RPC_BLOCKING,
     .args = &node_request_schema,
     .reply = &indexed_node_dump_schema,
-    .options_offset = (int16_t)offsetof(struct node_request, options),
-    .meta_offset = (int16_t)offsetof(struct indexed_node_dump, meta),
+    .options_offset = offsetof(struct node_request, options),
+    .meta_offset = offsetof(struct indexed_node_dump, meta),
     .acl = "node:read,service:read",
     .read = node_info,
 };
@@ -52,8 +52,8 @@ const struct rpc_method rpc_internal_node_dump = {
     .flags = RPC_READ | RPC_BLOCKING,
     .args = &dc_request_schema,
     .reply = &indexed_node_dump_schema,
-    .options_offset = (int16_t)offsetof(struct dc_request, options),
-    .meta_offset = (int16_t)offsetof(struct indexed_node_dump, meta),
+    .options_offset = offsetof(struct dc_request, options),
+    .meta_offset = offsetof(struct indexed_node_dump, meta),
     .acl = "node:read,service:read",
     .read = node_dump,
 };
@@ -62,8 +62,8 @@ const struct rpc_method rpc_internal_service_dump = {
     .flags = RPC_READ | RPC_BLOCKING,
     .args = &service_dump_request_schema,
     .reply = &indexed_nodes_with_gateways_schema,
-    .options_offset = (int16_t)offsetof(struct service_dump_request, options),
-    .meta_offset = (int16_t)offsetof(struct indexed_nodes_with_gateways, meta),
+    .options_offset = offsetof(struct service_dump_request, options),
+    .meta_offset = offsetof(struct indexed_nodes_with_gateways, meta),
     .acl = "node:read,service:read",
     .read = service_dump,
 };

@@ -30,16 +30,21 @@ static const struct member *member_at(const struct member *members, size_t count
     return NULL;
 }
 
-static int raft_get_configuration_read(struct rpc_ctx *ctx, const void *args, void *reply)
+static const struct raft_configuration *configuration_now(struct rpc_ctx *ctx)
+{
+    struct raft_configuration *c = ARENA_NEW(ctx->arena, struct raft_configuration);
+    uint64_t index;
+    raft_get_configuration(ctx->server->raft, c, &index);
+    return c;
+}
+
+static int raft_get_configuration_read(struct rpc_ctx *ctx, const void *args UNUSED, void *reply)
 {
     struct raft_configuration_response *r = reply;
-    struct raft_configuration *c = ARENA_NEW(ctx->arena, struct raft_configuration);
     struct str leader = server_leader_address(ctx->server, ctx->arena);
     struct member *members;
     size_t count = membership_members(ctx->server->membership, ctx->arena, &members);
-    uint64_t index;
-    (void)args;
-    raft_get_configuration(ctx->server->raft, c, &index);
+    const struct raft_configuration *c = configuration_now(ctx);
     r->servers.v = ARENA_ARRAY(ctx->arena, void *, c->count);
     for (uint32_t i = 0; i < c->count; i++) {
         struct raft_server_info *server = ARENA_NEW(ctx->arena, struct raft_server_info);
@@ -84,19 +89,16 @@ static int peer_removed(struct rpc_ctx *ctx, const void *args, const struct fsm_
     (void)ctx;
     (void)result;
     (void)reply;
-    log_write(LOG_WARN, "agent.server.operator", "Removed Raft server",
-              LOG_STR("id", request->id), LOG_STR("address", request->address));
+    log_write(LOG_WARN, "agent.server.operator", "Removed Raft server", LOG_STR("id", request->id),
+              LOG_STR("address", request->address));
     return 0;
 }
 
-static int remove_by_address(struct rpc_ctx *ctx, void *args, void *reply, struct buf *entry)
+static int remove_by_address(struct rpc_ctx *ctx, void *args, void *reply UNUSED,
+                             struct buf *entry UNUSED)
 {
     struct raft_remove_peer_request *request = args;
-    struct raft_configuration *c = ARENA_NEW(ctx->arena, struct raft_configuration);
-    uint64_t index;
-    (void)reply;
-    (void)entry;
-    raft_get_configuration(ctx->server->raft, c, &index);
+    const struct raft_configuration *c = configuration_now(ctx);
     for (uint32_t i = 0; i < c->count; i++) {
         if (str_eq(str_from_cstr(c->servers[i].address), request->address)) {
             return remove_peer(ctx, request, &c->servers[i]);
@@ -106,15 +108,11 @@ static int remove_by_address(struct rpc_ctx *ctx, void *args, void *reply, struc
                    STRF(request->address));
 }
 
-static int remove_by_id(struct rpc_ctx *ctx, void *args, void *reply, struct buf *entry)
+static int remove_by_id(struct rpc_ctx *ctx, void *args, void *reply UNUSED,
+                        struct buf *entry UNUSED)
 {
     struct raft_remove_peer_request *request = args;
-    struct raft_configuration *c = ARENA_NEW(ctx->arena, struct raft_configuration);
-    uint64_t index;
-    (void)reply;
-    (void)entry;
-    raft_get_configuration(ctx->server->raft, c, &index);
-    const struct raft_server *server = raft_configuration_find(c, request->id);
+    const struct raft_server *server = raft_configuration_find(configuration_now(ctx), request->id);
     if (server != NULL) {
         return remove_peer(ctx, request, server);
     }

@@ -26,9 +26,6 @@
 #define META_KEY_SIZE_MAX 128u
 #define META_VALUE_SIZE_MAX 512u
 
-#define OPTIONS(type) (int16_t) offsetof(struct type, options)
-#define META(type) (int16_t) offsetof(struct type, meta)
-
 /* --- writing --------------------------------------------------------------------------------- */
 
 static bool is_meta_key(struct str key)
@@ -227,8 +224,8 @@ const struct rpc_method rpc_prepared_query_get = {
     .flags = RPC_READ | RPC_BLOCKING,
     .args = &prepared_query_specific_request_schema,
     .reply = &indexed_prepared_queries_schema,
-    .options_offset = OPTIONS(prepared_query_specific_request),
-    .meta_offset = META(indexed_prepared_queries),
+    .options_offset = offsetof(struct prepared_query_specific_request, options),
+    .meta_offset = offsetof(struct indexed_prepared_queries, meta),
     .acl = "query:read",
     .read = get_read,
 };
@@ -246,8 +243,8 @@ const struct rpc_method rpc_prepared_query_list = {
     .flags = RPC_READ | RPC_BLOCKING,
     .args = &dc_request_schema,
     .reply = &indexed_prepared_queries_schema,
-    .options_offset = OPTIONS(dc_request),
-    .meta_offset = META(indexed_prepared_queries),
+    .options_offset = offsetof(struct dc_request, options),
+    .meta_offset = offsetof(struct indexed_prepared_queries, meta),
     .acl = "query:read",
     .read = list_read,
 };
@@ -278,8 +275,8 @@ const struct rpc_method rpc_prepared_query_explain = {
     .flags = RPC_READ,
     .args = &prepared_query_execute_request_schema,
     .reply = &prepared_query_explain_response_schema,
-    .options_offset = OPTIONS(prepared_query_execute_request),
-    .meta_offset = META(prepared_query_explain_response),
+    .options_offset = offsetof(struct prepared_query_execute_request, options),
+    .meta_offset = offsetof(struct prepared_query_explain_response, meta),
     .acl = "query:read",
     .time = &time_explain,
     .read = explain_read,
@@ -463,8 +460,8 @@ const struct rpc_method rpc_prepared_query_execute = {
     .flags = RPC_READ,
     .args = &prepared_query_execute_request_schema,
     .reply = &prepared_query_execute_response_schema,
-    .options_offset = OPTIONS(prepared_query_execute_request),
-    .meta_offset = META(prepared_query_execute_response),
+    .options_offset = offsetof(struct prepared_query_execute_request, options),
+    .meta_offset = offsetof(struct prepared_query_execute_response, meta),
     .acl = "node:read,service:read",
     .time = &time_execute,
     .read = execute_read,
@@ -487,8 +484,8 @@ const struct rpc_method rpc_prepared_query_execute_remote = {
     .flags = RPC_READ,
     .args = &prepared_query_execute_remote_request_schema,
     .reply = &prepared_query_execute_response_schema,
-    .options_offset = OPTIONS(prepared_query_execute_remote_request),
-    .meta_offset = META(prepared_query_execute_response),
+    .options_offset = offsetof(struct prepared_query_execute_remote_request, options),
+    .meta_offset = offsetof(struct prepared_query_execute_response, meta),
     .acl = "node:read,service:read",
     .time = &time_execute_remote,
     .read = execute_remote_read,

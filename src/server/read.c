@@ -85,6 +85,29 @@ int read_filter_map(struct rpc_ctx *ctx, struct str expression, const struct sch
     return 0;
 }
 
+/* --- metadata of nodes ----------------------------------------------------------------------- */
+
+_Static_assert(offsetof(struct service_node, node) == 0 &&
+                   offsetof(struct check_service_node, node) == 0,
+               "an element opens with the pointer to its node");
+
+void read_keep_node_meta(struct strmap wanted, size_t size, struct objlist *list)
+{
+    if (wanted.n == 0) {
+        return;
+    }
+    char *elements = list->v;
+    size_t kept = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        char *element = elements + i * size;
+        const struct node *node = *(const struct node *const *)(const void *)element;
+        if (strmap_has_all(node->meta, wanted)) {
+            memmove(elements + kept++ * size, element, size);
+        }
+    }
+    list->n = kept;
+}
+
 /* --- nearness -------------------------------------------------------------------------------- */
 
 struct distance {

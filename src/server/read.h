@@ -15,6 +15,10 @@ NODISCARD int read_filter_objs(struct rpc_ctx *ctx, struct str expression,
 NODISCARD int read_filter_map(struct rpc_ctx *ctx, struct str expression,
                               const struct schema *schema, struct objmap *map);
 
+/* Keep the elements, of `size` bytes and opening with the pointer to their node, whose node has all
+ * of the metadata. */
+void read_keep_node_meta(struct strmap wanted, size_t size, struct objlist *list);
+
 /* The name of the node an element is about. */
 typedef struct str (*read_node_fn)(const void *element);
 
