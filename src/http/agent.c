@@ -63,6 +63,25 @@ void agent_request_start(struct agent_request *r)
     agent_call(r->req->agent, r->req->worker->loop, &r->call);
 }
 
+void agent_request_finish(struct agent_request *r, int rc)
+{
+    if (rc < 0) {
+        agent_call_finish(&r->call);
+    } else {
+        agent_call_finish_synced(&r->call);
+    }
+}
+
+void agent_request_start_by_id(struct http_req *req, void (*run)(struct agent_request *r))
+{
+    if (!http_check_namespace(req)) {
+        return;
+    }
+    struct agent_request *r = agent_request_new(req, run, agent_reply_ok, sizeof(struct str));
+    *(struct str *)r->args = agent_request_str(r, req->tail);
+    agent_request_start(r);
+}
+
 void agent_reply_ok(struct http_req *req, struct agent_request *r)
 {
     (void)r;

@@ -20,16 +20,7 @@ static void register_run(struct agent_request *r)
         .persist = true,
         .arena = &r->arena,
     };
-    if (check_register(r->call.agent, &req, &r->call.err) < 0) {
-        agent_call_finish(&r->call);
-        return;
-    }
-    agent_call_finish_synced(&r->call);
-}
-
-static bool is_status(struct str s)
-{
-    return str_eq(s, HEALTH_PASSING) || str_eq(s, HEALTH_WARNING) || str_eq(s, HEALTH_CRITICAL);
+    agent_request_finish(r, check_register(r->call.agent, &req, &r->call.err));
 }
 
 void agent_check_register_handle(struct http_req *req)
@@ -44,7 +35,7 @@ void agent_check_register_handle(struct http_req *req)
         http_error(req, 400, "Missing check name");
         return;
     }
-    if (def.status.n > 0 && !is_status(def.status)) {
+    if (def.status.n > 0 && !health_is_status(def.status)) {
         http_error(req, 400, "Bad check status");
         return;
     }
@@ -64,29 +55,15 @@ void agent_check_register_handle(struct http_req *req)
     agent_request_start(r);
 }
 
-struct by_id {
-    struct str id;
-};
-
 static void deregister_run(struct agent_request *r)
 {
-    const struct by_id *args = r->args;
-    if (check_deregister(r->call.agent, args->id, true, &r->call.err) < 0) {
-        agent_call_finish(&r->call);
-        return;
-    }
-    agent_call_finish_synced(&r->call);
+    const struct str *id = r->args;
+    agent_request_finish(r, check_deregister(r->call.agent, *id, true, &r->call.err));
 }
 
 void agent_check_deregister_handle(struct http_req *req)
 {
-    if (!http_check_namespace(req)) {
-        return;
-    }
-    struct agent_request *r =
-        agent_request_new(req, deregister_run, agent_reply_ok, sizeof(struct by_id));
-    ((struct by_id *)r->args)->id = agent_request_str(r, req->tail);
-    agent_request_start(r);
+    agent_request_start_by_id(req, deregister_run);
 }
 
 /* --- TTL ------------------------------------------------------------------------------------- */
@@ -155,7 +132,7 @@ void agent_check_update_handle(struct http_req *req)
     if (!http_decode_body(req, &check_update_schema, &update, DECODE_STRICT)) {
         return;
     }
-    if (!is_status(update.status)) {
+    if (!health_is_status(update.status)) {
         http_error(req, 400, "Invalid check status: '%.*s'", STRF(update.status));
         return;
     }

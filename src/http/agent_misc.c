@@ -14,8 +14,6 @@ static void reload_run(struct agent_request *r)
 {
     if (agent_reload(r->call.agent, &r->call.err) < 0) {
         r->call.err.code = ERR_FAILED; /* whatever it was, the request was fine */
-        agent_call_finish(&r->call);
-        return;
     }
     agent_call_finish(&r->call);
 }

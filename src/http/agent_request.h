@@ -32,6 +32,13 @@ void agent_request_start(struct agent_request *r);
 /* One that will not be started. */
 void agent_request_drop(struct agent_request *r);
 
+/* On the main loop, behind a change of the agent's own state: done when the catalog has heard of
+ * it, or at once when it failed (rc < 0, with r->call.err set). */
+void agent_request_finish(struct agent_request *r, int rc);
+/* The whole of a handler that wants but the id at the end of the path: r->args is a struct str, the
+ * answer has no body. */
+void agent_request_start_by_id(struct http_req *req, void (*run)(struct agent_request *r));
+
 /* A reply without a body, 200. */
 void agent_reply_ok(struct http_req *req, struct agent_request *r);
 

@@ -41,22 +41,12 @@ static void register_run(struct agent_request *r)
     if (rc >= 0 && sidecar.service != NULL) {
         rc = service_add(a, &sidecar, err);
     }
-    if (rc < 0) {
-        agent_call_finish(&r->call);
-        return;
-    }
-    agent_call_finish_synced(&r->call);
+    agent_request_finish(r, rc);
 }
 
 static bool is_any_address(struct str s)
 {
     return str_eq_lit(s, "0.0.0.0") || str_eq_lit(s, "::") || str_eq_lit(s, "[::]");
-}
-
-static bool is_status(struct str s)
-{
-    return s.n == 0 || str_eq(s, HEALTH_PASSING) || str_eq(s, HEALTH_WARNING) ||
-           str_eq(s, HEALTH_CRITICAL);
 }
 
 /* Whether the checks of a definition are well-formed; answered when not. */
@@ -72,7 +62,8 @@ static bool checks_are_good(struct http_req *req, const struct service_def *def,
         return false;
     }
     for (size_t i = 0; i < ret_checks->n; i++) {
-        if (!is_status(((const struct check_def *)ret_checks->v[i])->status)) {
+        struct str status = ((const struct check_def *)ret_checks->v[i])->status;
+        if (status.n > 0 && !health_is_status(status)) {
             http_error(req, 400, "%sStatus for checks must 'passing', 'warning', 'critical'",
                        prefix);
             return false;
@@ -146,29 +137,15 @@ void agent_service_register_handle(struct http_req *req)
 
 /* --- deregister ------------------------------------------------------------------------------ */
 
-struct by_id {
-    struct str id;
-};
-
 static void deregister_run(struct agent_request *r)
 {
-    const struct by_id *args = r->args;
-    if (service_remove(r->call.agent, args->id, true, &r->call.err) < 0) {
-        agent_call_finish(&r->call);
-        return;
-    }
-    agent_call_finish_synced(&r->call);
+    const struct str *id = r->args;
+    agent_request_finish(r, service_remove(r->call.agent, *id, true, &r->call.err));
 }
 
 void agent_service_deregister_handle(struct http_req *req)
 {
-    if (!http_check_namespace(req)) {
-        return;
-    }
-    struct agent_request *r =
-        agent_request_new(req, deregister_run, agent_reply_ok, sizeof(struct by_id));
-    ((struct by_id *)r->args)->id = agent_request_str(r, req->tail);
-    agent_request_start(r);
+    agent_request_start_by_id(req, deregister_run);
 }
 
 /* --- maintenance ----------------------------------------------------------------------------- */
@@ -213,22 +190,16 @@ static struct agent_request *maintenance_new(struct http_req *req, bool enable,
 static void service_maintenance_run(struct agent_request *r)
 {
     const struct maintenance *args = r->args;
-    if (service_maintenance(r->call.agent, args->id, args->enable, args->reason, args->token,
-                            &r->call.err) < 0) {
-        agent_call_finish(&r->call);
-        return;
-    }
-    agent_call_finish_synced(&r->call);
+    int rc = service_maintenance(r->call.agent, args->id, args->enable, args->reason, args->token,
+                                 &r->call.err);
+    agent_request_finish(r, rc);
 }
 
 void agent_service_maintenance_handle(struct http_req *req)
 {
     bool enable;
-    if (req->tail.n == 0) {
-        http_error(req, 400, "Missing service ID");
-        return;
-    }
-    if (get_enable(req, &enable) && http_check_namespace(req)) {
+    if (http_check_tail(req, "service ID") && get_enable(req, &enable) &&
+        http_check_namespace(req)) {
         agent_request_start(maintenance_new(req, enable, service_maintenance_run));
     }
 }

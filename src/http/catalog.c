@@ -2,6 +2,7 @@
 #include "base/metrics.h"
 #include "http/cached.h"
 #include "http/catalog_json.h"
+#include "http/catalog_request.h"
 #include "http/http.h"
 #include "server/reply.h"
 #include "server/rpc.h"
@@ -216,10 +217,9 @@ static void nodes(struct http_req *req)
     }
     struct dc_request *args = call->args;
     http_parse_source(req, &args->source);
-    if (!http_parse_node_meta(req, &args->node_meta_filters)) {
-        return;
+    if (http_parse_node_meta(req, &args->node_meta_filters)) {
+        http_rpc_start(req, call);
     }
-    http_rpc_start(req, call);
 }
 
 static void services_reply(struct http_req *req, struct rpc_call *call)
@@ -248,10 +248,9 @@ static void services(struct http_req *req)
         return;
     }
     struct dc_request *args = call->args;
-    if (!http_parse_node_meta(req, &args->node_meta_filters)) {
-        return;
+    if (http_parse_node_meta(req, &args->node_meta_filters)) {
+        http_rpc_start(req, call);
     }
-    http_rpc_start(req, call);
 }
 
 /* --- instances ------------------------------------------------------------------------------- */
@@ -283,18 +282,9 @@ static void service_nodes(struct http_req *req, bool connect)
     }
     struct service_request *args = call->args;
     args->connect = connect;
-    args->service_name = req->tail;
-    http_parse_source(req, &args->source);
-    args->service_tags = catalog_tags(req);
-    args->tag_filter = args->service_tags.n > 0;
-    if (!http_parse_node_meta(req, &args->node_meta_filters)) {
-        return;
+    if (catalog_parse_service(req, args)) {
+        http_rpc_start(req, call);
     }
-    if (req->tail.n == 0) {
-        http_error(req, 400, "Missing service name");
-        return;
-    }
-    http_rpc_start(req, call);
 }
 
 static void service(struct http_req *req)
@@ -372,11 +362,9 @@ static void about_node(struct http_req *req, const struct rpc_method *method, ht
     }
     struct node_request *args = call->args;
     args->node = req->tail;
-    if (req->tail.n == 0) {
-        http_error(req, 400, "Missing node name");
-        return;
+    if (http_check_tail(req, "node name")) {
+        http_rpc_start(req, call);
     }
-    http_rpc_start(req, call);
 }
 
 static void node(struct http_req *req)

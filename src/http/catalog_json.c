@@ -1,7 +1,5 @@
 #include "http/catalog_json.h"
 
-#include "base/vec.h"
-#include "http/http.h"
 #include "store/row.h"
 
 static struct strlist not_nil(struct strlist list)
@@ -88,15 +86,4 @@ void catalog_json_service_node(struct json_writer *w, const struct service_node 
         service.meta = (struct strmap){SCHEMA_EMPTY, 0};
     }
     json_object(w, &service_node_schema, &(struct service_node){sn->node, &service});
-}
-
-struct strlist catalog_tags(const struct http_req *req)
-{
-    VEC(struct str) tags = {0};
-    for (size_t i = 0; i < req->params_count; i++) {
-        if (str_eq_lit(req->params[i].name, "tag")) {
-            avec_push(req->arena, &tags, req->params[i].value);
-        }
-    }
-    return (struct strlist){tags.v, tags.n};
 }

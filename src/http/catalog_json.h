@@ -20,7 +20,3 @@ void catalog_json_instance(struct json_writer *w, const struct check_service_nod
 void catalog_json_service_node(struct json_writer *w, const struct service_node *sn);
 /* […], also when nil. */
 void catalog_json_checks(struct json_writer *w, struct ptrlist checks, bool rows);
-
-struct http_req;
-/* Every ?tag of the request, in order; nil when there is none. */
-struct strlist catalog_tags(const struct http_req *req);

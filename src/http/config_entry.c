@@ -196,13 +196,11 @@ static void gateway_services(struct http_req *req)
     if (call == NULL) {
         return;
     }
-    if (req->tail.n == 0) {
-        http_error(req, 400, "Missing gateway name");
-        return;
-    }
     struct service_request *args = call->args;
     args->service_name = req->tail;
-    http_rpc_start(req, call);
+    if (http_check_tail(req, "gateway name")) {
+        http_rpc_start(req, call);
+    }
 }
 
 /* clang-format off */

@@ -24,8 +24,7 @@ static void fire_reply(struct http_req *req, struct agent_request *r)
 
 static void event_fire_handle(struct http_req *req)
 {
-    if (req->tail.n == 0) {
-        http_error(req, 400, "Missing name");
+    if (!http_check_tail(req, "name")) {
         return;
     }
     struct str datacenter = http_param_value(req, STR("dc"));

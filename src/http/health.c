@@ -1,6 +1,7 @@
 /* /v1/health */
 #include "http/cached.h"
 #include "http/catalog_json.h"
+#include "http/catalog_request.h"
 #include "http/http.h"
 #include "server/rpc.h"
 
@@ -25,11 +26,9 @@ static void node(struct http_req *req)
     }
     struct node_request *args = call->args;
     args->node = req->tail;
-    if (req->tail.n == 0) {
-        http_error(req, 400, "Missing node name");
-        return;
+    if (http_check_tail(req, "node name")) {
+        http_rpc_start(req, call);
     }
-    http_rpc_start(req, call);
 }
 
 static void checks(struct http_req *req)
@@ -44,14 +43,10 @@ static void checks(struct http_req *req)
     struct service_request *args = call->args;
     args->service_name = req->tail;
     http_parse_source(req, &args->source);
-    if (!http_parse_node_meta(req, &args->node_meta_filters)) {
-        return;
+    if (http_parse_node_meta(req, &args->node_meta_filters) &&
+        http_check_tail(req, "service name")) {
+        http_rpc_start(req, call);
     }
-    if (req->tail.n == 0) {
-        http_error(req, 400, "Missing service name");
-        return;
-    }
-    http_rpc_start(req, call);
 }
 
 static void state(struct http_req *req)
@@ -66,14 +61,10 @@ static void state(struct http_req *req)
     struct checks_in_state_request *args = call->args;
     args->state = req->tail;
     http_parse_source(req, &args->source);
-    if (!http_parse_node_meta(req, &args->node_meta_filters)) {
-        return;
+    if (http_parse_node_meta(req, &args->node_meta_filters) &&
+        http_check_tail(req, "check state")) {
+        http_rpc_start(req, call);
     }
-    if (req->tail.n == 0) {
-        http_error(req, 400, "Missing check state");
-        return;
-    }
-    http_rpc_start(req, call);
 }
 
 /* --- instances ------------------------------------------------------------------------------- */
@@ -165,20 +156,11 @@ static void instances(struct http_req *req, enum instances_kind kind)
         return;
     }
     struct service_request *args = call->args;
-    args->service_name = req->tail;
     args->connect = kind == INSTANCES_CONNECT;
     args->ingress = kind == INSTANCES_INGRESS;
-    http_parse_source(req, &args->source);
-    args->service_tags = catalog_tags(req);
-    args->tag_filter = args->service_tags.n > 0;
-    if (!http_parse_node_meta(req, &args->node_meta_filters)) {
-        return;
+    if (catalog_parse_service(req, args)) {
+        http_rpc_start(req, call);
     }
-    if (req->tail.n == 0) {
-        http_error(req, 400, "Missing service name");
-        return;
-    }
-    http_rpc_start(req, call);
 }
 
 static void service(struct http_req *req)

@@ -168,6 +168,9 @@ bool http_decode_body(struct http_req *req, const struct schema *schema, void *o
 /* False, and answered with 400, when the request names a namespace (?ns, X-Consul-Namespace): those
  * are not in this edition. Most endpoints ask; a few of Consul's do not look. */
 bool http_check_namespace(struct http_req *req);
+/* False, and answered with 400 "Missing node name" (or what else the path's tail should be), when
+ * nothing stands behind the route's pattern. */
+bool http_check_tail(struct http_req *req, const char *what);
 
 /* --- answering ----------------------------------------------------------------------------- */
 void http_set_header(struct http_req *req, struct str name, struct str value);

@@ -66,11 +66,9 @@ static void node(struct http_req *req)
     }
     struct node_request *args = call->args;
     args->node = req->tail;
-    if (req->tail.n == 0) {
-        http_error(req, 400, "Missing node name");
-        return;
+    if (http_check_tail(req, "node name")) {
+        http_rpc_start(req, call);
     }
-    http_rpc_start(req, call);
 }
 
 /* --- services -------------------------------------------------------------------------------- */
@@ -164,11 +162,9 @@ static void gateway_services(struct http_req *req)
     }
     struct service_request *args = call->args;
     args->service_name = req->tail;
-    if (req->tail.n == 0) {
-        http_error(req, 400, "Missing gateway name");
-        return;
+    if (http_check_tail(req, "gateway name")) {
+        http_rpc_start(req, call);
     }
-    http_rpc_start(req, call);
 }
 
 /* clang-format off */

@@ -348,6 +348,15 @@ bool http_check_namespace(struct http_req *req)
     return true;
 }
 
+bool http_check_tail(struct http_req *req, const char *what)
+{
+    if (req->tail.n == 0) {
+        http_error(req, 400, "Missing %s", what);
+        return false;
+    }
+    return true;
+}
+
 bool http_decode_body(struct http_req *req, const struct schema *schema, void *object,
                       unsigned flags)
 {

@@ -10,15 +10,6 @@
 /* A lock delay below this was meant in seconds. */
 #define LOCK_DELAY_THRESHOLD_NS 1000
 
-static bool check_session(struct http_req *req)
-{
-    if (req->tail.n > 0) {
-        return true;
-    }
-    http_error(req, 400, "Missing session");
-    return false;
-}
-
 static void session_created(struct http_req *req, struct rpc_call *call)
 {
     const struct string_reply *reply = call->reply;
@@ -81,7 +72,7 @@ static void session_destroyed(struct http_req *req, struct rpc_call *call)
 static void session_destroy_handle(struct http_req *req)
 {
     struct rpc_call *call = http_rpc(req, &rpc_session_apply, session_destroyed);
-    if (call == NULL || !http_check_namespace(req) || !check_session(req)) {
+    if (call == NULL || !http_check_namespace(req) || !http_check_tail(req, "session")) {
         return;
     }
     struct session_request *args = call->args;
@@ -120,7 +111,7 @@ static void session_by_id(struct http_req *req, const struct rpc_method *method,
                           http_reply_fn reply)
 {
     struct rpc_call *call = http_rpc(req, method, reply);
-    if (call == NULL || !http_check_namespace(req) || !check_session(req)) {
+    if (call == NULL || !http_check_namespace(req) || !http_check_tail(req, "session")) {
         return;
     }
     struct session_specific_request *args = call->args;
@@ -150,11 +141,7 @@ static void session_list_handle(struct http_req *req)
 static void session_node_handle(struct http_req *req)
 {
     struct rpc_call *call = http_rpc(req, &rpc_session_node_sessions, sessions_reply);
-    if (call == NULL || !http_check_namespace(req)) {
-        return;
-    }
-    if (req->tail.n == 0) {
-        http_error(req, 400, "Missing node name");
+    if (call == NULL || !http_check_namespace(req) || !http_check_tail(req, "node name")) {
         return;
     }
     struct node_request *args = call->args;

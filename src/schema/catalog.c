@@ -352,3 +352,9 @@ static const struct field indexed_check_service_nodes_fields[] = {
 const struct schema indexed_check_service_nodes_schema =
     SCHEMA("IndexedCheckServiceNodes", struct indexed_check_service_nodes, indexed_check_service_nodes_fields);
 /* clang-format on */
+
+bool health_is_status(struct str status)
+{
+    return str_eq(status, HEALTH_PASSING) || str_eq(status, HEALTH_WARNING) ||
+           str_eq(status, HEALTH_CRITICAL);
+}

@@ -164,6 +164,8 @@ struct health_check {
 #define HEALTH_WARNING STR("warning")
 #define HEALTH_CRITICAL STR("critical")
 #define HEALTH_MAINT STR("maintenance")
+/* One that a check may have: passing, warning or critical. */
+bool health_is_status(struct str status);
 #define SERF_CHECK_ID STR("serfHealth")
 #define SERF_CHECK_NAME STR("Serf Health Status")
 #define NODE_MAINT_ID STR("_node_maintenance")
