@@ -2,81 +2,37 @@
  * the same as plain lists would. */
 #include "store/catalog.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
+#include "store_fixture.h"
 
-#include <cmocka.h>
-
-#include "base/epoch.h"
-#include "base/err.h"
-#include "base/mem.h"
 #include "base/rand.h"
 #include "schema/json.h"
 #include "store/coordinate.h"
 
 #include <math.h>
 
-struct fixture {
-    struct epoch *epoch;
-    struct store *store;
-    struct arena arena;
-    struct change_list *changes;
-    uint64_t index;
-    struct err err;
-};
-
-static void on_changes(void *data, struct change_list *changes)
-{
-    struct fixture *f = data;
-    (void)change_list_unref(f->changes);
-    f->changes = change_list_ref(changes);
-}
-
 static int setup(void **state)
 {
-    struct fixture *f = xcalloc(1, sizeof(*f));
-    f->epoch = epoch_new();
-    f->store = store_new(f->epoch);
-    f->index = 10;
-    store_set_listener(f->store, on_changes, f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    store_free(f->store);
-    epoch_free(f->epoch);
-    arena_deinit(&f->arena);
-    (void)change_list_unref(f->changes);
-    mem_free(f);
-    return 0;
+    int r = store_fixture_setup(state);
+    ((struct store_fixture *)*state)->index = 10;
+    return r;
 }
 
 /* --- one operation, one transaction ----------------------------------------------------------- */
 
-static int try_register(struct fixture *f, const struct register_request *req)
+static int try_register(struct store_fixture *f, const struct register_request *req)
 {
-    struct store_txn *tx = store_txn_begin(f->store, ++f->index);
-    f->err = (struct err){0};
-    int r = catalog_register(tx, req, 0, &f->err);
-    if (r < 0) {
-        store_txn_abort(tx);
-    } else {
-        store_txn_commit(tx);
-    }
-    return r;
+    struct store_txn *tx = store_fixture_begin(f);
+    return store_fixture_end(tx, catalog_register(tx, req, 0, &f->err));
 }
 
-static void do_register(struct fixture *f, const struct register_request *req)
+static void do_register(struct store_fixture *f, const struct register_request *req)
 {
     assert_int_equal(try_register(f, req), 0);
 }
 
-static void do_deregister(struct fixture *f, struct deregister_request req)
+static void do_deregister(struct store_fixture *f, struct deregister_request req)
 {
-    struct store_txn *tx = store_txn_begin(f->store, ++f->index);
+    struct store_txn *tx = store_fixture_begin(f);
     assert_int_equal(catalog_deregister(tx, &req, &f->err), 0);
     store_txn_commit(tx);
 }
@@ -87,21 +43,21 @@ static struct register_request node_request(const char *name)
         .node = str_from_cstr(name), .address = STR("10.0.0.1"), .datacenter = STR("dc1")};
 }
 
-static void add_node(struct fixture *f, const char *name)
+static void add_node(struct store_fixture *f, const char *name)
 {
     struct register_request req = node_request(name);
     do_register(f, &req);
 }
 
-static void add_service(struct fixture *f, const char *node, struct node_service service)
+static void add_service(struct store_fixture *f, const char *node, struct node_service service)
 {
     struct register_request req = node_request(node);
     req.service = &service;
     do_register(f, &req);
 }
 
-static void add_check(struct fixture *f, const char *node, const char *id, const char *service_id,
-                      const char *status)
+static void add_check(struct store_fixture *f, const char *node, const char *id,
+                      const char *service_id, const char *status)
 {
     struct register_request req = node_request(node);
     struct health_check check = {.node = str_from_cstr(node),
@@ -112,12 +68,12 @@ static void add_check(struct fixture *f, const char *node, const char *id, const
     do_register(f, &req);
 }
 
-static uint64_t index_of(const struct fixture *f, const char *name)
+static uint64_t index_of(const struct store_fixture *f, const char *name)
 {
     return store_index(store_view(f->store), str_from_cstr(name));
 }
 
-static struct objlist health_of(struct fixture *f, const char *service, uint64_t *ret_index)
+static struct objlist health_of(struct store_fixture *f, const char *service, uint64_t *ret_index)
 {
     struct objlist list;
     *ret_index = catalog_health_nodes(store_view(f->store), NULL, &f->arena, str_from_cstr(service),
@@ -136,7 +92,7 @@ static struct objlist health_of(struct fixture *f, const char *service, uint64_t
 
 static void test_register_creates(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     add_node(f, "Node1");
     assert_int_equal(index_of(f, "nodes"), 11);
     assert_int_equal(index_of(f, "services"), 0);
@@ -165,7 +121,7 @@ static void test_register_creates(void **state)
 
 static void test_the_same_again_changes_nothing(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     struct weights none = {0, 0};
     struct node_service web = {.id = STR("w1"), .service = STR("web"), .weights = &none};
     add_service(f, "n", web);
@@ -186,7 +142,7 @@ static void test_the_same_again_changes_nothing(void **state)
 
 static void test_refusals(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     struct register_request req = node_request("x");
     struct health_check check = {.node = STR("x"), .check_id = STR("c"), .service_id = STR("no")};
     req.check = &check;
@@ -215,7 +171,7 @@ static void test_refusals(void **state)
 
 static void test_names_and_ids(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     struct register_request a = node_request("a"), b = node_request("a");
     a.id = ID_A;
     b.id = ID_B;
@@ -270,7 +226,7 @@ static void test_names_and_ids(void **state)
 
 static void test_what_moves_a_service(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     uint64_t index;
     add_service(f, "n1", (struct node_service){.id = STR("w"), .service = STR("web")});
     add_service(f, "n1", (struct node_service){.id = STR("d"), .service = STR("db")});
@@ -311,7 +267,7 @@ static void test_what_moves_a_service(void **state)
 
 static void test_node_takes_everything_along(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     add_service(f, "n", (struct node_service){.id = STR("a"), .service = STR("web")});
     add_service(f, "n", (struct node_service){.id = STR("b"), .service = STR("web")});
     add_check(f, "n", "c1", "a", "passing");
@@ -320,7 +276,7 @@ static void test_node_takes_everything_along(void **state)
     struct coordinate at = {.vec = {zero, 8}, .height = 1e-5};
     struct node_coordinate updates[] = {{.node = STR("n"), .coord = &at},
                                         {.node = STR("unknown"), .coord = &at}};
-    struct store_txn *tx = store_txn_begin(f->store, ++f->index);
+    struct store_txn *tx = store_fixture_begin(f);
     coordinate_update(tx, updates, 2);
     store_txn_commit(tx);
     struct ptrlist coordinates;
@@ -350,10 +306,10 @@ static void test_node_takes_everything_along(void **state)
 
 static void test_compare_and_set(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     struct txn_node_op op = {.verb = STR("cas"), .node = {.node = STR("n")}};
     struct txn_result result;
-    struct store_txn *tx = store_txn_begin(f->store, ++f->index);
+    struct store_txn *tx = store_fixture_begin(f);
     assert_int_equal(catalog_txn_node(NULL, tx, &op, &f->arena, &result, &f->err), 1);
     assert_int_equal(result.node->raft.modify_index, f->index);
     assert_true(catalog_txn_node(NULL, tx, &op, &f->arena, &result, &f->err) < 0);
@@ -386,7 +342,7 @@ static void test_compare_and_set(void **state)
     /* The refusal of a compare-and-set that is not stale is lost. */
     check.verb = STR("cas");
     check.check.service_id = STR("missing");
-    tx = store_txn_begin(f->store, ++f->index);
+    tx = store_fixture_begin(f);
     assert_int_equal(catalog_txn_check(NULL, tx, &check, &f->arena, &result, &f->err), 0);
     check.verb = STR("set");
     assert_true(catalog_txn_check(NULL, tx, &check, &f->arena, &result, &f->err) < 0);
@@ -398,7 +354,7 @@ static void test_compare_and_set(void **state)
 
 static void test_services_and_tags(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     const struct str tags1[] = {STR("v1"), STR("Blue")}, tags2[] = {STR("v2"), STR("Blue")};
     add_service(f, "n1",
                 (struct node_service){.id = STR("w1"), .service = STR("web"), .tags = {tags1, 2}});
@@ -428,7 +384,7 @@ static void test_services_and_tags(void **state)
 
 static void test_connect(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     uint64_t index;
     struct objlist nodes;
     add_service(f, "n",
@@ -468,7 +424,7 @@ static void test_distances(void **state)
     assert_false(coordinate_is_valid(&a));
 }
 
-static bool wakes(struct fixture *f, const struct watch_set *ws)
+static bool wakes(struct store_fixture *f, const struct watch_set *ws)
 {
     struct watch_registry *registry = watch_registry_new();
     struct watch watch = {0};
@@ -487,7 +443,7 @@ static bool wakes(struct fixture *f, const struct watch_set *ws)
 /* Who waits is woken by what it was shown, and by nothing else. */
 static void test_who_wakes(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     struct watch_set critical = {.arena = &f->arena}, instances = {.arena = &f->arena},
                      proxies = {.arena = &f->arena}, checks = {.arena = &f->arena};
     struct ptrlist pointers;
@@ -557,7 +513,7 @@ struct model {
     struct model_node nodes[MODEL_NODES];
 };
 
-static void model_step(struct fixture *f, struct model *m, struct rng *rng)
+static void model_step(struct store_fixture *f, struct model *m, struct rng *rng)
 {
     size_t n = rng_below(rng, MODEL_NODES), id = rng_below(rng, MODEL_IDS),
            name = rng_below(rng, MODEL_NAMES), check = rng_below(rng, MODEL_CHECKS);
@@ -617,7 +573,7 @@ static bool model_has_check(const struct model_node *node, const struct health_c
 }
 
 /* The health of one service name, instance by instance. */
-static void model_compare(struct fixture *f, const struct model *m, size_t name)
+static void model_compare(struct store_fixture *f, const struct model *m, size_t name)
 {
     uint64_t index;
     struct objlist list = health_of(f, service_names[name], &index);
@@ -655,7 +611,7 @@ static void model_compare(struct fixture *f, const struct model *m, size_t name)
 }
 
 /* What a client would be shown, as text. */
-static void answer(struct fixture *f, size_t name, struct buf *to, uint64_t *ret_index)
+static void answer(struct store_fixture *f, size_t name, struct buf *to, uint64_t *ret_index)
 {
     struct watch_set ws = {.arena = &f->arena}; /* as one who waits */
     struct objlist list;
@@ -675,7 +631,7 @@ static void answer(struct fixture *f, size_t name, struct buf *to, uint64_t *ret
  * for it wakes; it never runs backwards. */
 static void test_model(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     struct model *m = xcalloc(1, sizeof(*m));
     struct buf before[MODEL_NAMES] = {0}, after = {0};
     uint64_t index_before[MODEL_NAMES] = {0}, index;
@@ -716,21 +672,23 @@ static void test_model(void **state)
     mem_free(m);
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, store_fixture_teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_register_creates, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_the_same_again_changes_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_names_and_ids, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_what_moves_a_service, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_node_takes_everything_along, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_compare_and_set, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_services_and_tags, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_connect, setup, teardown),
+        TEST(test_register_creates),
+        TEST(test_the_same_again_changes_nothing),
+        TEST(test_refusals),
+        TEST(test_names_and_ids),
+        TEST(test_what_moves_a_service),
+        TEST(test_node_takes_everything_along),
+        TEST(test_compare_and_set),
+        TEST(test_services_and_tags),
+        TEST(test_connect),
         cmocka_unit_test(test_distances),
-        cmocka_unit_test_setup_teardown(test_who_wakes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_model, setup, teardown),
+        TEST(test_who_wakes),
+        TEST(test_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

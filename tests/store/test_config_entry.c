@@ -3,86 +3,45 @@
 #include "store/config_entry.h"
 
 #include "config_fixture.h"
+#include "store_fixture.h"
 
-#include "base/epoch.h"
 #include "schema/config_intentions.h"
 #include "store/discovery_chain.h"
 #include "store/system_metadata.h"
 
-struct fixture {
-    struct epoch *epoch;
-    struct store *store;
-    struct arena arena;
-    struct err err;
-    uint64_t index;
-};
-
-static int setup(void **state)
+static int set(struct store_fixture *f, const char *json)
 {
-    struct fixture *f = xcalloc(1, sizeof(*f));
-    f->epoch = epoch_new();
-    f->store = store_new(f->epoch);
-    *state = f;
-    return 0;
+    struct store_txn *tx = store_fixture_begin(f);
+    return store_fixture_end(tx, config_entry_set(tx, config_entry_from(&f->arena, json), &f->err));
 }
 
-static int teardown(void **state)
+static int cas(struct store_fixture *f, const char *json, uint64_t index)
 {
-    struct fixture *f = *state;
-    assert_true(store_is_consistent(store_view(f->store)));
-    store_free(f->store);
-    epoch_free(f->epoch);
-    arena_deinit(&f->arena);
-    mem_free(f);
-    return 0;
+    struct store_txn *tx = store_fixture_begin(f);
+    return store_fixture_end(
+        tx, config_entry_cas(tx, config_entry_from(&f->arena, json), index, &f->err));
 }
 
-/* Each write is a transaction of its own; one that is refused is undone. */
-static int finish(struct store_txn *tx, int r)
+static int delete (struct store_fixture *f, enum config_entry_kind type, const char *name)
 {
-    if (r < 0) {
-        store_txn_abort(tx);
-    } else {
-        store_txn_commit(tx);
-    }
-    return r;
+    struct store_txn *tx = store_fixture_begin(f);
+    return store_fixture_end(tx, config_entry_delete(tx, type, str_from_cstr(name), &f->err));
 }
 
-static int set(struct fixture *f, const char *json)
-{
-    struct store_txn *tx = store_txn_begin(f->store, ++f->index);
-    f->err = (struct err){0};
-    return finish(tx, config_entry_set(tx, config_entry_from(&f->arena, json), &f->err));
-}
-
-static int cas(struct fixture *f, const char *json, uint64_t index)
-{
-    struct store_txn *tx = store_txn_begin(f->store, ++f->index);
-    f->err = (struct err){0};
-    return finish(tx, config_entry_cas(tx, config_entry_from(&f->arena, json), index, &f->err));
-}
-
-static int delete (struct fixture *f, enum config_entry_kind type, const char *name)
-{
-    struct store_txn *tx = store_txn_begin(f->store, ++f->index);
-    f->err = (struct err){0};
-    return finish(tx, config_entry_delete(tx, type, str_from_cstr(name), &f->err));
-}
-
-static void assert_set(struct fixture *f, const char *json)
+static void assert_set(struct store_fixture *f, const char *json)
 {
     if (set(f, json) < 0) {
         fail_msg("%s: %s", json, err_text(&f->err));
     }
 }
 
-static void assert_set_refused(struct fixture *f, const char *json, const char *error)
+static void assert_set_refused(struct store_fixture *f, const char *json, const char *error)
 {
     assert_true(set(f, json) < 0);
     assert_string_equal(err_text(&f->err), error);
 }
 
-static const struct config_entry *get(struct fixture *f, enum config_entry_kind type,
+static const struct config_entry *get(struct store_fixture *f, enum config_entry_kind type,
                                       const char *name, uint64_t *ret_index)
 {
     const struct config_entry *e;
@@ -90,7 +49,7 @@ static const struct config_entry *get(struct fixture *f, enum config_entry_kind 
     return e;
 }
 
-static size_t count(struct fixture *f, const char *kind)
+static size_t count(struct store_fixture *f, const char *kind)
 {
     struct ptrlist list;
     (void)config_entry_list(store_view(f->store), NULL, &f->arena, str_from_cstr(kind), &list);
@@ -100,7 +59,7 @@ static size_t count(struct fixture *f, const char *kind)
 
 static void test_indexes(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     uint64_t index;
     assert_null(get(f, CONFIG_SERVICE_DEFAULTS, "web", &index));
     assert_int_equal(index, 0);
@@ -129,7 +88,7 @@ static void test_indexes(void **state)
 
 static void test_compare_and_set(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     const char *entry = "{'Kind':'service-defaults','Name':'web'}";
     uint64_t index;
     assert_int_equal(cas(f, entry, 7), 0);
@@ -142,14 +101,14 @@ static void test_compare_and_set(void **state)
 
 static void test_names(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     assert_set_refused(f, "{'Kind':'ingress-gateway'}",
                        "failed inserting config entry: object missing primary index");
     assert_set_refused(f, "{'Kind':'terminating-gateway'}", "serviceName is required");
     struct config_entry *e =
         config_entry_new(&f->arena, CONFIG_INGRESS_GATEWAY,
                          arena_printf(&f->arena, "%0*d", (int)TREE_KEY_SIZE_MAX, 1));
-    struct store_txn *tx = store_txn_begin(f->store, ++f->index);
+    struct store_txn *tx = store_fixture_begin(f);
     assert_int_equal(config_entry_restore(tx, e, &f->err), -ERR_TOO_LARGE);
     store_txn_abort(tx);
 }
@@ -163,7 +122,7 @@ static void test_names(void **state)
 
 static void test_protocols(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     const char *router = "{'Kind':'service-router','Name':'web','Routes':[{'Destination':"
                          "{'Service':'api'}}]}";
     assert_set_refused(f, router, TCP_ROUTED);
@@ -187,7 +146,7 @@ static void test_protocols(void **state)
 
 static void test_protocol_of_all_proxies(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     assert_set(f, "{'Kind':'proxy-defaults','Name':'global','Config':{'Protocol':'HTTP'}}");
     assert_set(f, "{'Kind':'service-splitter','Name':'web','Splits':[{'Weight':100}]}");
     assert_true(delete (f, CONFIG_PROXY_DEFAULTS, "global") < 0);
@@ -199,7 +158,7 @@ static void test_protocol_of_all_proxies(void **state)
 
 static void test_subsets(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     assert_set(f, HTTP("api"));
     const char *splitter = "{'Kind':'service-splitter','Name':'api','Splits':[{'Weight':100,"
                            "'ServiceSubset':'v1'}]}";
@@ -217,7 +176,7 @@ static void test_subsets(void **state)
 
 static void test_circles(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     assert_set(f, "{'Kind':'service-resolver','Name':'self','Redirect':{'Service':'self'}}");
     assert_set(f, "{'Kind':'service-resolver','Name':'y','Redirect':{'Service':'z'}}");
     assert_set_refused(f, "{'Kind':'service-resolver','Name':'z','Redirect':{'Service':'y'}}",
@@ -235,7 +194,7 @@ static void test_circles(void **state)
 
 static void test_external_services(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     assert_set(f, "{'Kind':'service-defaults','Name':'ext','ExternalSNI':'e'}");
     assert_set_refused(
         f, "{'Kind':'service-resolver','Name':'ext','Subsets':{'v':{}}}",
@@ -251,7 +210,7 @@ static void test_external_services(void **state)
 
 static void test_gateways(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     const char *edge = "{'Kind':'ingress-gateway','Name':'edge','Listeners':[{'Port':1,'Protocol':"
                        "'tcp','Services':[{'Name':'api'}]}]}";
     assert_set(f, HTTP("api"));
@@ -274,7 +233,7 @@ static void test_gateways(void **state)
 
 static void test_intentions_need_http(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     const char *pay = "{'Kind':'service-intentions','Name':'pay','Sources':[{'Name':'x',"
                       "'Permissions':[{'Action':'allow','HTTP':{'PathExact':'/'}}]}]}";
     const char *refusal = "service \"pay\" has protocol \"tcp\", which is incompatible with L7 "
@@ -291,7 +250,7 @@ static void test_intentions_need_http(void **state)
 /* Deeper than anybody needs, and than the stack would bear. */
 static void test_depth(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     assert_set(f, "{'Kind':'proxy-defaults','Name':'global','Config':{'protocol':'http'}}");
     unsigned i = 0;
     for (; i <= CHAIN_DEPTH_MAX; i++) {
@@ -316,7 +275,7 @@ static void test_depth(void **state)
 
 static void test_old_ids_stay(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     uint64_t index;
     assert_set(f, SOURCE(",'LegacyID':'a'", TIME("1")));
     assert_set_refused(f, SOURCE(",'LegacyID':'b'", ""),
@@ -333,9 +292,9 @@ static void test_old_ids_stay(void **state)
 
 static void test_format_of_intentions(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     uint64_t index;
-    struct store_txn *tx = store_txn_begin(f->store, ++f->index);
+    struct store_txn *tx = store_fixture_begin(f);
     intentions_are_config_entries(tx);
     store_txn_commit(tx);
     assert_str_lit(system_metadata_get(store_view(f->store), SYSTEM_METADATA_INTENTION_FORMAT),
@@ -343,7 +302,7 @@ static void test_format_of_intentions(void **state)
     (void)get(f, CONFIG_MESH, "mesh", &index);
     assert_int_equal(index, 1);
     struct system_metadata_entry unnamed = {0};
-    tx = store_txn_begin(f->store, ++f->index);
+    tx = store_fixture_begin(f);
     assert_true(system_metadata_set(tx, &unnamed, &f->err) < 0);
     assert_string_equal(err_text(&f->err), "missing key on system metadata");
     system_metadata_delete(tx, STR("INTENTION-format"));
@@ -353,7 +312,8 @@ static void test_format_of_intentions(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) \
+    cmocka_unit_test_setup_teardown(name, store_fixture_setup, store_fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_indexes),
         TEST(test_compare_and_set),

@@ -3,53 +3,37 @@
 #include "store/gateway_services.h"
 
 #include "config_fixture.h"
+#include "store_fixture.h"
 
-#include "base/epoch.h"
 #include "store/catalog.h"
 #include "store/config_entry.h"
 
 struct fixture {
-    struct epoch *epoch;
-    struct store *store;
-    struct arena arena;
-    struct err err;
-    uint64_t index;
+    struct store_fixture base;
     uint64_t answer_index;
 };
 
 static int setup(void **state)
 {
     struct fixture *f = xcalloc(1, sizeof(*f));
-    f->epoch = epoch_new();
-    f->store = store_new(f->epoch);
+    store_fixture_init(&f->base);
     *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    assert_true(store_is_consistent(store_view(f->store)));
-    store_free(f->store);
-    epoch_free(f->epoch);
-    arena_deinit(&f->arena);
-    mem_free(f);
     return 0;
 }
 
 static void set(struct fixture *f, const char *json)
 {
-    struct store_txn *tx = store_txn_begin(f->store, ++f->index);
-    if (config_entry_set(tx, config_entry_from(&f->arena, json), &f->err) < 0) {
-        fail_msg("%s: %s", json, err_text(&f->err));
+    struct store_txn *tx = store_fixture_begin(&f->base);
+    if (config_entry_set(tx, config_entry_from(&f->base.arena, json), &f->base.err) < 0) {
+        fail_msg("%s: %s", json, err_text(&f->base.err));
     }
     store_txn_commit(tx);
 }
 
 static void delete (struct fixture *f, enum config_entry_kind type, const char *name)
 {
-    struct store_txn *tx = store_txn_begin(f->store, ++f->index);
-    assert_ok(config_entry_delete(tx, type, str_from_cstr(name), &f->err));
+    struct store_txn *tx = store_fixture_begin(&f->base);
+    assert_ok(config_entry_delete(tx, type, str_from_cstr(name), &f->base.err));
     store_txn_commit(tx);
 }
 
@@ -59,14 +43,14 @@ static void add(struct fixture *f, const char *name, const char *kind)
         .id = str_from_cstr(name), .service = str_from_cstr(name), .kind = str_from_cstr(kind)};
     struct register_request req = {
         .node = STR("n"), .address = STR("10.0.0.1"), .service = &service};
-    struct store_txn *tx = store_txn_begin(f->store, ++f->index);
-    assert_ok(catalog_register(tx, &req, 0, &f->err));
+    struct store_txn *tx = store_fixture_begin(&f->base);
+    assert_ok(catalog_register(tx, &req, 0, &f->base.err));
     store_txn_commit(tx);
 }
 
 static void drop(struct fixture *f, const char *name)
 {
-    struct store_txn *tx = store_txn_begin(f->store, ++f->index);
+    struct store_txn *tx = store_fixture_begin(&f->base);
     catalog_service_delete(tx, STR("n"), str_from_cstr(name));
     store_txn_commit(tx);
 }
@@ -76,15 +60,15 @@ static const char *services(struct fixture *f, const char *gateway)
 {
     struct ptrlist list;
     struct buf b = {0};
-    f->answer_index =
-        gateway_services_list(store_view(f->store), NULL, &f->arena, str_from_cstr(gateway), &list);
+    f->answer_index = gateway_services_list(store_view(f->base.store), NULL, &f->base.arena,
+                                            str_from_cstr(gateway), &list);
     for (size_t i = 0; i < list.n; i++) {
         const struct gateway_service *g = list.v[i];
         buf_printf(&b, "%s%.*s:%lld%s", i > 0 ? " " : "", STRF(g->service.name), (long long)g->port,
                    g->from_wildcard ? "*" : "");
     }
     assert_true((list.v == NULL) == (list.n == 0));
-    struct str text = arena_str(&f->arena, buf_view(&b));
+    struct str text = arena_str(&f->base.arena, buf_view(&b));
     buf_deinit(&b);
     return text.p;
 }
@@ -128,7 +112,7 @@ static void test_wildcard(void **state)
     assert_string_equal(services(f, "t"), "api:0* db:0 web:0*");
     assert_int_equal(f->answer_index, 5);
     struct ptrlist list;
-    (void)gateway_services_list(store_view(f->store), NULL, &f->arena, STR("t"), &list);
+    (void)gateway_services_list(store_view(f->base.store), NULL, &f->base.arena, STR("t"), &list);
     const struct gateway_service *g = list.v[2];
     assert_str_lit(g->ca_file, "c");
     assert_str_lit(g->gateway_kind, "terminating-gateway");
@@ -175,10 +159,10 @@ static void test_restored(void **state)
     struct fixture *f = *state;
     add(f, "api", "");
     struct config_entry *e = config_entry_from(
-        &f->arena, "{'Kind':'terminating-gateway','Name':'t','Services':[{'Name':'*'}]}");
+        &f->base.arena, "{'Kind':'terminating-gateway','Name':'t','Services':[{'Name':'*'}]}");
     e->raft = (struct raft_index){3, 9};
-    struct store_txn *tx = store_txn_begin(f->store, ++f->index);
-    assert_ok(config_entry_restore(tx, e, &f->err));
+    struct store_txn *tx = store_fixture_begin(&f->base);
+    assert_ok(config_entry_restore(tx, e, &f->base.err));
     store_txn_commit(tx);
     assert_string_equal(services(f, "t"), "api:0*");
     assert_int_equal(f->answer_index, 9);
@@ -193,7 +177,7 @@ static const char *names(struct fixture *f, struct objlist list)
     for (size_t i = 0; i < list.n; i++) {
         buf_printf(&b, "%s%.*s", i > 0 ? " " : "", STRF(nodes[i].service->id));
     }
-    struct str text = arena_str(&f->arena, buf_view(&b));
+    struct str text = arena_str(&f->base.arena, buf_view(&b));
     buf_deinit(&b);
     return text.p;
 }
@@ -205,25 +189,27 @@ static void test_instances(void **state)
     add(f, "api", "");
     add(f, "term", "terminating-gateway");
     add(f, "edge", "ingress-gateway");
-    f->answer_index =
-        catalog_health_connect_nodes(store_view(f->store), NULL, &f->arena, STR("api"), &list);
+    f->answer_index = catalog_health_connect_nodes(store_view(f->base.store), NULL, &f->base.arena,
+                                                   STR("api"), &list);
     assert_string_equal(names(f, list), "");
     assert_int_equal(f->answer_index, 1); /* that of the service itself */
     set(f, "{'Kind':'terminating-gateway','Name':'term','Services':[{'Name':'api'}]}");
     set(f,
         "{'Kind':'ingress-gateway','Name':'edge','Listeners':[{'Port':1,'Protocol':'tcp',"
         "'Services':[{'Name':'api'}]},{'Port':2,'Protocol':'tcp','Services':[{'Name':'api'}]}]}");
-    const struct store_view *v = store_view(f->store);
-    assert_int_equal(catalog_health_connect_nodes(v, NULL, &f->arena, STR("api"), &list), 4);
+    const struct store_view *v = store_view(f->base.store);
+    assert_int_equal(catalog_health_connect_nodes(v, NULL, &f->base.arena, STR("api"), &list), 4);
     assert_string_equal(names(f, list), "term");
-    assert_int_equal(catalog_health_ingress_nodes(v, NULL, &f->arena, STR("api"), &list), 5);
+    assert_int_equal(catalog_health_ingress_nodes(v, NULL, &f->base.arena, STR("api"), &list), 5);
     assert_string_equal(names(f, list), "edge"); /* once, whatever its ports */
-    assert_int_equal(catalog_service_nodes(v, NULL, &f->arena, STR("api"), NULL, true, &list), 4);
+    assert_int_equal(catalog_service_nodes(v, NULL, &f->base.arena, STR("api"), NULL, true, &list),
+                     4);
     assert_int_equal(list.n, 1);
     assert_str_lit(((const struct service_node *)list.v)->service->id, "term");
     drop(f, "edge");
-    assert_int_equal(
-        catalog_health_ingress_nodes(store_view(f->store), NULL, &f->arena, STR("api"), &list), 6);
+    assert_int_equal(catalog_health_ingress_nodes(store_view(f->base.store), NULL, &f->base.arena,
+                                                  STR("api"), &list),
+                     6);
     assert_int_equal(list.n, 0);
 }
 
@@ -240,7 +226,7 @@ static void test_who_waits_wakes(void **state)
 {
     struct fixture *f = *state;
     struct watch_registry *registry = watch_registry_new();
-    struct watch_set ws = {.arena = &f->arena};
+    struct watch_set ws = {.arena = &f->base.arena};
     struct watch watch = {0};
     struct change_list *changes = NULL;
     struct objlist list;
@@ -258,10 +244,11 @@ static void test_who_waits_wakes(void **state)
         {NULL, "g2", true},
         {NULL, "g1", false},
     };
-    store_set_listener(f->store, note_changes, &changes);
+    store_set_listener(f->base.store, note_changes, &changes);
     for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
         ws.points.n = 0;
-        (void)catalog_health_ingress_nodes(store_view(f->store), &ws, &f->arena, STR("api"), &list);
+        (void)catalog_health_ingress_nodes(store_view(f->base.store), &ws, &f->base.arena,
+                                           STR("api"), &list);
         watch_register(registry, &watch, &ws);
         if (steps[i].entry != NULL) {
             set(f, steps[i].entry);
@@ -274,14 +261,14 @@ static void test_who_waits_wakes(void **state)
         watch_unregister(registry, &watch);
         watch = (struct watch){0};
     }
-    store_set_listener(f->store, NULL, NULL);
+    store_set_listener(f->base.store, NULL, NULL);
     change_list_unref(changes);
     watch_registry_free(registry);
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, store_fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_named),           TEST(test_wildcard),
         TEST(test_named_ones_stay), TEST(test_protocols_decide),

@@ -1,73 +1,42 @@
 /* The key/value verbs, the indexes they move and the ones reads answer with. */
 #include "store/kv.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
+#include "store_fixture.h"
 
-#include <cmocka.h>
-
-#include "base/epoch.h"
-#include "base/err.h"
 #include "store/session.h"
 
 #define SESSION_A STR("11111111-2222-3333-4444-555555555555")
 #define SESSION_B STR("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee")
 
-struct fixture {
-    struct epoch *epoch;
-    struct store *store;
-    struct arena arena;
-    uint64_t index; /* of the last transaction */
-};
-
 static int setup(void **state)
 {
-    struct fixture *f = xcalloc(1, sizeof(*f));
-    f->epoch = epoch_new();
-    f->store = store_new(f->epoch);
-    f->index = 100;
-    *state = f;
-    return 0;
+    int r = store_fixture_setup(state);
+    ((struct store_fixture *)*state)->index = 100;
+    return r;
 }
 
-static int teardown(void **state)
+static void set(struct store_fixture *f, struct str key, struct str value)
 {
-    struct fixture *f = *state;
-    assert_true(store_is_consistent(store_view(f->store)));
-    store_free(f->store);
-    epoch_free(f->epoch);
-    arena_deinit(&f->arena);
-    mem_free(f);
-    return 0;
-}
-
-static struct store_txn *begin(struct fixture *f)
-{
-    return store_txn_begin(f->store, ++f->index);
-}
-
-static void set(struct fixture *f, struct str key, struct str value)
-{
-    struct store_txn *tx = begin(f);
+    struct store_txn *tx = store_fixture_begin(f);
     kv_set(tx, &(struct dir_entry){.key = key, .value = value});
     store_txn_commit(tx);
 }
 
-static void delete_key(struct fixture *f, struct str key)
+static void delete_key(struct store_fixture *f, struct str key)
 {
-    struct store_txn *tx = begin(f);
+    struct store_txn *tx = store_fixture_begin(f);
     kv_delete(tx, key);
     store_txn_commit(tx);
 }
 
-static const struct dir_entry *get(struct fixture *f, struct str key)
+static const struct dir_entry *get(struct store_fixture *f, struct str key)
 {
     const struct dir_entry *e;
     (void)kv_get(store_view(f->store), NULL, key, &e);
     return e;
 }
 
-static uint64_t list_index(struct fixture *f, struct str prefix, size_t count)
+static uint64_t list_index(struct store_fixture *f, struct str prefix, size_t count)
 {
     struct ptrlist entries;
     uint64_t index = kv_list(store_view(f->store), NULL, &f->arena, prefix, &entries);
@@ -75,17 +44,17 @@ static uint64_t list_index(struct fixture *f, struct str prefix, size_t count)
     return index;
 }
 
-static void session_put(struct fixture *f, struct str id)
+static void session_put(struct store_fixture *f, struct str id)
 {
-    struct store_txn *tx = begin(f);
+    struct store_txn *tx = store_fixture_begin(f);
     session_restore(tx, &(struct session){.id = id, .node = STR("n"), .behavior = SESSION_RELEASE});
     store_txn_commit(tx);
 }
 
 static void test_set(void **state)
 {
-    struct fixture *f = *state;
-    struct store_txn *tx = begin(f);
+    struct store_fixture *f = *state;
+    struct store_txn *tx = store_fixture_begin(f);
     struct dir_entry e = {
         .key = STR("k"), .value = STR("v"), .flags = 3, .session = STR("nobody's")};
     kv_set(tx, &e);
@@ -99,7 +68,7 @@ static void test_set(void **state)
     assert_null(get(f, STR("K"))); /* case matters */
 
     /* The same again moves nothing, but leaving out the flags does. */
-    tx = begin(f);
+    tx = store_fixture_begin(f);
     kv_set(tx, &e);
     store_txn_commit(tx);
     assert_ptr_equal(get(f, STR("k")), row);
@@ -119,15 +88,15 @@ static void test_set(void **state)
 
 static void test_cas(void **state)
 {
-    struct fixture *f = *state;
-    struct store_txn *tx = begin(f);
+    struct store_fixture *f = *state;
+    struct store_txn *tx = store_fixture_begin(f);
     struct dir_entry e = {.key = STR("k"), .raft.modify_index = 7};
     assert_false(kv_cas(tx, &e));
     e.raft.modify_index = 0;
     assert_true(kv_cas(tx, &e));
     store_txn_commit(tx);
     uint64_t first = f->index;
-    tx = begin(f);
+    tx = store_fixture_begin(f);
     e = (struct dir_entry){.key = STR("k"), .value = STR("2")};
     assert_false(kv_cas(tx, &e));
     e.raft.modify_index = first;
@@ -143,7 +112,7 @@ static void test_cas(void **state)
 
 static void test_indexes_of_prefixes(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     assert_int_equal(list_index(f, STR("a/"), 0), 0);
     set(f, STR("a/1"), STR("x"));
     set(f, STR("a/2"), STR("x"));
@@ -159,17 +128,17 @@ static void test_indexes_of_prefixes(void **state)
     assert_int_equal(list_index(f, STR("b/"), 1), b1);
     set(f, STR("b/2"), STR("x"));
     assert_int_equal(list_index(f, STR("a/"), 1), f->index - 1);
-    struct store_txn *tx = begin(f);
+    struct store_txn *tx = store_fixture_begin(f);
     kv_reap_tombstones(tx, f->index);
     store_txn_commit(tx);
     assert_int_equal(list_index(f, STR("a/"), 1), 101); /* slides back, as Consul's */
 
     uint64_t before = store_index(store_view(f->store), STR("kvs"));
-    tx = begin(f);
+    tx = store_fixture_begin(f);
     kv_delete_tree(tx, STR("nothing/"));
     store_txn_commit(tx);
     assert_int_equal(store_index(store_view(f->store), STR("kvs")), before);
-    tx = begin(f);
+    tx = store_fixture_begin(f);
     kv_delete_tree(tx, STR("b"));
     store_txn_commit(tx);
     const struct store_view *v = store_view(f->store);
@@ -180,7 +149,7 @@ static void test_indexes_of_prefixes(void **state)
     assert_int_equal(list_index(f, STR("b"), 0), f->index - 1);
     assert_int_equal(list_index(f, STR("b/"), 0), f->index);
 
-    tx = begin(f);
+    tx = store_fixture_begin(f);
     kv_delete_tree(tx, STR(""));
     store_txn_commit(tx);
     v = store_view(f->store);
@@ -189,7 +158,7 @@ static void test_indexes_of_prefixes(void **state)
     assert_int_equal(list_index(f, STR(""), 0), f->index);
 }
 
-static void check_keys(struct fixture *f, struct str prefix, struct str separator,
+static void check_keys(struct store_fixture *f, struct str prefix, struct str separator,
                        struct str expected)
 {
     struct strlist keys;
@@ -210,7 +179,7 @@ static bool not_secret(void *data, const struct dir_entry *e)
 
 static void test_list_keys(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     const char *names[] = {"a", "a-b", "a/", "a/b", "a/b/c", "b/c/d", "b/c/e", "b/d", "c"};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         set(f, str_from_cstr(names[i]), STR("x"));
@@ -237,11 +206,11 @@ static void test_list_keys(void **state)
 
 static void test_lock(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     struct err err = {0};
     session_put(f, SESSION_A);
     session_put(f, SESSION_B);
-    struct store_txn *tx = begin(f);
+    struct store_txn *tx = store_fixture_begin(f);
     struct dir_entry e = {.key = STR("l")};
     assert_true(kv_lock(tx, &e, &err) < 0);
     assert_string_equal(err.text, "missing session");
@@ -279,8 +248,8 @@ static void test_lock(void **state)
 
 static void test_restore(void **state)
 {
-    struct fixture *f = *state;
-    struct store_txn *tx = begin(f);
+    struct store_fixture *f = *state;
+    struct store_txn *tx = store_fixture_begin(f);
     kv_restore(tx, &(struct dir_entry){.key = STR("b"), .raft = {5, 9}});
     kv_restore(tx, &(struct dir_entry){.key = STR("a"), .raft = {4, 7}});
     kv_restore_tombstone(tx, STR("x"), 8);
@@ -293,7 +262,7 @@ static void test_restore(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, store_fixture_teardown)
     const struct CMUnitTest tests[] = {
         T(test_set),       T(test_cas),  T(test_indexes_of_prefixes),
         T(test_list_keys), T(test_lock), T(test_restore),

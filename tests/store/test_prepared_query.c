@@ -1,69 +1,37 @@
 /* Prepared queries: names, templates, sessions; and against a plain list. */
 #include "store/prepared_query.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
+#include "store_fixture.h"
 
-#include <cmocka.h>
-
-#include "base/epoch.h"
-#include "base/err.h"
 #include "store/session.h"
 
 #define ID_A STR("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee")
 #define ID_B STR("bbbbbbbb-bbbb-cccc-dddd-eeeeeeeeeeee")
 #define SESSION STR("11111111-2222-3333-4444-555555555555")
 
-struct fixture {
-    struct epoch *epoch;
-    struct store *store;
-    struct arena arena;
-    struct err err;
-    uint64_t index;
-};
-
 static int setup(void **state)
 {
-    struct fixture *f = xcalloc(1, sizeof(*f));
-    f->epoch = epoch_new();
-    f->store = store_new(f->epoch);
-    struct store_txn *tx = store_txn_begin(f->store, ++f->index);
+    int r = store_fixture_setup(state);
+    struct store_fixture *f = *state;
+    struct store_txn *tx = store_fixture_begin(f);
     store_insert(tx, TABLE_NODES,
                  schema_clone(&node_schema, &(struct node){.node = STR("node1")}, NULL));
     struct session s = {.id = SESSION, .node = STR("node1")};
     assert_int_equal(session_create(tx, &s, &f->err), 0);
     store_txn_commit(tx);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    assert_true(store_is_consistent(store_view(f->store)));
-    store_free(f->store);
-    epoch_free(f->epoch);
-    arena_deinit(&f->arena);
-    mem_free(f);
-    return 0;
-}
-
-static int set(struct fixture *f, struct prepared_query query)
-{
-    struct store_txn *tx = store_txn_begin(f->store, ++f->index);
-    if (query.service.service.n == 0) {
-        query.service.service = STR("web");
-    }
-    int r = prepared_query_set(tx, &query, &f->err);
-    if (r < 0) {
-        store_txn_abort(tx);
-    } else {
-        store_txn_commit(tx);
-    }
     return r;
 }
 
-static const struct prepared_query *find(struct fixture *f, const char *name)
+static int set(struct store_fixture *f, struct prepared_query query)
+{
+    struct store_txn *tx = store_fixture_begin(f);
+    if (query.service.service.n == 0) {
+        query.service.service = STR("web");
+    }
+    return store_fixture_end(tx, prepared_query_set(tx, &query, &f->err));
+}
+
+static const struct prepared_query *find(struct store_fixture *f, const char *name)
 {
     const struct prepared_query *query;
     if (prepared_query_resolve(store_view(f->store), &f->arena, str_from_cstr(name), STR("segment"),
@@ -73,7 +41,7 @@ static const struct prepared_query *find(struct fixture *f, const char *name)
     return query;
 }
 
-static uint64_t table_index(struct fixture *f)
+static uint64_t table_index(struct store_fixture *f)
 {
     struct ptrlist all;
     return prepared_query_list(store_view(f->store), NULL, &f->arena, &all);
@@ -81,7 +49,7 @@ static uint64_t table_index(struct fixture *f)
 
 static void test_names(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     assert_int_equal(set(f, (struct prepared_query){.id = ID_A, .name = STR("First")}), 0);
     assert_int_equal(table_index(f), f->index);
     const struct prepared_query *q = find(f, "fIRST");
@@ -119,7 +87,7 @@ static struct prepared_query template_of(struct str id, struct str name)
 
 static void test_templates(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     static const struct str tags[] = {STR_INIT("${name.suffix}"), STR_INIT("${match(7)}")};
     struct prepared_query query = template_of(ID_A, STR("Geo-"));
     query.service.tags = (struct strlist){tags, 2};
@@ -158,7 +126,7 @@ static void test_templates(void **state)
 /* Longer names than are looked for by prefix are found by themselves. */
 static void test_long_names(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     static char name[QUERY_TEMPLATE_NAME_SIZE_MAX * 3];
     memset(name, 'n', sizeof(name) - 1);
     assert_int_equal(set(f, template_of(ID_A, str_make(name, QUERY_TEMPLATE_NAME_SIZE_MAX))), 0);
@@ -171,7 +139,7 @@ static void test_long_names(void **state)
 
 static void test_session(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     assert_true(set(f, (struct prepared_query){.id = ID_A, .session = ID_B}) < 0);
     assert_string_equal(err_text(&f->err),
                         "invalid session \"bbbbbbbb-bbbb-cccc-dddd-eeeeeeeeeeee\"");
@@ -180,7 +148,7 @@ static void test_session(void **state)
                         "invalid session: index error: UUID must be 36 characters");
     assert_int_equal(set(f, (struct prepared_query){.id = ID_A, .session = SESSION}), 0);
     assert_int_equal(set(f, (struct prepared_query){.id = ID_B, .name = STR("stays")}), 0);
-    struct store_txn *tx = store_txn_begin(f->store, ++f->index);
+    struct store_txn *tx = store_fixture_begin(f);
     assert_int_equal(session_destroy(tx, SESSION, &f->err), 0);
     store_txn_commit(tx);
     assert_null(find(f, "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"));
@@ -254,7 +222,7 @@ static struct str random_name(struct arena *a)
 
 static void test_model(void **state)
 {
-    struct fixture *f = *state;
+    struct store_fixture *f = *state;
     struct model_query model[MODEL_QUERIES] = {0};
     uint32_t found = 0;
     rng_state = 7;
@@ -262,7 +230,7 @@ static void test_model(void **state)
         uint32_t at = rng(MODEL_QUERIES);
         struct str name = random_name(&f->arena);
         if (rng(4) == 0) {
-            struct store_txn *tx = store_txn_begin(f->store, ++f->index);
+            struct store_txn *tx = store_fixture_begin(f);
             assert_int_equal(prepared_query_delete(tx, model_id(&f->arena, at), &f->err), 0);
             store_txn_commit(tx);
             model[at].is_there = false;
@@ -294,7 +262,7 @@ static void test_model(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, store_fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_names),   TEST(test_templates), TEST(test_long_names),
         TEST(test_session), TEST(test_model),

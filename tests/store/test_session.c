@@ -1,13 +1,8 @@
 /* Sessions: what they need to be created, and what falls with them. */
 #include "store/session.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
+#include "store_fixture.h"
 
-#include <cmocka.h>
-
-#include "base/epoch.h"
-#include "base/err.h"
 #include "store/kv.h"
 #include "store/lock_delay.h"
 
@@ -15,21 +10,10 @@
 #define SESSION_B STR("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee")
 
 struct fixture {
-    struct epoch *epoch;
-    struct store *store;
-    struct arena arena;
-    struct change_list *changes;
-    uint64_t index;
+    struct store_fixture base;
     size_t delays;
     int64_t delay_ns;
 };
-
-static void on_changes(void *data, struct change_list *changes)
-{
-    struct fixture *f = data;
-    (void)change_list_unref(f->changes);
-    f->changes = change_list_ref(changes);
-}
 
 static void on_lock_delay(void *data, struct str key, int64_t delay_ns)
 {
@@ -48,12 +32,11 @@ static void put_row(struct store_txn *tx, enum store_table table, const struct s
 static int setup(void **state)
 {
     struct fixture *f = xcalloc(1, sizeof(*f));
-    f->epoch = epoch_new();
-    f->store = store_new(f->epoch);
-    f->index = 10;
-    store_set_listener(f->store, on_changes, f);
-    store_set_effects(f->store, &(struct store_effects){.lock_delay = on_lock_delay, .data = f});
-    struct store_txn *tx = store_txn_begin(f->store, f->index);
+    store_fixture_init(&f->base);
+    f->base.index = 9;
+    store_set_effects(f->base.store,
+                      &(struct store_effects){.lock_delay = on_lock_delay, .data = f});
+    struct store_txn *tx = store_fixture_begin(&f->base);
     put_row(tx, TABLE_NODES, &node_schema, &(struct node){.node = STR("Node1")});
     put_row(tx, TABLE_NODES, &node_schema, &(struct node){.node = STR("node2")});
     put_row(tx, TABLE_CHECKS, &health_check_schema,
@@ -67,27 +50,10 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    assert_true(store_is_consistent(store_view(f->store)));
-    store_free(f->store);
-    epoch_free(f->epoch);
-    arena_deinit(&f->arena);
-    (void)change_list_unref(f->changes);
-    mem_free(f);
-    return 0;
-}
-
-static struct store_txn *begin(struct fixture *f)
-{
-    return store_txn_begin(f->store, ++f->index);
-}
-
 static void create(struct fixture *f, struct session s)
 {
     struct err err = {0};
-    struct store_txn *tx = begin(f);
+    struct store_txn *tx = store_fixture_begin(&f->base);
     assert_int_equal(session_create(tx, &s, &err), 0);
     store_txn_commit(tx);
 }
@@ -95,7 +61,7 @@ static void create(struct fixture *f, struct session s)
 static void lock(struct fixture *f, struct str key, struct str session)
 {
     struct err err = {0};
-    struct store_txn *tx = begin(f);
+    struct store_txn *tx = store_fixture_begin(&f->base);
     struct dir_entry e = {.key = key, .session = session};
     assert_int_equal(kv_lock(tx, &e, &err), 1);
     store_txn_commit(tx);
@@ -105,21 +71,21 @@ static const struct session *find(struct fixture *f, struct str id)
 {
     struct err err = {0};
     const struct session *s;
-    assert_int_equal(session_find(store_view(f->store), id, &s, &err), 0);
+    assert_int_equal(session_find(store_view(f->base.store), id, &s, &err), 0);
     return s;
 }
 
 static const struct dir_entry *get(struct fixture *f, struct str key)
 {
     const struct dir_entry *e;
-    (void)kv_get(store_view(f->store), NULL, key, &e);
+    (void)kv_get(store_view(f->base.store), NULL, key, &e);
     return e;
 }
 
 static void check_refused(struct fixture *f, struct session s, const char *text)
 {
     struct err err = {0};
-    struct store_txn *tx = begin(f);
+    struct store_txn *tx = store_fixture_begin(&f->base);
     assert_true(session_create(tx, &s, &err) < 0);
     assert_string_equal(err.text, text);
     store_txn_abort(tx);
@@ -142,10 +108,10 @@ static void test_create(void **state)
     create(f, (struct session){.id = SESSION_A, .node = STR("NODE1"), .checks = {&ok, 1}});
     const struct session *s = find(f, SESSION_A);
     assert_true(str_eq(s->behavior, SESSION_RELEASE));
-    assert_int_equal(s->raft.create_index, f->index);
-    const struct store_view *v = store_view(f->store);
+    assert_int_equal(s->raft.create_index, f->base.index);
+    const struct store_view *v = store_view(f->base.store);
     assert_int_equal(v->trees[INDEX_SESSION_CHECKS_ID].count, 1);
-    assert_int_equal(store_index(v, STR("sessions")), f->index);
+    assert_int_equal(store_index(v, STR("sessions")), f->base.index);
 }
 
 /* The new one under an old ID does not fall with the old one's check. */
@@ -155,8 +121,8 @@ static void test_create_again(void **state)
     struct str ok = STR("ok");
     create(f, (struct session){.id = SESSION_A, .node = STR("node1"), .checks = {&ok, 1}});
     create(f, (struct session){.id = SESSION_A, .node = STR("node1")});
-    struct store_txn *tx = begin(f);
-    session_invalidate_for_check(tx, f->index, STR("node1"), STR("ok"));
+    struct store_txn *tx = store_fixture_begin(&f->base);
+    session_invalidate_for_check(tx, f->base.index, STR("node1"), STR("ok"));
     store_txn_commit(tx);
     assert_non_null(find(f, SESSION_A));
 }
@@ -172,7 +138,7 @@ static void test_destroy_releases(void **state)
                                .lock_delay = SESSION_LOCK_DELAY_NS_MAX * 2});
     lock(f, STR("k1"), SESSION_A);
     lock(f, STR("k2"), SESSION_A);
-    struct store_txn *tx = begin(f);
+    struct store_txn *tx = store_fixture_begin(&f->base);
     assert_int_equal(session_destroy(tx, SESSION_A, &err), 0);
     assert_int_equal(session_destroy(tx, SESSION_B, &err), 0);
     assert_true(session_destroy(tx, STR("x"), &err) < 0);
@@ -180,10 +146,10 @@ static void test_destroy_releases(void **state)
     assert_null(find(f, SESSION_A));
     assert_int_equal(get(f, STR("k1"))->session.n, 0);
     assert_int_equal(get(f, STR("k1"))->lock_index, 1);
-    assert_int_equal(get(f, STR("k2"))->raft.modify_index, f->index);
+    assert_int_equal(get(f, STR("k2"))->raft.modify_index, f->base.index);
     assert_int_equal(f->delays, 2);
     assert_int_equal(f->delay_ns, SESSION_LOCK_DELAY_NS_MAX);
-    const struct store_view *v = store_view(f->store);
+    const struct store_view *v = store_view(f->base.store);
     assert_int_equal(v->trees[INDEX_SESSION_CHECKS_ID].count, 0);
     assert_int_equal(v->trees[INDEX_SESSIONS_NODE].count, 0);
     assert_int_equal(v->trees[INDEX_KVS_SESSION].count, 0);
@@ -195,12 +161,12 @@ static void test_destroy_deletes(void **state)
     struct err err = {0};
     create(f, (struct session){.id = SESSION_A, .node = STR("node1"), .behavior = SESSION_DELETE});
     lock(f, STR("k"), SESSION_A);
-    struct store_txn *tx = begin(f);
+    struct store_txn *tx = store_fixture_begin(&f->base);
     assert_int_equal(session_destroy(tx, SESSION_A, &err), 0);
     store_txn_commit(tx);
     assert_null(get(f, STR("k")));
     assert_int_equal(f->delays, 0); /* it had none */
-    assert_int_equal(store_index(store_view(f->store), STR("tombstones")), f->index);
+    assert_int_equal(store_index(store_view(f->base.store), STR("tombstones")), f->base.index);
 }
 
 static void test_invalidation(void **state)
@@ -209,18 +175,18 @@ static void test_invalidation(void **state)
     struct str ok = STR("ok");
     create(f, (struct session){.id = SESSION_A, .node = STR("node1"), .node_checks = {&ok, 1}});
     create(f, (struct session){.id = SESSION_B, .node = STR("node2")});
-    struct store_txn *tx = begin(f);
-    session_invalidate_for_check(tx, f->index, STR("node2"), STR("ok"));
-    session_invalidate_for_node(tx, f->index, STR("node"));
+    struct store_txn *tx = store_fixture_begin(&f->base);
+    session_invalidate_for_check(tx, f->base.index, STR("node2"), STR("ok"));
+    session_invalidate_for_node(tx, f->base.index, STR("node"));
     store_txn_commit(tx);
     assert_non_null(find(f, SESSION_A));
-    tx = begin(f);
-    session_invalidate_for_check(tx, f->index, STR("NODE1"), STR("OK"));
+    tx = store_fixture_begin(&f->base);
+    session_invalidate_for_check(tx, f->base.index, STR("NODE1"), STR("OK"));
     store_txn_commit(tx);
     assert_null(find(f, SESSION_A));
     assert_non_null(find(f, SESSION_B));
-    tx = begin(f);
-    session_invalidate_for_node(tx, f->index, STR("Node2"));
+    tx = store_fixture_begin(&f->base);
+    session_invalidate_for_node(tx, f->base.index, STR("Node2"));
     store_txn_commit(tx);
     assert_null(find(f, SESSION_B));
 }
@@ -247,28 +213,28 @@ static void test_reads_and_watches(void **state)
     uint64_t index;
     struct err err = {0};
     create(f, (struct session){.id = SESSION_B, .node = STR("node1")});
-    const struct store_view *v = store_view(f->store);
-    struct watch_set one = {.arena = &f->arena}, of_node1 = one, of_node2 = one, all = one;
+    const struct store_view *v = store_view(f->base.store);
+    struct watch_set one = {.arena = &f->base.arena}, of_node1 = one, of_node2 = one, all = one;
     assert_int_equal(session_get(v, &one, SESSION_A, &index, &s, &err), 0);
     assert_null(s);
-    assert_int_equal(index, f->index);
+    assert_int_equal(index, f->base.index);
     assert_true(session_get(v, &one, STR("?"), &index, &s, &err) < 0);
-    assert_int_equal(session_list(v, &all, &f->arena, &list), f->index);
+    assert_int_equal(session_list(v, &all, &f->base.arena, &list), f->base.index);
     assert_int_equal(list.n, 1);
-    (void)session_list_node(v, &of_node1, &f->arena, STR("NODE1"), &list);
+    (void)session_list_node(v, &of_node1, &f->base.arena, STR("NODE1"), &list);
     assert_int_equal(list.n, 1);
-    (void)session_list_node(v, &of_node2, &f->arena, STR("node2"), &list);
+    (void)session_list_node(v, &of_node2, &f->base.arena, STR("node2"), &list);
     assert_null(list.v);
 
     create(f, (struct session){.id = SESSION_A, .node = STR("node2")});
-    assert_int_equal(count_fired(r, f->changes, &w, &one), 1);
-    assert_int_equal(count_fired(r, f->changes, &w, &all), 1);
-    assert_int_equal(count_fired(r, f->changes, &w, &of_node1), 0);
-    assert_int_equal(count_fired(r, f->changes, &w, &of_node2), 1);
-    struct store_txn *tx = begin(f);
+    assert_int_equal(count_fired(r, f->base.changes, &w, &one), 1);
+    assert_int_equal(count_fired(r, f->base.changes, &w, &all), 1);
+    assert_int_equal(count_fired(r, f->base.changes, &w, &of_node1), 0);
+    assert_int_equal(count_fired(r, f->base.changes, &w, &of_node2), 1);
+    struct store_txn *tx = store_fixture_begin(&f->base);
     assert_int_equal(session_destroy(tx, SESSION_A, &err), 0);
     store_txn_commit(tx);
-    assert_int_equal(count_fired(r, f->changes, &w, &of_node2), 1);
+    assert_int_equal(count_fired(r, f->base.changes, &w, &of_node2), 1);
     watch_registry_free(r);
 }
 
@@ -291,7 +257,7 @@ static void test_lock_delay(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, store_fixture_teardown)
     const struct CMUnitTest tests[] = {
         T(test_create),
         T(test_create_again),

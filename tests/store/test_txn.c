@@ -2,12 +2,8 @@
  * entry of one does is in tests/fsm/test_fsm.c. */
 #include "store/txn.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
+#include "store_fixture.h"
 
-#include <cmocka.h>
-
-#include "base/epoch.h"
 #include "store/catalog.h"
 #include "store/kv.h"
 #include "store/session.h"
@@ -16,20 +12,15 @@
 #define SESSION_B STR("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee")
 
 struct fixture {
-    struct epoch *epoch;
-    struct store *store;
-    struct arena arena;
-    uint64_t index;
+    struct store_fixture base;
     struct txn_response answer;
 };
 
 static int setup(void **state)
 {
     struct fixture *f = xcalloc(1, sizeof(*f));
-    f->epoch = epoch_new();
-    f->store = store_new(f->epoch);
-    f->index = 1;
-    struct store_txn *tx = store_txn_begin(f->store, f->index);
+    store_fixture_init(&f->base);
+    struct store_txn *tx = store_fixture_begin(&f->base);
     struct dir_entry e = {.key = STR("base"), .value = STR("0")};
     kv_set(tx, &e);
     session_restore(tx, &(struct session){.id = SESSION_A, .node = STR("n")});
@@ -38,22 +29,11 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    assert_true(store_is_consistent(store_view(f->store)));
-    store_free(f->store);
-    epoch_free(f->epoch);
-    arena_deinit(&f->arena);
-    mem_free(f);
-    return 0;
-}
-
 static bool run(struct fixture *f, struct txn_op *ops, size_t n)
 {
     struct objlist list = {.v = ops, .n = n};
-    struct store_txn *tx = store_txn_begin(f->store, ++f->index);
-    bool ok = txn_apply(tx, &list, &f->arena, &f->answer);
+    struct store_txn *tx = store_fixture_begin(&f->base);
+    bool ok = txn_apply(tx, &list, &f->base.arena, &f->answer);
     if (ok) {
         store_txn_commit(tx);
     } else {
@@ -64,7 +44,7 @@ static bool run(struct fixture *f, struct txn_op *ops, size_t n)
 
 static struct txn_op kv_op(struct fixture *f, struct str verb, struct dir_entry e)
 {
-    struct txn_kv_op *op = ARENA_NEW(&f->arena, struct txn_kv_op);
+    struct txn_kv_op *op = ARENA_NEW(&f->base.arena, struct txn_kv_op);
     *op = (struct txn_kv_op){.verb = verb, .dir_ent = e};
     return (struct txn_op){.kv = op};
 }
@@ -94,8 +74,8 @@ static void test_verbs(void **state)
     struct dir_entry k = {.key = STR("k"), .value = STR("v")};
     assert_true(run_kv(f, KV_SET, k));
     assert_null(result(f, 0)->kv->value.p);
-    assert_int_equal(result(f, 0)->kv->raft.create_index, f->index);
-    uint64_t made = f->index;
+    assert_int_equal(result(f, 0)->kv->raft.create_index, f->base.index);
+    uint64_t made = f->base.index;
     assert_true(run_kv(f, KV_SET, k)); /* no change: the index stays, in the answer as well */
     assert_int_equal(result(f, 0)->kv->raft.modify_index, made);
     assert_false(run_kv(f, KV_CAS, k));
@@ -133,7 +113,7 @@ static void test_locks(void **state)
     assert_true(run_kv(f, KV_LOCK, l));
     assert_true(str_eq(result(f, 0)->kv->session, SESSION_A));
     assert_true(run_kv(f, KV_CHECK_SESSION, l));
-    struct store_txn *tx = store_txn_begin(f->store, ++f->index);
+    struct store_txn *tx = store_fixture_begin(&f->base);
     session_restore(tx, &(struct session){.id = SESSION_B, .node = STR("n")});
     store_txn_commit(tx);
     l.session = SESSION_B;
@@ -152,7 +132,7 @@ static void test_locks(void **state)
     struct txn_op op = {.session = &session};
     assert_true(run(f, &op, 1));
     const struct dir_entry *e;
-    (void)kv_get(store_view(f->store), NULL, STR("l"), &e);
+    (void)kv_get(store_view(f->base.store), NULL, STR("l"), &e);
     assert_true(str_eq(e->session, SESSION_A));
     assert_false(run(f, &op, 1));
     session.verb = STR("create");
@@ -169,11 +149,11 @@ static void test_all_or_nothing(void **state)
         kv_op(f, KV_GET, (struct dir_entry){.key = STR("base")}),
         kv_op(f, KV_SET, (struct dir_entry){.key = STR("b"), .value = STR("2")}),
     };
-    const struct store_view *before = store_view(f->store);
+    const struct store_view *before = store_view(f->base.store);
     assert_false(run(f, ops, ARRAY_SIZE(ops)));
     check_one_error(f, "key \"base\" doesn't exist");
     assert_int_equal(((const struct txn_error *)f->answer.errors.v)->op_index, 2);
-    assert_ptr_equal(store_view(f->store), before);
+    assert_ptr_equal(store_view(f->base.store), before);
     assert_int_equal(before->trees[INDEX_KVS_ID].count, 1);
 
     /* What an operation read stays as it was then, whatever follows. */
@@ -184,7 +164,7 @@ static void test_all_or_nothing(void **state)
         kv_op(f, KV_DELETE, (struct dir_entry){.key = STR("base")}),
     };
     assert_true(run(f, good, ARRAY_SIZE(good)));
-    (void)epoch_collect(f->epoch);
+    (void)epoch_collect(f->base.epoch);
     assert_int_equal(f->answer.results.n, 3);
     assert_true(str_eq_lit(result(f, 0)->kv->value, "0"));
     assert_true(str_eq_lit(result(f, 2)->kv->value, "9"));
@@ -200,11 +180,11 @@ static void test_read_only(void **state)
         kv_op(f, KV_SET, (struct dir_entry){.key = STR("none")}),
     };
     struct objlist list = {.v = ops, .n = 3};
-    assert_true(txn_read(store_view(f->store), &list, &f->arena, &f->answer));
+    assert_true(txn_read(store_view(f->base.store), &list, &f->base.arena, &f->answer));
     assert_int_equal(f->answer.results.n, 1);
     assert_true(str_eq_lit(result(f, 0)->kv->value, "0"));
     list.n = 4;
-    assert_false(txn_read(store_view(f->store), &list, &f->arena, &f->answer));
+    assert_false(txn_read(store_view(f->base.store), &list, &f->base.arena, &f->answer));
     check_one_error(f, "cannot set in a read-only transaction");
     assert_false(txn_op_writes(&ops[0]));
     assert_true(txn_op_writes(&ops[3]));
@@ -216,7 +196,7 @@ static void test_read_only(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, store_fixture_teardown)
     const struct CMUnitTest tests[] = {
         T(test_verbs),
         T(test_locks),
