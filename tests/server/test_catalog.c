@@ -1,62 +1,19 @@
 /* The methods of the catalog and of health, run by hand: what they refuse, what they complete, how
  * they sort and filter. */
-#include "test.h"
+#include "method_fixture.h"
 
-#include "base/arena.h"
-#include "base/epoch.h"
-#include "base/err.h"
-#include "base/mem.h"
 #include "fsm/fsm.h"
 #include "schema/dump.h"
 #include "schema/msgpack.h"
 #include "server/read.h"
-#include "server/rpc.h"
-#include "server/server.h"
 #include "server/validate.h"
 #include "store/catalog.h"
 #include "store/coordinate.h"
 
-struct fixture {
-    struct server server;
-    struct arena arena;
-    struct err err;
-    uint64_t index;
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = xcalloc(1, sizeof(*f));
-    f->server.options.datacenter = STR("dc1");
-    f->server.epoch = epoch_new();
-    f->server.store = store_new(f->server.epoch);
-    f->index = 10;
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    store_free(f->server.store);
-    epoch_free(f->server.epoch);
-    arena_deinit(&f->arena);
-    mem_free(f);
-    return 0;
-}
-
-static struct rpc_ctx context(struct fixture *f)
-{
-    f->err = (struct err){0};
-    return (struct rpc_ctx){.server = &f->server,
-                            .arena = &f->arena,
-                            .view = store_view(f->server.store),
-                            .err = &f->err};
-}
-
 /* Through the method and the state, as a log entry would go. */
-static int do_register(struct fixture *f, struct register_request *args)
+static int do_register(struct method_fixture *f, struct register_request *args)
 {
-    struct rpc_ctx ctx = context(f);
+    struct rpc_ctx ctx = method_fixture_context(f);
     struct buf entry = {0};
     int r = rpc_catalog_register.prepare(&ctx, args, NULL, &entry);
     if (r == RPC_PREPARE_PROPOSE) {
@@ -64,7 +21,7 @@ static int do_register(struct fixture *f, struct register_request *args)
         struct cur c = cur_make(buf_view(&entry));
         assert_int_equal(cur_u8(&c), FSM_REGISTER);
         assert_ok(msgpack_decode(&c, &register_request_schema, &logged, &f->arena, &f->err));
-        struct store_txn *tx = store_txn_begin(f->server.store, ++f->index);
+        struct store_txn *tx = method_fixture_begin(f);
         r = catalog_register(tx, &logged, 0, &f->err);
         if (r < 0) {
             store_txn_abort(tx);
@@ -76,7 +33,7 @@ static int do_register(struct fixture *f, struct register_request *args)
     return r;
 }
 
-static void add_instance(struct fixture *f, const char *node, const char *rack)
+static void add_instance(struct method_fixture *f, const char *node, const char *rack)
 {
     struct strpair meta = {STR("rack"), str_from_cstr(rack)};
     struct node_service service = {.service = STR("web"), .port = 80};
@@ -87,7 +44,7 @@ static void add_instance(struct fixture *f, const char *node, const char *rack)
     assert_ok(do_register(f, &req));
 }
 
-static void refused(struct fixture *f, struct register_request req, const char *text)
+static void refused(struct method_fixture *f, struct register_request req, const char *text)
 {
     assert_true(do_register(f, &req) < 0);
     assert_string_equal(f->err.text, text);
@@ -95,7 +52,7 @@ static void refused(struct fixture *f, struct register_request req, const char *
 
 static void test_register_refuses(void **state)
 {
-    struct fixture *f = *state;
+    struct method_fixture *f = *state;
     struct node_service service = {.id = STR("only-id")};
     struct register_request req = {.node = STR("x"), .address = STR("10.0.0.1")};
     refused(f, (struct register_request){0}, "Must provide node");
@@ -118,7 +75,7 @@ static void test_register_refuses(void **state)
 
 static void test_register_completes(void **state)
 {
-    struct fixture *f = *state;
+    struct method_fixture *f = *state;
     struct node_service service = {.service = STR("web")};
     struct health_check check = {.name = STR("alive"), .definition = {.ttl = 1}};
     struct register_request req = {
@@ -136,7 +93,7 @@ static void test_register_completes(void **state)
 
 static void test_upstreams_and_gateways(void **state)
 {
-    struct fixture *f = *state;
+    struct method_fixture *f = *state;
     struct upstream upstreams[] = {
         {.destination_name = STR("db"), .local_bind_port = 1},
         {.destination_name = STR("db"), .local_bind_port = 2},
@@ -167,7 +124,7 @@ static void test_upstreams_and_gateways(void **state)
 
 static void test_near_and_meta_and_filter(void **state)
 {
-    struct fixture *f = *state;
+    struct method_fixture *f = *state;
     add_instance(f, "a", "1");
     add_instance(f, "b", "2");
     add_instance(f, "c", "1");
@@ -177,14 +134,14 @@ static void test_near_and_meta_and_filter(void **state)
     struct node_coordinate updates[] = {{.node = STR("a"), .coord = &at[0]},
                                         {.node = STR("b"), .coord = &at[1]},
                                         {.node = STR("c"), .coord = &at[2]}};
-    struct store_txn *tx = store_txn_begin(f->server.store, ++f->index);
+    struct store_txn *tx = method_fixture_begin(f);
     coordinate_update(tx, updates, 3);
     store_txn_commit(tx);
 
     struct service_request args = {.service_name = STR("web"),
                                    .source = {.node = STR("c"), .datacenter = STR("dc1")}};
     struct indexed_check_service_nodes reply = {0};
-    struct rpc_ctx ctx = context(f);
+    struct rpc_ctx ctx = method_fixture_context(f);
     assert_ok(rpc_health_service_nodes.read(&ctx, &args, &reply));
     const struct check_service_node *nodes = reply.nodes.v;
     assert_int_equal(reply.nodes.n, 4);
@@ -214,11 +171,11 @@ static void test_near_and_meta_and_filter(void **state)
 
 static void test_node_services(void **state)
 {
-    struct fixture *f = *state;
+    struct method_fixture *f = *state;
     add_instance(f, "a", "1");
     struct node_request args = {.node = STR("A")};
     struct indexed_node_services reply = {0};
-    struct rpc_ctx ctx = context(f);
+    struct rpc_ctx ctx = method_fixture_context(f);
     assert_ok(rpc_catalog_node_services.read(&ctx, &args, &reply));
     assert_non_null(reply.node_services);
     assert_int_equal(reply.node_services->services.n, 1);
@@ -232,14 +189,15 @@ static void test_node_services(void **state)
     assert_string_equal(f->err.text, "Must provide node");
 }
 
+#define TEST(name) \
+    cmocka_unit_test_setup_teardown(name, method_fixture_setup, method_fixture_teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_register_refuses, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_register_completes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_upstreams_and_gateways, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_near_and_meta_and_filter, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_node_services, setup, teardown),
+        TEST(test_register_refuses),       TEST(test_register_completes),
+        TEST(test_upstreams_and_gateways), TEST(test_near_and_meta_and_filter),
+        TEST(test_node_services),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,54 +1,13 @@
 /* ConfigEntry.*: reading, and what the entries say about one service and its upstreams together. */
 #include "config_fixture.h"
+#include "method_fixture.h"
 
-#include "base/epoch.h"
 #include "server/reply.h"
-#include "server/rpc.h"
-#include "server/server.h"
 #include "store/config_entry.h"
 
-struct fixture {
-    struct server server;
-    struct worker worker;
-    struct arena arena;
-    struct err err;
-    uint64_t index;
-};
-
-static int setup(void **state)
+static void set(struct method_fixture *f, const char *json)
 {
-    struct fixture *f = xcalloc(1, sizeof(*f));
-    f->server.options.datacenter = STR("dc1");
-    f->server.options.primary_datacenter = STR("dc1");
-    f->server.epoch = epoch_new();
-    f->server.store = store_new(f->server.epoch);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    store_free(f->server.store);
-    epoch_free(f->server.epoch);
-    arena_deinit(&f->arena);
-    mem_free(f);
-    return 0;
-}
-
-static struct rpc_ctx context(struct fixture *f)
-{
-    f->err = (struct err){0};
-    return (struct rpc_ctx){.server = &f->server,
-                            .worker = &f->worker,
-                            .arena = &f->arena,
-                            .view = store_view(f->server.store),
-                            .err = &f->err};
-}
-
-static void set(struct fixture *f, const char *json)
-{
-    struct store_txn *tx = store_txn_begin(f->server.store, ++f->index);
+    struct store_txn *tx = method_fixture_begin(f);
     if (config_entry_set(tx, config_entry_from(&f->arena, json), &f->err) < 0) {
         fail_msg("%s: %s", json, err_text(&f->err));
     }
@@ -56,9 +15,9 @@ static void set(struct fixture *f, const char *json)
 }
 
 /* The answer as JSON, with ' for ", up to the query's metadata. */
-static const char *resolve(struct fixture *f, const struct service_config_request *args)
+static const char *resolve(struct method_fixture *f, const struct service_config_request *args)
 {
-    struct rpc_ctx ctx = context(f);
+    struct rpc_ctx ctx = method_fixture_context(f);
     struct service_config_response reply = {0};
     struct buf b = {0};
     assert_ok(rpc_config_entry_resolve_service_config.read(&ctx, args, &reply));
@@ -80,7 +39,7 @@ static const char *resolve(struct fixture *f, const struct service_config_reques
 
 static void test_without_entries(void **state)
 {
-    struct fixture *f = *state;
+    struct method_fixture *f = *state;
     const struct service_config_request args = {.name = STR("web")};
     assert_string_equal(
         resolve(f, &args),
@@ -89,7 +48,7 @@ static void test_without_entries(void **state)
 
 static void test_own_proxy(void **state)
 {
-    struct fixture *f = *state;
+    struct method_fixture *f = *state;
     const struct service_config_request args = {.name = STR("web")};
     set(f, "{'Kind':'proxy-defaults','Name':'global','Config':{'protocol':'http','x':1},'Mode':"
            "'direct','MeshGateway':{'Mode':'remote'},'TransparentProxy':{'OutboundListenerPort':7}"
@@ -108,7 +67,7 @@ static void test_own_proxy(void **state)
                         "{'OutboundListenerPort':7,'DialedDirectly':true},'Mode':'direct'");
 }
 
-static void set_upstreams(struct fixture *f)
+static void set_upstreams(struct method_fixture *f)
 {
     set(f, "{'Kind':'proxy-defaults','Name':'global','Config':{'protocol':'http'}}");
     set(f, "{'Kind':'service-defaults','Name':'db','Protocol':'grpc'}");
@@ -124,7 +83,7 @@ static void set_upstreams(struct fixture *f)
 
 static void test_upstreams(void **state)
 {
-    struct fixture *f = *state;
+    struct method_fixture *f = *state;
     struct service_id ids[] = {{STR("db")}, {STR("other")}};
     const struct service_config_request args = {
         .name = STR("web"), .upstream_ids = {ids, 2}, .mesh_gateway.mode = STR("local")};
@@ -143,7 +102,7 @@ static void test_upstreams(void **state)
 
 static void test_upstreams_of_old_agents(void **state)
 {
-    struct fixture *f = *state;
+    struct method_fixture *f = *state;
     struct str names[] = {STR("db")};
     const struct service_config_request args = {.name = STR("x"), .upstreams = {names, 1}};
     set_upstreams(f);
@@ -156,7 +115,7 @@ static void test_upstreams_of_old_agents(void **state)
 /* A proxy that names no upstreams has none, unless it is transparent. */
 static void test_upstreams_nobody_named(void **state)
 {
-    struct fixture *f = *state;
+    struct method_fixture *f = *state;
     struct service_config_request args = {.name = STR("web")};
     set_upstreams(f);
     assert_null(strstr(resolve(f, &args), "cache"));
@@ -166,13 +125,13 @@ static void test_upstreams_nobody_named(void **state)
 
 static void test_list_all(void **state)
 {
-    struct fixture *f = *state;
-    struct rpc_ctx ctx = context(f);
+    struct method_fixture *f = *state;
+    struct rpc_ctx ctx = method_fixture_context(f);
     struct config_entry_list_all_request args = {0};
     struct indexed_generic_config_entries reply = {0};
     set(f, "{'Kind':'mesh'}");
     set(f, "{'Kind':'service-defaults','Name':'a'}");
-    ctx = context(f);
+    ctx = method_fixture_context(f);
     assert_ok(rpc_config_entry_list_all.read(&ctx, &args, &reply));
     assert_int_equal(reply.entries.n, 1); /* as 1.8 knew them */
     assert_int_equal(reply.meta.index, 2);
@@ -185,8 +144,8 @@ static void test_list_all(void **state)
 
 static void test_intentions_need_connect(void **state)
 {
-    struct fixture *f = *state;
-    struct rpc_ctx ctx = context(f);
+    struct method_fixture *f = *state;
+    struct rpc_ctx ctx = method_fixture_context(f);
     struct buf entry = {0};
     struct bool_reply reply;
     struct config_entry_request args = {
@@ -204,7 +163,8 @@ static void test_intentions_need_connect(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) \
+    cmocka_unit_test_setup_teardown(name, method_fixture_setup, method_fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_without_entries),
         TEST(test_own_proxy),

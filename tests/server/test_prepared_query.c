@@ -1,58 +1,16 @@
 /* Running prepared queries: which instances are found, in which order; what is refused. */
 #include "server/prepared_query.h"
 
-#include "test.h"
+#include "method_fixture.h"
 
-#include "base/epoch.h"
-#include "base/rand.h"
 #include "fsm/fsm.h"
 #include "schema/coordinate.h"
 #include "schema/msgpack.h"
-#include "server/server.h"
 #include "store/catalog.h"
 #include "store/coordinate.h"
 #include "store/prepared_query.h"
 
-struct fixture {
-    struct server server;
-    struct worker worker;
-    struct arena arena;
-    struct err err;
-    uint64_t index;
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = xcalloc(1, sizeof(*f));
-    f->server.options.datacenter = STR("dc1");
-    f->server.epoch = epoch_new();
-    f->server.store = store_new(f->server.epoch);
-    rng_seed(&f->worker.rng, 1);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    store_free(f->server.store);
-    epoch_free(f->server.epoch);
-    arena_deinit(&f->arena);
-    mem_free(f);
-    return 0;
-}
-
-static struct rpc_ctx context(struct fixture *f)
-{
-    f->err = (struct err){0};
-    return (struct rpc_ctx){.server = &f->server,
-                            .worker = &f->worker,
-                            .arena = &f->arena,
-                            .view = store_view(f->server.store),
-                            .err = &f->err};
-}
-
-static void add(struct fixture *f, const char *node, const char *status, struct strlist tags)
+static void add(struct method_fixture *f, const char *node, const char *status, struct strlist tags)
 {
     struct strpair meta = {STR("rack"), str_from_cstr(node)};
     struct node_service service = {
@@ -66,12 +24,12 @@ static void add(struct fixture *f, const char *node, const char *status, struct 
                                    .node_meta = {&meta, 1},
                                    .service = &service,
                                    .check = &check};
-    struct store_txn *tx = store_txn_begin(f->server.store, ++f->index);
+    struct store_txn *tx = method_fixture_begin(f);
     assert_ok(catalog_register(tx, &req, 0, &f->err));
     store_txn_commit(tx);
 }
 
-static void add_all(struct fixture *f)
+static void add_all(struct method_fixture *f)
 {
     static const struct str tags[] = {STR_INIT("V1"), STR_INIT("x")};
     add(f, "n1", "passing", (struct strlist){tags, 2});
@@ -81,17 +39,17 @@ static void add_all(struct fixture *f)
 }
 
 /* The nodes that a query for "web" finds, as "n1 n2", sorted unless their order matters. */
-static struct str run(struct fixture *f, struct service_query service,
+static struct str run(struct method_fixture *f, struct service_query service,
                       struct prepared_query_execute_request args, bool in_order)
 {
     struct prepared_query query = {
         .id = STR("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"), .name = STR("q"), .service = service};
-    struct store_txn *tx = store_txn_begin(f->server.store, ++f->index);
+    struct store_txn *tx = method_fixture_begin(f);
     query.service.service = STR("web");
     assert_ok(prepared_query_set(tx, &query, &f->err));
     store_txn_commit(tx);
 
-    struct rpc_ctx ctx = context(f);
+    struct rpc_ctx ctx = method_fixture_context(f);
     struct prepared_query_execute_response reply = {0};
     args.query_id_or_name = STR("q");
     args.agent = (struct query_source){.datacenter = STR("dc1"), .node = STR("n2")};
@@ -122,7 +80,7 @@ static struct str run(struct fixture *f, struct service_query service,
 
 static void test_who_fits(void **state)
 {
-    struct fixture *f = *state;
+    struct method_fixture *f = *state;
     static const struct str v1 = STR_INIT("v1"), not_x[] = {STR_INIT("v1"), STR_INIT("!X")},
                             check = STR_INIT("c");
     static const struct strpair rack = {STR_INIT("rack"), STR_INIT("n4")};
@@ -142,7 +100,7 @@ static void test_who_fits(void **state)
 
 static void test_limit(void **state)
 {
-    struct fixture *f = *state;
+    struct method_fixture *f = *state;
     add_all(f);
     for (int64_t limit = -1; limit < 5; limit++) {
         struct str names = run(f, (struct service_query){0},
@@ -155,7 +113,7 @@ static void test_limit(void **state)
 /* Without a wish every order comes up. */
 static void test_order_is_random(void **state)
 {
-    struct fixture *f = *state;
+    struct method_fixture *f = *state;
     struct str seen[6];
     size_t count = 0;
     add_all(f);
@@ -174,20 +132,20 @@ static void test_order_is_random(void **state)
     assert_int_equal(count, ARRAY_SIZE(seen));
 }
 
-static void put_coordinate(struct fixture *f, const char *node, double x)
+static void put_coordinate(struct method_fixture *f, const char *node, double x)
 {
     double *vec = ARENA_ARRAY(&f->arena, double, COORDINATE_DIMENSIONS);
     vec[0] = x;
     struct coordinate c = {.vec = {vec, COORDINATE_DIMENSIONS}};
     struct node_coordinate nc = {.node = str_from_cstr(node), .coord = &c};
-    struct store_txn *tx = store_txn_begin(f->server.store, ++f->index);
+    struct store_txn *tx = method_fixture_begin(f);
     coordinate_update(tx, &nc, 1);
     store_txn_commit(tx);
 }
 
 static void test_near(void **state)
 {
-    struct fixture *f = *state;
+    struct method_fixture *f = *state;
     add_all(f);
     put_coordinate(f, "n1", 0.1);
     put_coordinate(f, "n2", 0.4);
@@ -206,7 +164,7 @@ static void test_near(void **state)
     assert_int_equal(run(f, ip, from_ip, true).n, 8);
     /* Without coordinates the node itself still comes first. */
     struct service_query n4 = {.near = STR("n4")};
-    struct store_txn *tx = store_txn_begin(f->server.store, ++f->index);
+    struct store_txn *tx = method_fixture_begin(f);
     catalog_node_delete(tx, STR("n4"));
     store_txn_commit(tx);
     add(f, "n4", "passing", (struct strlist){0});
@@ -217,8 +175,8 @@ static void test_near(void **state)
 
 static void test_not_found(void **state)
 {
-    struct fixture *f = *state;
-    struct rpc_ctx ctx = context(f);
+    struct method_fixture *f = *state;
+    struct rpc_ctx ctx = method_fixture_context(f);
     struct prepared_query_execute_response reply = {0};
     struct prepared_query_execute_request args = {.query_id_or_name = STR("nope")};
     assert_int_equal(prepared_query_execute(&ctx, &args, &reply), -ERR_NOT_FOUND);
@@ -227,7 +185,7 @@ static void test_not_found(void **state)
 
 static void test_what_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct method_fixture *f = *state;
     struct strpair pair = {STR("a b"), STR("x")};
     struct service_query web = {.service = STR("web")};
     struct service_query far = {.service = STR("web"), .failover.nearest_n = -1};
@@ -255,14 +213,14 @@ static void test_what_is_refused(void **state)
     };
     struct buf entry = {0};
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct rpc_ctx ctx = context(f);
+        struct rpc_ctx ctx = method_fixture_context(f);
         struct prepared_query query = cases[i].query;
         struct prepared_query_request args = {.op = PREPARED_QUERY_CREATE, .query = &query};
         assert_true(rpc_prepared_query_apply.prepare(&ctx, &args, NULL, &entry) < 0);
         assert_string_equal(f->err.text, cases[i].text);
     }
     /* And what is not gets an id. */
-    struct rpc_ctx ctx = context(f);
+    struct rpc_ctx ctx = method_fixture_context(f);
     struct prepared_query query = {.name = STR("q"), .service = web, .dns.ttl = STR("10s")};
     struct prepared_query_request args = {.op = PREPARED_QUERY_CREATE, .query = &query};
     assert_int_equal(rpc_prepared_query_apply.prepare(&ctx, &args, NULL, &entry),
@@ -274,7 +232,8 @@ static void test_what_is_refused(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) \
+    cmocka_unit_test_setup_teardown(name, method_fixture_setup, method_fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_who_fits), TEST(test_limit),     TEST(test_order_is_random),
         TEST(test_near),     TEST(test_not_found), TEST(test_what_is_refused),
