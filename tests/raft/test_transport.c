@@ -3,13 +3,25 @@
 
 #include "../proto/wire_fixture.h"
 
+static void pair_begin(struct node *a, struct node *b)
+{
+    fixture_begin();
+    node_start(a, 1, 0, 0);
+    node_start(b, 2, 0, 0);
+}
+
+static void pair_end(struct node *a, struct node *b)
+{
+    node_stop(a);
+    node_stop(b);
+    fixture_end();
+}
+
 static void test_every_kind(void **state)
 {
     (void)state;
     struct node a, b;
-    fixture_begin();
-    node_start(&a, 1, 0, 0);
-    node_start(&b, 2, 0, 0);
+    pair_begin(&a, &b);
     node_heartbeat(&a, &b, 7);
     UNTIL(a.results.n == 1);
     assert_true(a.results.v[0].success);
@@ -69,9 +81,7 @@ static void test_every_kind(void **state)
     assert_false(a.results.v[6].success);
     assert_int_equal(a.results.v[6].conflict_index, 50);
     assert_int_equal(a.unreachable, 0);
-    node_stop(&a);
-    node_stop(&b);
-    fixture_end();
+    pair_end(&a, &b);
 }
 
 /* Answered backwards in heaps; not more at a time than the bound. */
@@ -80,9 +90,7 @@ static void test_pipeline(void **state)
     (void)state;
     enum { COUNT = 250, BOUND = 128 };
     struct node a, b;
-    fixture_begin();
-    node_start(&a, 1, 0, 0);
-    node_start(&b, 2, 0, 0);
+    pair_begin(&a, &b);
     b.holds_appends = true;
     for (uint64_t i = 0; i < COUNT; i++) {
         node_append(&a, &b, 1 + i * 2, 2);
@@ -105,9 +113,7 @@ static void test_pipeline(void **state)
     }
     assert_int_equal(b.accepted, 1);
     assert_int_equal(a.unreachable, 0);
-    node_stop(&a);
-    node_stop(&b);
-    fixture_end();
+    pair_end(&a, &b);
 }
 
 /* Heartbeats pass while entries get no answer; of those that cannot go out the newest does. */
@@ -115,9 +121,7 @@ static void test_heartbeats(void **state)
 {
     (void)state;
     struct node a, b;
-    fixture_begin();
-    node_start(&a, 1, 0, 0);
-    node_start(&b, 2, 0, 0);
+    pair_begin(&a, &b);
     b.holds_appends = true;
     for (uint64_t i = 1; i <= 100; i++) {
         node_append(&a, &b, i, 1);
@@ -143,9 +147,7 @@ static void test_heartbeats(void **state)
     assert_int_equal(a.results.v[3].round, 100); /* it speaks for 3 to 99 */
     node_heartbeat(&a, &b, 101);
     UNTIL(b.requests.n == 105);
-    node_stop(&a); /* with things under way */
-    node_stop(&b);
-    fixture_end();
+    pair_end(&a, &b); /* with things under way */
 }
 
 /* The most the kernel keeps of a direction: what /proc says, or what is usual. */
@@ -167,9 +169,7 @@ static void test_snapshots(void **state)
                              kernel_buffer("/proc/sys/net/ipv4/tcp_wmem") + (2u << 20);
     const uint64_t size = buffers + (8u << 20);
     struct node a, b;
-    fixture_begin();
-    node_start(&a, 1, 0, 0);
-    node_start(&b, 2, 0, 0);
+    pair_begin(&a, &b);
     a.accepts_snapshots = b.accepts_snapshots = true;
     b.receive_delay_ms = 1; /* slow */
     node_send_snapshot(&a, &b, 300, size);
@@ -206,9 +206,7 @@ static void test_snapshots(void **state)
     assert_int_equal(b.snapshot_ends, 3);
 
     assert_int_equal(a.unreachable + b.unreachable, 0);
-    node_stop(&a);
-    node_stop(&b);
-    fixture_end();
+    pair_end(&a, &b);
 }
 
 /* A refusal ends the sending; the same snapshot once more goes on with the one under way. */
@@ -216,9 +214,7 @@ static void test_snapshot_refused(void **state)
 {
     (void)state;
     struct node a, b;
-    fixture_begin();
-    node_start(&a, 1, 0, 0);
-    node_start(&b, 2, 0, 0);
+    pair_begin(&a, &b);
     node_send_snapshot(&a, &b, 300, 1u << 30);
     UNTIL(a.results.n == 1);
     assert_false(a.results.v[0].success);
@@ -253,9 +249,7 @@ static void test_snapshot_refused(void **state)
     assert_int_equal(sources_alive, 0);
     assert_int_equal(b.snapshot_ends, 3);
     assert_int_equal(a.unreachable, 0);
-    node_stop(&a);
-    node_stop(&b);
-    fixture_end();
+    pair_end(&a, &b);
 }
 
 /* As a leader of the reference sends it: everything, and only then it looks for the answer. */
@@ -267,17 +261,10 @@ static void test_snapshot_skipped(void **state)
     struct buf bytes = {0};
     fixture_begin();
     node_start(&b, 2, 0, 0);
-    struct raft_wire_request request = {.protocol = 3, .snapshot_size = 3000000};
-    request.msg.kind = RAFT_MSG_INSTALL;
-    assert_ok(raft_configuration_add(&request.msg.install.configuration, RAFT_VOTER, STR("x"),
-                                     STR("1.2.3.4:8300"), NULL));
     buf_byte(&bytes, 1);
-    raft_wire_request_encode(&request, &bytes);
+    raw_put_install(&bytes, 3000000);
     buf_fill(&bytes, 'x', 3000000);
-    request = (struct raft_wire_request){.protocol = 3};
-    request.msg.kind = RAFT_MSG_APPEND;
-    request.msg.term = 9;
-    raft_wire_request_encode(&request, &bytes);
+    raw_put_append(&bytes, 9);
     raw_connect(&r, &b.address);
     raw_write(&r, buf_view(&bytes));
     UNTIL(b.requests.n == 2);

@@ -26,14 +26,27 @@ static size_t logged_count(const char *what)
 
 /* --- outgoing --- */
 
+/* A node, and a peer that only has bytes, which it is to speak to. */
+static void speaker_begin(struct node *a, struct raw_server *s, uint64_t timeout_ms)
+{
+    fixture_begin();
+    node_start(a, 1, timeout_ms, 0);
+    raw_server_start(s, 3);
+}
+
+static void speaker_end(struct node *a, struct raw_server *s)
+{
+    node_stop(a);
+    raw_server_stop(s);
+    fixture_end();
+}
+
 static void test_lost_connection(void **state)
 {
     (void)state;
     struct node a;
     struct raw_server s;
-    fixture_begin();
-    node_start(&a, 1, 0, 0);
-    raw_server_start(&s, 3);
+    speaker_begin(&a, &s, 0);
     /* Two of fifty are answered. */
     s.answer = STR("\xa0\x82\xa7Success\xc3\xa4Term\x03\xa0\x82\xa7Success\xc3\xa4Term\x03");
     s.closes = true;
@@ -59,9 +72,7 @@ static void test_lost_connection(void **state)
     UNTIL(!s.raw.is_open);
     node_append(&a, &s.as, 901, 1);
     UNTIL(a.results.n + a.unreachable == answered + 3);
-    node_stop(&a);
-    raw_server_stop(&s);
-    fixture_end();
+    speaker_end(&a, &s);
 }
 
 static void test_nobody_there(void **state)
@@ -69,9 +80,7 @@ static void test_nobody_there(void **state)
     (void)state;
     struct node a;
     struct raw_server s;
-    fixture_begin();
-    node_start(&a, 1, 0, 0);
-    raw_server_start(&s, 3);
+    speaker_begin(&a, &s, 0);
     raw_server_stop(&s);
     loop_some();
     node_append(&a, &s.as, 1, 1);
@@ -99,9 +108,7 @@ static void test_sent_while_lost(void **state)
     (void)state;
     struct node a;
     struct raw_server s;
-    fixture_begin();
-    node_start(&a, 1, 0, 0);
-    raw_server_start(&s, 3);
+    speaker_begin(&a, &s, 0);
     for (uint64_t i = 0; i <= 2 * RAFT_PIPELINE_MAX; i++) { /* one too many */
         node_append(&a, &s.as, i + 1, 1);
     }
@@ -115,9 +122,7 @@ static void test_sent_while_lost(void **state)
     UNTIL(a.results.n == 1);
     assert_int_equal(a.results.v[0].prev_index, 901);
     assert_int_equal(a.unreachable, 1);
-    node_stop(&a);
-    raw_server_stop(&s);
-    fixture_end();
+    speaker_end(&a, &s);
 }
 
 /* More bytes than a path may have waiting. */
@@ -126,9 +131,7 @@ static void test_too_much_pending(void **state)
     (void)state;
     struct node a;
     struct raw_server s;
-    fixture_begin();
-    node_start(&a, 1, 0, 0);
-    raw_server_start(&s, 3);
+    speaker_begin(&a, &s, 0);
     char *p = xcalloc(1, RAFT_ENTRY_SIZE_MAX);
     struct raft_entry e = {.term = 3, .data = {p, RAFT_ENTRY_SIZE_MAX}};
     struct raft_msg m = {.kind = RAFT_MSG_APPEND, .term = 3};
@@ -142,9 +145,7 @@ static void test_too_much_pending(void **state)
     UNTIL(a.unreachable == 1);
     assert_int_equal(a.results.n, 0);
     mem_free(p);
-    node_stop(&a);
-    raw_server_stop(&s);
-    fixture_end();
+    speaker_end(&a, &s);
 }
 
 static void test_no_answer(void **state)
@@ -152,9 +153,7 @@ static void test_no_answer(void **state)
     (void)state;
     struct node a;
     struct raw_server s;
-    fixture_begin();
-    node_start(&a, 1, 30, 0);
-    raw_server_start(&s, 3);
+    speaker_begin(&a, &s, 30);
     node_append(&a, &s.as, 1, 1);
     node_append(&a, &s.as, 2, 1);
     UNTIL(a.unreachable == 1 && s.raw.is_open);
@@ -165,9 +164,7 @@ static void test_no_answer(void **state)
     node_send_snapshot(&a, &s.as, 1, 100);
     UNTIL(a.unreachable == 3);
     assert_int_equal(a.results.n, 0);
-    node_stop(&a);
-    raw_server_stop(&s);
-    fixture_end();
+    speaker_end(&a, &s);
 }
 
 static void test_bad_answers(void **state)
@@ -182,9 +179,7 @@ static void test_bad_answers(void **state)
     };
     struct node a;
     struct raw_server s;
-    fixture_begin();
-    node_start(&a, 1, 0, 0);
-    raw_server_start(&s, 3);
+    speaker_begin(&a, &s, 0);
     for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
         s.answer = answers[i];
         size_t before = a.unreachable + a.results.n;
@@ -194,9 +189,7 @@ static void test_bad_answers(void **state)
         raw_close(&s.raw);
     }
     assert_int_equal(a.results.n, 1);
-    node_stop(&a);
-    raw_server_stop(&s);
-    fixture_end();
+    speaker_end(&a, &s);
 }
 
 /* A server of the reference: it hangs up on the type it does not know. */
@@ -205,9 +198,7 @@ static void test_pre_vote_unsupported(void **state)
     (void)state;
     struct node a;
     struct raw_server s;
-    fixture_begin();
-    node_start(&a, 1, 0, 0);
-    raw_server_start(&s, 3);
+    speaker_begin(&a, &s, 0);
     s.closes = true;
     for (size_t i = 1; i <= 3; i++) {
         node_vote(&a, &s.as, true);
@@ -222,9 +213,7 @@ static void test_pre_vote_unsupported(void **state)
     node_vote(&a, &s.as, false); /* a real vote is different */
     UNTIL(a.unreachable == 1);
     assert_int_equal(a.results.n, 3);
-    node_stop(&a);
-    raw_server_stop(&s);
-    fixture_end();
+    speaker_end(&a, &s);
 }
 
 static void test_configure(void **state)
@@ -314,15 +303,6 @@ static void test_garbage(void **state)
     fixture_end();
 }
 
-static void put_install(struct buf *to, uint64_t size)
-{
-    struct raft_wire_request request = {.protocol = 3, .snapshot_size = size};
-    request.msg.kind = RAFT_MSG_INSTALL;
-    assert_ok(raft_configuration_add(&request.msg.install.configuration, RAFT_VOTER, STR("x"),
-                                     STR("1.2.3.4:8300"), NULL));
-    raft_wire_request_encode(&request, to);
-}
-
 /* It ends halfway, or just stops coming. */
 static void test_snapshot_lost(void **state)
 {
@@ -335,7 +315,7 @@ static void test_snapshot_lost(void **state)
         node_start(&b, 2, stops ? 30 : 0, 0);
         b.accepts_snapshots = true;
         buf_byte(&bytes, 1);
-        put_install(&bytes, 1u << 20);
+        raw_put_install(&bytes, 1u << 20);
         for (uint64_t i = 0; i < 1000; i++) {
             buf_byte(&bytes, (uint8_t)snapshot_byte(i));
         }
@@ -368,7 +348,7 @@ static void test_snapshot_lost_early(void **state)
     node_start(&b, 2, 0, 0);
     b.holds_votes = true; /* and snapshots */
     buf_byte(&bytes, 1);
-    put_install(&bytes, 1u << 20);
+    raw_put_install(&bytes, 1u << 20);
     raw_connect(&r, &b.address);
     raw_write(&r, buf_view(&bytes));
     UNTIL(b.requests.n == 1);
@@ -389,10 +369,7 @@ static void test_connections_max(void **state)
     struct buf bytes = {0};
     fixture_begin();
     node_start(&b, 2, 0, 3);
-    struct raft_wire_request request = {.protocol = 3};
-    request.msg.kind = RAFT_MSG_APPEND;
-    request.msg.term = 9;
-    raft_wire_request_encode(&request, &bytes);
+    raw_put_append(&bytes, 9);
     for (size_t i = 0; i < 3; i++) {
         raw_connect(&r[i], &b.address);
         raw_write(&r[i], STR("\x01"));
@@ -425,10 +402,9 @@ static void test_answers_unread(void **state)
     struct buf bytes = {0};
     fixture_begin();
     node_start(&b, 2, 0, 0);
-    const struct raft_wire_request request = {.protocol = 3, .msg = {.kind = RAFT_MSG_APPEND}};
     buf_byte(&bytes, 1);
     for (size_t i = 0; i < COUNT; i++) {
-        raft_wire_request_encode(&request, &bytes);
+        raw_put_append(&bytes, 0);
     }
     raw_connect(&r, &b.address);
     const int small = 65536; /* or the kernel may keep all the answers */

@@ -425,6 +425,22 @@ void raw_close(struct raw *r)
     buf_deinit(&r->got);
 }
 
+void raw_put_install(struct buf *to, uint64_t size)
+{
+    struct raft_wire_request request = {.protocol = 3, .snapshot_size = size};
+    request.msg.kind = RAFT_MSG_INSTALL;
+    assert_ok(raft_configuration_add(&request.msg.install.configuration, RAFT_VOTER, STR("x"),
+                                     STR("1.2.3.4:8300"), NULL));
+    raft_wire_request_encode(&request, to);
+}
+
+void raw_put_append(struct buf *to, uint64_t term)
+{
+    const struct raft_wire_request request = {.protocol = 3,
+                                              .msg = {.kind = RAFT_MSG_APPEND, .term = term}};
+    raft_wire_request_encode(&request, to);
+}
+
 static void raw_server_read(struct tcp_stream *s, const char *p, size_t n)
 {
     struct raw *r = container_of(s, struct raw, stream);

@@ -70,6 +70,10 @@ struct raw {
 void raw_connect(struct raw *r, const struct address *to);
 void raw_write(struct raw *r, struct str bytes);
 void raw_close(struct raw *r);
+/* What it may say behind the type byte of a connection: that a snapshot of `size` bytes follows; an
+ * APPEND of nothing. */
+void raw_put_install(struct buf *to, uint64_t size);
+void raw_put_append(struct buf *to, uint64_t term);
 /* A place that accepts into `raw`, a connection at a time. */
 struct raw_server {
     struct tcp_listener listener;
