@@ -29,6 +29,18 @@ CLOCK = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
+def cpu_of(process):
+    """Seconds of user and system time so far."""
+    with open("/proc/%d/stat" % process.pid) as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK
+
+
+def rss_mb_of(process):
+    with open("/proc/%d/statm" % process.pid) as f:
+        return int(f.read().split()[1]) * PAGE / 1e6
+
+
 class Server:
     """One program under test, in a data directory of its own."""
 
@@ -85,13 +97,10 @@ class Server:
             return answer.read()
 
     def cpu(self):
-        with open("/proc/%d/stat" % self.process.pid) as f:
-            fields = f.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / CLOCK
+        return cpu_of(self.process)
 
     def rss_mb(self):
-        with open("/proc/%d/statm" % self.process.pid) as f:
-            return int(f.read().split()[1]) * PAGE / 1e6
+        return rss_mb_of(self.process)
 
     def stop(self):
         if self.process.poll() is None:
@@ -221,14 +230,54 @@ class Waiters:
 
 # --- rows ------------------------------------------------------------------------------------------
 
-ROWS = []
+
+class Table:
+    """Rows to measure; a column for each program."""
+
+    def __init__(self, what):
+        self.what, self.rows = what, []
+
+    def row(self, name):
+        def add(function):
+            self.rows.append((name, function))
+            return function
+        return add
+
+    def print(self, programs, contexts, words):
+        """Only rows with one of the words, when there are any; how many cells failed."""
+        failed = 0
+        print("| %s | " % self.what + " | ".join(n for n, _ in programs) + " |")
+        print("|---|" + "---|" * len(programs))
+        for name, function in self.rows:
+            if words and not any(word in name for word in words):
+                continue
+            cells = []
+            for c in contexts:
+                try:
+                    cells.append(function(c))
+                except Exception as e:  # one row that fails leaves the others
+                    failed += 1
+                    cells.append("failed: %s" % e)
+            print("| %s | %s |" % (name, " | ".join(cells)), flush=True)
+        return failed
 
 
-def row(name):
-    def add(function):
-        ROWS.append((name, function))
-        return function
-    return add
+def arguments():
+    """What every benchmark is told: --binary, --reference, --seconds and names."""
+    p = argparse.ArgumentParser()
+    p.add_argument("--binary", default="build/consul")
+    p.add_argument("--reference")
+    p.add_argument("--seconds", type=int, default=3)
+    p.add_argument("names", nargs="*", help="only rows that contain one of these words")
+    return p
+
+
+def programs_of(args):
+    return [("ours", args.binary)] + ([("reference", args.reference)] if args.reference else [])
+
+
+TABLE = Table("what")
+row = TABLE.row
 
 
 class Context:
@@ -304,25 +353,25 @@ def kv_write_many(c):
     return "%s/s; %.1f ms; %.0f µs" % (format(round(rate), ","), p99, cpu)
 
 
+def read_of_hundred(c, path):
+    c.hundred()
+    rate, _, _, cpu = wrk(c.server, path, seconds=c.seconds)
+    return "%.0f µs; %s/s" % (cpu, format(round(rate), ","))
+
+
 @row("health of a service with 100 instances: CPU; rate")
 def health(c):
-    c.hundred()
-    rate, p50, p99, cpu = wrk(c.server, "/v1/health/service/web", seconds=c.seconds)
-    return "%.0f µs; %s/s" % (cpu, format(round(rate), ","))
+    return read_of_hundred(c, "/v1/health/service/web")
 
 
 @row("catalog service, 100 instances")
 def catalog_service(c):
-    c.hundred()
-    rate, p50, p99, cpu = wrk(c.server, "/v1/catalog/service/web", seconds=c.seconds)
-    return "%.0f µs; %s/s" % (cpu, format(round(rate), ","))
+    return read_of_hundred(c, "/v1/catalog/service/web")
 
 
 @row("catalog nodes, 100 nodes")
 def catalog_nodes(c):
-    c.hundred()
-    rate, p50, p99, cpu = wrk(c.server, "/v1/catalog/nodes", seconds=c.seconds)
-    return "%.0f µs; %s/s" % (cpu, format(round(rate), ","))
+    return read_of_hundred(c, "/v1/catalog/nodes")
 
 
 @row("catalog register, durable, 64 connections")
@@ -331,25 +380,25 @@ def catalog_register(c):
     return "%s/s; %.0f µs" % (format(round(rate), ","), cpu)
 
 
+def dns_of_three(c, question):
+    c.three()
+    rate, cpu = dnsperf(c.server, question, c.seconds)
+    return "%.1f µs; %s/s" % (cpu, format(round(rate), ","))
+
+
 @row("DNS A, 3 instances: CPU; rate")
 def dns_a(c):
-    c.three()
-    rate, cpu = dnsperf(c.server, "three.service.consul A", c.seconds)
-    return "%.1f µs; %s/s" % (cpu, format(round(rate), ","))
+    return dns_of_three(c, "three.service.consul A")
 
 
 @row("DNS SRV, 3 instances")
 def dns_srv(c):
-    c.three()
-    rate, cpu = dnsperf(c.server, "three.service.consul SRV", c.seconds)
-    return "%.1f µs; %s/s" % (cpu, format(round(rate), ","))
+    return dns_of_three(c, "three.service.consul SRV")
 
 
 @row("DNS node A")
 def dns_node(c):
-    c.three()
-    rate, cpu = dnsperf(c.server, "three-node-0.node.consul A", c.seconds)
-    return "%.1f µs; %s/s" % (cpu, format(round(rate), ","))
+    return dns_of_three(c, "three-node-0.node.consul A")
 
 
 @row("DNS SRV, 5,000 instances")
@@ -425,36 +474,18 @@ def growth(server, seconds):
 
 
 def main():
-    p = argparse.ArgumentParser()
-    p.add_argument("--binary", default="build/consul")
-    p.add_argument("--reference")
-    p.add_argument("--seconds", type=int, default=3)
+    p = arguments()
     p.add_argument("--growth", action="store_true", help="measure how cost grows, too (minutes)")
-    p.add_argument("names", nargs="*", help="only rows that contain one of these words")
     args = p.parse_args()
 
     import resource
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
-    programs = [("ours", args.binary)] + ([("reference", args.reference)] if args.reference else [])
+    programs = programs_of(args)
     servers = [Server(n, b) for n, b in programs]
-    contexts = [Context(s, args.seconds) for s in servers]
-    failed = 0
     try:
-        print("| what | " + " | ".join(n for n, _ in programs) + " |")
-        print("|---|" + "---|" * len(programs))
-        for name, function in ROWS:
-            if args.names and not any(word in name for word in args.names):
-                continue
-            cells = []
-            for c in contexts:
-                try:
-                    cells.append(function(c))
-                except Exception as e:  # one row that fails leaves the others
-                    failed += 1
-                    cells.append("failed: %s" % e)
-            print("| %s | %s |" % (name, " | ".join(cells)), flush=True)
+        failed = TABLE.print(programs, [Context(s, args.seconds) for s in servers], args.names)
         if args.growth:
             growth(servers[0], args.seconds)
     finally:

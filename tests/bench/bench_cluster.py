@@ -7,14 +7,13 @@ The table is as bench.py's. All servers and the load generator share the machine
 CPU per request is that of the three servers together.
 """
 
-import argparse
 import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "cluster"))
 
-from bench import CLOCK, PAGE, WRK_PUT, wrk  # noqa: E402
+from bench import WRK_PUT, Table, arguments, cpu_of, programs_of, rss_mb_of, wrk  # noqa: E402
 from cluster import Cluster, wait_for  # noqa: E402
 
 
@@ -28,22 +27,11 @@ class Target:
         return "http://%s:8500%s" % (self.server.ip, path)
 
     def cpu(self):
-        total = 0
-        for s in self.cluster.servers:
-            with open("/proc/%d/stat" % s.process.pid) as f:
-                fields = f.read().rsplit(")", 1)[1].split()
-            total += int(fields[11]) + int(fields[12])
-        return total / CLOCK
+        return sum(cpu_of(s.process) for s in self.cluster.servers)
 
 
-ROWS = []
-
-
-def row(name):
-    def add(function):
-        ROWS.append((name, function))
-        return function
-    return add
+TABLE = Table("three servers")
+row = TABLE.row
 
 
 class Context:
@@ -119,37 +107,17 @@ def read_stale(c):
 
 @row("resident memory of leader / follower")
 def memory(c):
-    def mb(target):
-        with open("/proc/%d/statm" % target.server.process.pid) as f:
-            return int(f.read().split()[1]) * PAGE / 1e6
-    return "%.0f / %.0f MB" % (mb(c.leader()), mb(c.follower()))
+    return "%.0f / %.0f MB" % tuple(rss_mb_of(t.server.process) for t in (c.leader(), c.follower()))
 
 
 def main():
-    p = argparse.ArgumentParser()
-    p.add_argument("--binary", default="build/consul")
-    p.add_argument("--reference")
-    p.add_argument("--seconds", type=int, default=3)
-    p.add_argument("names", nargs="*", help="only rows that contain one of these words")
-    args = p.parse_args()
-    programs = [("ours", args.binary)] + ([("reference", args.reference)] if args.reference else [])
-    contexts, failed = [], 0
+    args = arguments().parse_args()
+    programs = programs_of(args)
+    contexts = []
     try:
         for name, binary in programs:
             contexts.append(Context(name, binary, args.seconds))
-        print("| three servers | " + " | ".join(n for n, _ in programs) + " |")
-        print("|---|" + "---|" * len(programs))
-        for name, function in ROWS:
-            if args.names and not any(word in name for word in args.names):
-                continue
-            cells = []
-            for c in contexts:
-                try:
-                    cells.append(function(c))
-                except Exception as e:  # one row that fails leaves the others
-                    failed += 1
-                    cells.append("failed: %s" % e)
-            print("| %s | %s |" % (name, " | ".join(cells)), flush=True)
+        failed = TABLE.print(programs, contexts, args.names)
     finally:
         for c in contexts:
             c.cluster.close(check=False)
