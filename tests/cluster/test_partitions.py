@@ -1,5 +1,7 @@
 """Links that are cut, in both directions or one, in a cluster of five."""
 
+import contextlib
+
 import pytest
 
 from cluster import COMPACTING, Cluster, wait_for
@@ -42,23 +44,35 @@ def steps_down(server):
     wait_for(lambda: server.raft()["state"] != "Leader", "%s to step down" % server)
 
 
+@contextlib.contextmanager
+def under_load(c):
+    """Clients work all the while, and had got somewhere before; in the end nothing is lost."""
+    with Workload(c, timeout=4) as load:
+        load.wait_progress()
+        yield load
+    print(load.check())
+
+
+def go_on_healed(c, load):
+    """The links are whole, somebody leads, writes come through."""
+    c.heal()
+    c.wait_leader()
+    load.wait_progress()
+
+
 @pytest.mark.torture
 def test_leader_isolated(whole, rounds):
     """It steps down, another is elected; what it took meanwhile is either done or refused."""
     c = whole
     for _ in range(rounds):
-        with Workload(c, timeout=4) as load:
-            load.wait_progress()
+        with under_load(c) as load:
             leader = c.wait_leader()
             c.isolate(leader)
             steps_down(leader)
             assert leader.get("/v1/kv/x?consistent").status == 500
             c.wait_leader(c.running(leader))
             load.wait_progress()
-            c.heal()
-            c.wait_leader()
-            load.wait_progress()
-        print(load.check())
+            go_on_healed(c, load)
 
 
 @pytest.mark.torture
@@ -66,8 +80,7 @@ def test_leader_in_the_minority(whole, rounds):
     """Two against three."""
     c = whole
     for _ in range(rounds):
-        with Workload(c, timeout=4) as load:
-            load.wait_progress()
+        with under_load(c) as load:
             leader = c.wait_leader()
             minority = [leader, c.running(leader)[0]]
             majority = c.running(*minority)
@@ -85,7 +98,6 @@ def test_leader_in_the_minority(whole, rounds):
             for s in c.servers:
                 wait_for(lambda s=s: s.value("during") == "majority", "%s to catch up" % s)
             assert new.request("DELETE", "/v1/kv/during").status == 200
-        print(load.check())
 
 
 @pytest.mark.torture
@@ -93,17 +105,13 @@ def test_no_majority_anywhere(whole, rounds):
     """2, 2 and 1: nobody leads, nothing is written; then all is as before."""
     c = whole
     for _ in range(rounds):
-        with Workload(c, timeout=4) as load:
-            load.wait_progress()
+        with under_load(c) as load:
             c.split(c.servers[:2])
             c.split(c.servers[2:4])
             for s in c.servers:
                 wait_for(lambda s=s: s.leader_address() == "", "%s to know no leader" % s)
             assert c.servers[0].put("/v1/kv/nobody", b"x").status == 500
-            c.heal()
-            c.wait_leader()
-            load.wait_progress()
-        print(load.check())
+            go_on_healed(c, load)
 
 
 @pytest.mark.torture
@@ -111,8 +119,7 @@ def test_follower_isolated_comes_back_quietly(whole, rounds, is_reference):
     """A server that was away does not make the others elect again."""
     c = whole
     for _ in range(rounds):
-        with Workload(c, timeout=4) as load:
-            load.wait_progress()
+        with under_load(c) as load:
             leader = c.wait_leader()
             follower = c.running(leader)[0]
             term = leader.term()
@@ -126,7 +133,6 @@ def test_follower_isolated_comes_back_quietly(whole, rounds, is_reference):
             load.wait_progress()
             if not is_reference:
                 assert (after, after.term()) == (leader, term)
-        print(load.check())
 
 
 CUTS = {
@@ -145,8 +151,7 @@ def test_one_way(whole, rounds, name, is_reference):
     c = whole
     who, sends, receives = CUTS[name]
     for _ in range(rounds):
-        with Workload(c, timeout=4) as load:
-            load.wait_progress()
+        with under_load(c) as load:
             leader = c.wait_leader()
             victim = leader if who == "leader" else c.running(leader)[0]
             others = c.running(victim)
@@ -162,12 +167,9 @@ def test_one_way(whole, rounds, name, is_reference):
             load.wait_progress()
             if who == "follower" and not is_reference:
                 assert (c.wait_leader(others), leader.term()) == (leader, term)
-            c.heal()
-            c.wait_leader()
-            load.wait_progress()
+            go_on_healed(c, load)
             if who == "follower" and not is_reference:
                 assert (c.wait_leader(), leader.term()) == (leader, term)
-        print(load.check())
 
 
 @pytest.mark.torture
@@ -175,13 +177,9 @@ def test_one_link(whole, rounds):
     """Leader and one follower do not hear each other; everybody else hears both. Writes go on."""
     c = whole
     for _ in range(rounds):
-        with Workload(c, timeout=4) as load:
-            load.wait_progress()
+        with under_load(c) as load:
             leader = c.wait_leader()
             follower = c.running(leader)[0]
             c.cut(leader, follower)
             load.wait_progress(100)
-            c.heal()
-            c.wait_leader()
-            load.wait_progress()
-        print(load.check())
+            go_on_healed(c, load)
