@@ -1,20 +1,41 @@
 #include "cli/config.h"
 
+#include "cli/client.h"
 #include "cli/command.h"
 
 struct str config_kind, config_name;
 
-bool config_is_unnamed(bool needs_name)
+static const struct cli_flag named_flags[] = {
+    {"kind", CLI_STR, &config_kind, "Kind of the entry, for example service-defaults."},
+    {"name", CLI_STR, &config_name, "Name of the entry."},
+    CLIENT_NAMESPACE_FLAG,
+    CLI_FLAGS_END};
+static const struct cli_flag_group named_groups[] = {{CLIENT_TITLE, cli_http_flags},
+                                                     {"Command Options", named_flags}};
+
+bool config_has_kind(void)
 {
     if (config_kind.n == 0) {
         (void)cli_error("Must specify the -kind parameter");
-        return true;
     }
-    if (needs_name && config_name.n == 0) {
+    return config_kind.n > 0;
+}
+
+bool config_parse_named(const char *command, int argc, char **argv, int *ret_code)
+{
+    struct cli_args args;
+    if (!cli_parse(command, argc, argv, named_groups, ARRAY_SIZE(named_groups), &args, ret_code)) {
+        return false;
+    }
+    *ret_code = 1;
+    if (!config_has_kind()) {
+        return false;
+    }
+    if (config_name.n == 0) {
         (void)cli_error("Must specify the -name parameter");
-        return true;
+        return false;
     }
-    return false;
+    return true;
 }
 
 const struct cli_command cli_config_commands[] = {

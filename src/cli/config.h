@@ -5,5 +5,8 @@
 /* -kind and -name. */
 extern struct str config_kind, config_name;
 
-/* A line on stderr and true when one of them is missing; the name only where it is needed. */
-bool config_is_unnamed(bool needs_name);
+/* False, and a line on stderr, without a -kind. */
+bool config_has_kind(void);
+/* The command line of a command about one entry, which has to have both. False: exit with
+ * *ret_code. */
+bool config_parse_named(const char *command, int argc, char **argv, int *ret_code);

@@ -40,7 +40,7 @@ static int config_list_run(int argc, char **argv)
     if (!cli_parse("config list", argc, argv, groups, ARRAY_SIZE(groups), &args, &code)) {
         return code;
     }
-    if (config_is_unnamed(false)) {
+    if (!config_has_kind()) {
         return 1;
     }
     CLEANUP(client_free) struct client *c = client_open("Error connect to Consul agent");

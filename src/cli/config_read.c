@@ -7,14 +7,6 @@
 
 #include <stdio.h>
 
-static const struct cli_flag flags[] = {
-    {"kind", CLI_STR, &config_kind, "Kind of the entry, for example service-defaults."},
-    {"name", CLI_STR, &config_name, "Name of the entry."},
-    CLIENT_NAMESPACE_FLAG,
-    CLI_FLAGS_END};
-static const struct cli_flag_group groups[] = {{CLIENT_TITLE, cli_http_flags},
-                                               {"Command Options", flags}};
-
 static int config_read(struct client *c)
 {
     struct client_request r;
@@ -40,13 +32,9 @@ static int config_read(struct client *c)
 
 static int config_read_run(int argc, char **argv)
 {
-    struct cli_args args;
     int code;
-    if (!cli_parse("config read", argc, argv, groups, ARRAY_SIZE(groups), &args, &code)) {
+    if (!config_parse_named("config read", argc, argv, &code)) {
         return code;
-    }
-    if (config_is_unnamed(true)) {
-        return 1;
     }
     CLEANUP(client_free) struct client *c = client_open("Error connect to Consul agent");
     return c != NULL ? config_read(c) : 1;
