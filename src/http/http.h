@@ -196,6 +196,7 @@ bool http_stream_write(struct http_req *req, struct str piece);
 void http_stream_end(struct http_req *req);
 /* One object as the whole JSON answer, 200. */
 void http_json_reply(struct http_req *req, const struct schema *schema, const void *object);
+void http_json_id(struct http_req *req, struct str id); /* {"ID": …}: of what was created */
 /* X-Consul-Index, -KnownLeader, -LastContact, -Effective-Consistency, -Query-Backend. */
 void http_set_meta(struct http_req *req, const struct query_meta *meta);
 

@@ -25,12 +25,7 @@ static struct rpc_call *apply_call(struct http_req *req, struct str op, http_rep
 static void created(struct http_req *req, struct rpc_call *call)
 {
     const struct string_reply *reply = call->reply;
-    struct json_writer w = http_json_begin(req);
-    json_object_begin(&w);
-    json_key(&w, STR("ID"));
-    json_str(&w, reply->value);
-    json_object_end(&w);
-    http_finish(req, 200);
+    http_json_id(req, reply->value);
 }
 
 static void changed(struct http_req *req, struct rpc_call *call)
@@ -143,9 +138,8 @@ static struct rpc_call *query_call(struct http_req *req, const struct rpc_method
         return NULL;
     }
     struct prepared_query_execute_request *args = call->args;
-    args->query_id_or_name = str_has_suffix(req->tail, verb)
-                                 ? str_first(req->tail, req->tail.n - verb.n)
-                                 : req->tail;
+    args->query_id_or_name =
+        str_has_suffix(req->tail, verb) ? str_first(req->tail, req->tail.n - verb.n) : req->tail;
     args->agent.node = http_node_name(req);
     args->agent.datacenter = http_datacenter(req);
     http_parse_source(req, &args->source);

@@ -274,6 +274,16 @@ void http_json_reply(struct http_req *req, const struct schema *schema, const vo
     http_finish(req, 200);
 }
 
+void http_json_id(struct http_req *req, struct str id)
+{
+    struct json_writer w = http_json_begin(req);
+    json_object_begin(&w);
+    json_key(&w, STR("ID"));
+    json_str(&w, id);
+    json_object_end(&w);
+    http_finish(req, 200);
+}
+
 void http_error(struct http_req *req, int status, const char *format, ...)
 {
     struct http_flight *f = flight_of(req);

@@ -13,12 +13,7 @@
 static void session_created(struct http_req *req, struct rpc_call *call)
 {
     const struct string_reply *reply = call->reply;
-    struct json_writer w = http_json_begin(req);
-    json_object_begin(&w);
-    json_key(&w, STR("ID"));
-    json_str(&w, reply->value);
-    json_object_end(&w);
-    http_finish(req, 200);
+    http_json_id(req, reply->value);
 }
 
 /* Clients from before 1.7 leave out the checks by an empty "Checks"; newer ones by "NodeChecks".
