@@ -52,15 +52,6 @@ static int apply_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct bu
     return propose(args, entry);
 }
 
-static int apply_applied(struct rpc_ctx *ctx, const void *args, const struct fsm_result *result,
-                         void *reply)
-{
-    (void)ctx;
-    (void)args;
-    ((struct bool_reply *)reply)->value = result->kind == FSM_RESULT_BOOL && result->b;
-    return 0;
-}
-
 const struct rpc_method rpc_config_entry_apply = {
     .name = "ConfigEntry.Apply",
     .flags = RPC_WRITE,
@@ -70,7 +61,7 @@ const struct rpc_method rpc_config_entry_apply = {
     .meta_offset = -1,
     .acl = "service:write,intention:write,operator:write",
     .prepare = apply_prepare,
-    .applied = apply_applied,
+    .applied = reply_bool_applied,
 };
 
 static int delete_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct buf *entry)

@@ -42,16 +42,6 @@ static int kvs_apply_prepare(struct rpc_ctx *ctx, void *args, void *reply, struc
     return RPC_PREPARE_PROPOSE;
 }
 
-static int bool_applied(struct rpc_ctx *ctx, const void *args, const struct fsm_result *result,
-                        void *reply)
-{
-    struct bool_reply *r = reply;
-    (void)ctx;
-    (void)args;
-    r->value = result->kind == FSM_RESULT_BOOL && result->b;
-    return 0;
-}
-
 static struct metric time_apply = METRIC_SAMPLE("kvs.apply");
 
 const struct rpc_method rpc_kvs_apply = {
@@ -64,7 +54,7 @@ const struct rpc_method rpc_kvs_apply = {
     .acl = "key:write",
     .time = &time_apply,
     .prepare = kvs_apply_prepare,
-    .applied = bool_applied,
+    .applied = reply_bool_applied,
     .apply_error = "raft apply failed",
 };
 

@@ -176,15 +176,6 @@ static int set_configuration_prepare(struct rpc_ctx *ctx, void *args, void *repl
     return RPC_PREPARE_PROPOSE;
 }
 
-static int set_configuration_applied(struct rpc_ctx *ctx, const void *args,
-                                     const struct fsm_result *result, void *reply)
-{
-    (void)ctx;
-    (void)args;
-    ((struct bool_reply *)reply)->value = result->kind == FSM_RESULT_BOOL && result->b;
-    return 0;
-}
-
 const struct rpc_method rpc_operator_autopilot_set_configuration = {
     .name = "Operator.AutopilotSetConfiguration",
     .flags = RPC_WRITE,
@@ -194,7 +185,7 @@ const struct rpc_method rpc_operator_autopilot_set_configuration = {
     .meta_offset = -1,
     .acl = "operator:write",
     .prepare = set_configuration_prepare,
-    .applied = set_configuration_applied,
+    .applied = reply_bool_applied,
     .apply_error = "raft apply failed",
 };
 

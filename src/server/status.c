@@ -11,26 +11,6 @@
 static const struct field empty_fields[] = {FIELDS_END};
 static const struct schema empty_schema = SCHEMA("struct {}", struct empty_args, empty_fields);
 
-static const struct field string_reply_fields[] = {
-    F_STR(struct string_reply, value, "", 0),
-    FIELDS_END,
-};
-const struct schema string_reply_schema =
-    SCHEMA("string", struct string_reply, string_reply_fields);
-
-static const struct field strlist_reply_fields[] = {
-    F_STRLIST(struct strlist_reply, values, "", 0),
-    FIELDS_END,
-};
-const struct schema strlist_reply_schema =
-    SCHEMA("[]string", struct strlist_reply, strlist_reply_fields);
-
-static const struct field bool_reply_fields[] = {
-    F_BOOL(struct bool_reply, value, "", 0),
-    FIELDS_END,
-};
-const struct schema bool_reply_schema = SCHEMA("bool", struct bool_reply, bool_reply_fields);
-
 static int status_ping(struct rpc_ctx *ctx, const void *args, void *reply)
 {
     (void)ctx;
