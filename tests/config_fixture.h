@@ -8,6 +8,25 @@
 #include "schema/config_entry.h"
 #include "schema/json.h"
 
+struct config_fixture {
+    struct arena arena;
+    struct err err;
+};
+
+UNUSED static int config_fixture_setup(void **state)
+{
+    *state = xcalloc(1, sizeof(struct config_fixture));
+    return 0;
+}
+
+UNUSED static int config_fixture_teardown(void **state)
+{
+    struct config_fixture *f = *state;
+    arena_deinit(&f->arena);
+    mem_free(f);
+    return 0;
+}
+
 UNUSED static struct value *config_value(struct arena *a, const char *json)
 {
     struct err err = {0};

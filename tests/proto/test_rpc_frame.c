@@ -5,24 +5,6 @@
 #include "proto/rpc_frame.h"
 #include "wire_fixture.h"
 
-#define HEADER_SIZE 12u
-#define STREAMS_MAX 64u
-
-/* What the data frames of one direction carry, by stream. */
-static void split(struct str bytes, struct buf streams[STREAMS_MAX])
-{
-    while (bytes.n >= HEADER_SIZE) {
-        uint32_t id = get_be32(bytes.p + 4), size = get_be32(bytes.p + 8);
-        bool is_data = bytes.p[1] == 0;
-        bytes = str_from(bytes, HEADER_SIZE);
-        if (is_data) {
-            assert_true(id < STREAMS_MAX);
-            buf_str(&streams[id], str_first(bytes, size));
-            bytes = str_from(bytes, size);
-        }
-    }
-}
-
 static size_t frames_check(struct str bytes, bool is_request)
 {
     size_t count = 0;
@@ -63,15 +45,13 @@ static size_t frames_check(struct str bytes, bool is_request)
 
 static size_t file_check(const char *name, size_t skip, bool is_request)
 {
-    struct buf streams[STREAMS_MAX] = {0};
-    struct str bytes = recorded(name);
+    struct buf streams[MUX_STREAMS_MAX] = {0};
     size_t count = 0;
-    split(str_from(bytes, skip), streams);
-    for (size_t i = 0; i < STREAMS_MAX; i++) {
+    recorded_streams(name, skip, streams);
+    for (size_t i = 0; i < MUX_STREAMS_MAX; i++) {
         count += frames_check(buf_view(&streams[i]), is_request);
         buf_deinit(&streams[i]);
     }
-    (void)mem_free((void *)bytes.p);
     return count;
 }
 

@@ -9,28 +9,9 @@
 #include "schema/hcl.h"
 #include "schema/msgpack.h"
 
-struct fixture {
-    struct arena arena;
-    struct err err;
-};
-
-static int setup(void **state)
-{
-    *state = xcalloc(1, sizeof(struct fixture));
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    arena_deinit(&f->arena);
-    mem_free(f);
-    return 0;
-}
-
 static void test_spellings(void **state)
 {
-    struct fixture *f = *state;
+    struct config_fixture *f = *state;
     static const char *const same[] = {
         "{'Kind':'service-defaults','Name':'x','MeshGateway':{'Mode':'local'},"
         "'UpstreamConfig':{'Defaults':{'ConnectTimeoutMs':77}}}",
@@ -53,7 +34,7 @@ static void test_spellings(void **state)
 
 static void test_hcl(void **state)
 {
-    struct fixture *f = *state;
+    struct config_fixture *f = *state;
     struct value *v;
     struct config_entry *e;
     struct str text = STR("kind = \"service-router\"\nname = \"web\"\n"
@@ -70,7 +51,7 @@ static void test_hcl(void **state)
 /* [x] is x where mapstructure's hook looks, and stays where it does not. */
 static void test_lone_items_in_free_form_configuration(void **state)
 {
-    struct fixture *f = *state;
+    struct config_fixture *f = *state;
     const struct config_entry *e = config_entry_from(
         &f->arena, "{'Kind':'proxy-defaults','Name':'global','Config':{'a':[[1]],'b':{'c':[1]},"
                    "'d':[{'c':[1]}],'e':[1,[2]],'f':[[[3]]],'n':5,'big':12345678901}}");
@@ -115,7 +96,7 @@ static const struct {
 
 static void test_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct config_fixture *f = *state;
     for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
         struct config_entry *e;
         struct value *v = config_value(&f->arena, refused[i].json);
@@ -186,7 +167,7 @@ static struct config_entry *one_of_every(struct arena *a, size_t i)
 
 static void test_json_of_every_kind(void **state)
 {
-    struct fixture *f = *state;
+    struct config_fixture *f = *state;
     for (size_t i = 0; i < CONFIG_ENTRY_KINDS_COUNT; i++) {
         assert_string_equal(config_entry_text(&f->arena, one_of_every(&f->arena, i)), every[i]);
     }
@@ -194,7 +175,7 @@ static void test_json_of_every_kind(void **state)
 
 static void test_copies_of_every_kind(void **state)
 {
-    struct fixture *f = *state;
+    struct config_fixture *f = *state;
     for (size_t i = 0; i < CONFIG_ENTRY_KINDS_COUNT; i++) {
         const struct config_entry *e = one_of_every(&f->arena, i);
         struct config_entry *clone = schema_clone(&config_entry_schema, e, NULL);
@@ -208,7 +189,7 @@ static void test_copies_of_every_kind(void **state)
 }
 
 /* Through msgpack and back, into zeroed storage. */
-static void pass(struct fixture *f, const struct schema *schema, const void *from, void *to)
+static void pass(struct config_fixture *f, const struct schema *schema, const void *from, void *to)
 {
     struct buf b = {0};
     msgpack_object(&b, schema, from);
@@ -222,7 +203,7 @@ static void pass(struct fixture *f, const struct schema *schema, const void *fro
 
 static void test_requests(void **state)
 {
-    struct fixture *f = *state;
+    struct config_fixture *f = *state;
     for (size_t i = 0; i < CONFIG_ENTRY_KINDS_COUNT; i++) {
         struct config_entry_request from = {.op = CONFIG_ENTRY_UPSERT,
                                             .datacenter = STR("dc1"),
@@ -240,7 +221,7 @@ static void test_requests(void **state)
 
 static void test_answers(void **state)
 {
-    struct fixture *f = *state;
+    struct config_fixture *f = *state;
     void *all[CONFIG_ENTRY_KINDS_COUNT];
     for (size_t i = 0; i < CONFIG_ENTRY_KINDS_COUNT; i++) {
         struct config_entry_response from = {.meta.index = 7}, to = {0};
@@ -277,7 +258,7 @@ static void test_answers(void **state)
 
 static void test_malformed_requests(void **state)
 {
-    struct fixture *f = *state;
+    struct config_fixture *f = *state;
     struct buf b = {0};
     struct config_entry_request req = {.entry = one_of_every(&f->arena, CONFIG_SERVICE_ROUTER)};
     msgpack_object(&b, &config_entry_request_schema, &req);
@@ -303,7 +284,8 @@ static void test_malformed_requests(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) \
+    cmocka_unit_test_setup_teardown(name, config_fixture_setup, config_fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_spellings),
         TEST(test_hcl),

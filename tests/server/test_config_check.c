@@ -6,25 +6,6 @@
 
 #include "schema/msgpack.h"
 
-struct fixture {
-    struct arena arena;
-    struct err err;
-};
-
-static int setup(void **state)
-{
-    *state = xcalloc(1, sizeof(struct fixture));
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    arena_deinit(&f->arena);
-    mem_free(f);
-    return 0;
-}
-
 static const struct {
     const char *json, *normal;
 } normalized[] = {
@@ -62,7 +43,7 @@ static const struct {
 
 static void test_normalize(void **state)
 {
-    struct fixture *f = *state;
+    struct config_fixture *f = *state;
     for (size_t i = 0; i < ARRAY_SIZE(normalized); i++) {
         struct config_entry *e = config_entry_from(&f->arena, normalized[i].json);
         config_entry_normalize(&f->arena, e);
@@ -233,7 +214,7 @@ static const struct {
 
 static void test_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct config_fixture *f = *state;
     for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
         struct config_entry *e = config_entry_from(&f->arena, refused[i].json);
         config_entry_normalize(&f->arena, e);
@@ -266,7 +247,7 @@ static const char *const accepted[] = {
 
 static void test_accepted(void **state)
 {
-    struct fixture *f = *state;
+    struct config_fixture *f = *state;
     for (size_t i = 0; i < ARRAY_SIZE(accepted); i++) {
         struct config_entry *e = config_entry_from(&f->arena, accepted[i]);
         config_entry_normalize(&f->arena, e);
@@ -280,7 +261,7 @@ static void test_accepted(void **state)
 /* Such entries would be in the log for good, and nobody could read them. */
 static void test_what_the_log_cannot_carry(void **state)
 {
-    struct fixture *f = *state;
+    struct config_fixture *f = *state;
     struct config_entry *e = config_entry_from(
         &f->arena, "{'Kind':'proxy-defaults','Name':'global','Config':{'a':{'b':[1,null]}}}");
     assert_true(config_entry_validate(&f->arena, e, &f->err) < 0);
@@ -309,7 +290,7 @@ static void test_what_the_log_cannot_carry(void **state)
 
 static void test_metadata(void **state)
 {
-    struct fixture *f = *state;
+    struct config_fixture *f = *state;
     struct config_entry *e = config_entry_from(&f->arena, "{'Kind':'mesh'}");
     struct strpair *pairs = ARENA_ARRAY(&f->arena, struct strpair, 65);
     for (size_t i = 0; i < 65; i++) {
@@ -328,7 +309,8 @@ static void test_metadata(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) \
+    cmocka_unit_test_setup_teardown(name, config_fixture_setup, config_fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_normalize), TEST(test_refused),
         TEST(test_accepted),  TEST(test_what_the_log_cannot_carry),
