@@ -396,7 +396,7 @@ static void test_connections_max(void **state)
 static void test_answers_unread(void **state)
 {
     (void)state;
-    enum { COUNT = 500000 };
+    enum { COUNT = 200000 }; /* more answers than the kernel keeps */
     struct node b;
     struct raw r;
     struct buf bytes = {0};
@@ -420,7 +420,10 @@ static void test_answers_unread(void **state)
     }
     assert_true(handled > 0 && handled < COUNT);
     tcp_read_start(&r.stream);
-    UNTIL(b.requests.n == COUNT);
+    while (b.requests.n < COUNT) {
+        handled = b.requests.n;
+        UNTIL(b.requests.n > handled);
+    }
     raw_close(&r);
     buf_deinit(&bytes);
     node_stop(&b);
