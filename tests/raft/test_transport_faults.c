@@ -401,7 +401,7 @@ static void test_answers_unread(void **state)
     struct raw r;
     struct buf bytes = {0};
     fixture_begin();
-    node_start(&b, 2, 0, 0);
+    node_start(&b, 2, 60000, 0); /* or a peer that does not read is taken for a dead one */
     buf_byte(&bytes, 1);
     for (size_t i = 0; i < COUNT; i++) {
         raw_put_append(&bytes, 0);
