@@ -10,8 +10,10 @@
  * When the log's disk fails the node steps down, answers what was under way with
  * -ERR_LEADERSHIP_LOST, does not campaign, and tries to repair the log every RETRY_MS; after a
  * failed sync it stays so until restarted (log.h says why). It still votes: votes lie in another
- * file. If a vote cannot be stored, or the state machine is ahead of the disk, the node halts: it
- * neither answers nor sends. Nothing that was acknowledged is touched by any of this. */
+ * file. If a vote cannot be stored the node pauses: it neither answers nor sends, and every
+ * RETRY_MS tries again to go on with the very output that failed. If that is hopeless, or the state
+ * machine is ahead of the disk, it halts: the same, until restarted. Nothing that was acknowledged
+ * is touched by any of this. */
 #include "raft/node.h"
 
 #include "base/clock.h"
@@ -93,13 +95,8 @@ static void node_observe(struct raft *r)
 
 /* --- the core's outputs --- */
 
-void node_halt(struct raft *r, const struct err *err)
+static void take_no_part(struct raft *r)
 {
-    if (r->halted) {
-        return;
-    }
-    log_write(LOG_ERROR, LOG_MODULE, "taking no further part in the cluster until restarted",
-              LOG_CSTR("error", err_text(err)));
     r->halted = true;
     r->state = RAFT_FOLLOWER;
     bool was_leader = atomic_exchange(&r->is_leader, false);
@@ -111,6 +108,30 @@ void node_halt(struct raft *r, const struct err *err)
     }
 }
 
+void node_halt(struct raft *r, const struct err *err)
+{
+    if (r->halted) {
+        return;
+    }
+    log_write(LOG_ERROR, LOG_MODULE, "taking no further part in the cluster until restarted",
+              LOG_CSTR("error", err_text(err)));
+    r->resume_at_ms = 0;
+    take_no_part(r);
+}
+
+/* The step stops before this output, and no other begins until the disk takes it. */
+static void out_pause(struct raft *r, const struct err *err)
+{
+    if (!r->is_late) {
+        log_write(LOG_ERROR, LOG_MODULE,
+                  "taking no part in the cluster until term and vote can be stored",
+                  LOG_CSTR("error", err_text(err)));
+    }
+    r->out_next--;
+    r->resume_at_ms = node_now_ms(r) + RETRY_MS;
+    take_no_part(r);
+}
+
 static void out_persist(struct raft *r, const struct raft_core_output *o)
 {
     struct raft_stable_state s = *raft_stable_get(r->stable);
@@ -118,9 +139,15 @@ static void out_persist(struct raft *r, const struct raft_core_output *o)
     s.term = o->term;
     memset(s.voted_for, 0, sizeof(s.voted_for));
     memcpy(s.voted_for, o->server.p, MIN(o->server.n, sizeof(s.voted_for) - 1));
-    if (raft_stable_set(r->stable, &s, &err) < 0) {
-        (void)err_wrap(&err, "cannot store term and vote");
+    int k = raft_stable_set(r->stable, &s, &err);
+    if (k == 0) {
+        return;
+    }
+    (void)err_wrap(&err, "cannot store term and vote");
+    if (k == -ERR_FAILED) { /* a sync has failed: the file may say anything */
         node_halt(r, &err);
+    } else {
+        out_pause(r, &err);
     }
 }
 
@@ -193,7 +220,11 @@ static void node_output(struct raft *r, const struct raft_core_output *o)
         node_truncate(r, o->index);
         break;
     case RAFT_OUT_APPEND:
-        node_append(r, o->entries, o->count);
+        if (r->is_late) {
+            r->append_failed = true; /* the entries were the sender's, and are gone */
+        } else {
+            node_append(r, o->entries, o->count);
+        }
         break;
     case RAFT_OUT_RESET:
         node_log_reset(r, o->index);
@@ -214,7 +245,7 @@ static void node_output(struct raft *r, const struct raft_core_output *o)
         out_configuration(r);
         break;
     case RAFT_OUT_INSTALL:
-        node_install_begin(r, &o->msg);
+        node_install_begin(r, &o->msg, r->is_late ? -ERR_AGAIN : 1); /* nobody waits any more */
         break;
     case RAFT_OUT_VERIFIED:
         node_verified(r, o->token, o->code);
@@ -227,18 +258,24 @@ static void node_output(struct raft *r, const struct raft_core_output *o)
 
 /* --- steps --- */
 
+static void step_outputs(struct raft *r)
+{
+    while (r->out_next < r->out.n && !r->halted) {
+        node_output(r, &r->out.v[r->out_next++]);
+    }
+    r->in_step = false;
+    r->status_dirty = true;
+}
+
 static int step_once(struct raft *r, struct raft_core_event *event, struct err *err)
 {
     ASSERT(!r->in_step);
     r->in_step = true;
     event->now_ms = node_now_ms(r);
     raft_core_out_clear(&r->out);
+    r->out_next = 0;
     int k = raft_core_step(r->core, event, &r->out, err);
-    for (size_t i = 0; i < r->out.n && !r->halted; i++) {
-        node_output(r, &r->out.v[i]);
-    }
-    r->in_step = false;
-    r->status_dirty = true;
+    step_outputs(r);
     return k;
 }
 
@@ -285,6 +322,24 @@ int node_step(struct raft *r, struct raft_core_event *event, struct err *err)
     int k = step_once(r, event, err);
     step_follow_up(r);
     return k;
+}
+
+/* Go on where the step has stopped, long after it began. */
+static bool node_resume(struct raft *r)
+{
+    if (r->resume_at_ms == 0 || node_now_ms(r) < r->resume_at_ms) {
+        return false;
+    }
+    r->resume_at_ms = 0;
+    r->halted = false;
+    r->is_late = r->in_step = true;
+    step_outputs(r);
+    r->is_late = false;
+    if (!r->halted) {
+        log_write(LOG_INFO, LOG_MODULE, "term and vote are stored: taking part again");
+        step_follow_up(r);
+    }
+    return !r->halted;
 }
 
 void node_core_begin(struct raft *r)
@@ -341,7 +396,7 @@ static bool node_tick(struct raft *r)
 static uint64_t node_deadline_ms(const struct raft *r)
 {
     if (r->halted) {
-        return UINT64_MAX;
+        return r->resume_at_ms != 0 ? r->resume_at_ms : UINT64_MAX;
     }
     uint64_t at = node_may_tick(r) ? raft_core_deadline_ms(r->core) : UINT64_MAX;
     if (r->repair_at_ms != 0 && r->write.batch == NULL) {
@@ -408,7 +463,8 @@ uint64_t raft_turn(struct raft *r)
     }
     bool progress = true;
     for (int round = 0; progress && round < (int)TURN_ROUNDS_MAX; round++) {
-        progress = node_tick(r);
+        progress = node_resume(r);
+        progress |= node_tick(r);
         progress |= node_take_inbound(r);
         progress |= node_take_requests(r);
         progress |= node_write(r);

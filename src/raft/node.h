@@ -74,6 +74,9 @@ struct raft {
     /* The core and its log. */
     struct raft_core *core;
     struct raft_core_out out;
+    size_t out_next;       /* of them, the one to carry out */
+    bool is_late;          /* they are of a step that was stopped; what they borrowed is gone */
+    uint64_t resume_at_ms; /* when to go on with that; 0: it was not stopped */
     struct raft_log *log;
     struct raft_stable *stable;
     struct node_write write;
@@ -82,7 +85,7 @@ struct raft {
     bool log_broken;    /* waits to be repaired; does not campaign */
     bool log_failed;    /* never to be repaired */
     bool halted;        /* a vote could not be stored, or memory is ahead of the disk: takes no part
-                           any more */
+                           any more; or until resume_at_ms, if that is set */
     bool closed;
     uint64_t repair_at_ms; /* 0: nothing to repair */
     uint64_t cut_index;    /* the log could not be cut from here on, the core's was; 0: none */
@@ -199,7 +202,8 @@ void node_snapshot_stop(struct raft *r, int code);
 void node_compact(struct raft *r);
 
 /* node_install.c */
-void node_install_begin(struct raft *r, const struct raft_msg *msg);
+/* end: 1, or why it is over already. */
+void node_install_begin(struct raft *r, const struct raft_msg *msg, int end);
 void node_install_data(struct raft *r, uint64_t token, struct str bytes);
 void node_install_end(struct raft *r, uint64_t token, int code);
 /* There is a newer term: a snapshot of an older one that is still coming is given up. */

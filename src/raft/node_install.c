@@ -101,7 +101,7 @@ static void install_do(struct node_install *in, enum install_step step)
     }
 }
 
-void node_install_begin(struct raft *r, const struct raft_msg *msg)
+void node_install_begin(struct raft *r, const struct raft_msg *msg, int end)
 {
     ASSERT(r->install == NULL); /* the core takes one at a time */
     struct node_install *in = xcalloc(1, sizeof(*in));
@@ -109,7 +109,7 @@ void node_install_begin(struct raft *r, const struct raft_msg *msg)
     in->job.run = install_run;
     in->token = msg->token;
     in->term = msg->term;
-    in->end = 1;
+    in->end = end;
     in->size = r->transport->ops->snapshot_size(r->transport, msg->token);
     in->began_ms = node_now_ms(r);
     in->wall_ns = r->env->ops->wall_ns(r->env);

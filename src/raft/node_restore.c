@@ -158,7 +158,7 @@ static void restore_finish(struct raft *r, struct node_restore *x)
 bool node_restore(struct raft *r)
 {
     struct node_restore *x = r->restore;
-    if (x == NULL) {
+    if (x == NULL || r->resume_at_ms != 0) {
         return false;
     }
     if (x->is_running) {

@@ -177,15 +177,18 @@ static bool snapshot_memory(struct raft *r)
 
 bool node_snapshot(struct raft *r)
 {
+    if (r->halted && r->snapshot_requests != NULL) {
+        requests_answer(TAKE(r->snapshot_requests), -ERR_FAILED);
+    }
+    if (r->resume_at_ms != 0) {
+        return false; /* the core cannot be told of it now */
+    }
     if (r->snapshot != NULL) {
         if (!raft_job_is_done(&r->snapshot->job)) {
             return false;
         }
         snapshot_finish(r);
         return true;
-    }
-    if (r->halted && r->snapshot_requests != NULL) {
-        requests_answer(TAKE(r->snapshot_requests), -ERR_FAILED);
     }
     if (r->fsm_busy || r->halted) {
         return false;
@@ -203,7 +206,8 @@ bool node_snapshot(struct raft *r)
     if (r->snapshot_requests != NULL) {
         return snapshot_begin(r);
     }
-    return is_due && r->applied_index - r->snapshot_index >= r->snapshot_threshold && snapshot_begin(r);
+    return is_due && r->applied_index - r->snapshot_index >= r->snapshot_threshold &&
+           snapshot_begin(r);
 }
 
 void node_snapshot_stop(struct raft *r, int code)

@@ -3,8 +3,8 @@
  *
  * A batch under way is waited for only where the log is cut (a new leader has other entries, or a
  * snapshot takes its place). A leader whose batch is not back after DISK_STALL_MS asks the core to
- * hand leadership to the most advanced of the others, if one has on its disk what ours has not: what
- * the majority has goes on being committed there. */
+ * hand leadership to the most advanced of the others, if one has on its disk what ours has not:
+ * what the majority has goes on being committed there. */
 #include "base/log.h"
 #include "base/metrics.h"
 #include "raft/node.h"

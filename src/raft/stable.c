@@ -9,6 +9,7 @@
 #define STABLE_MAGIC "ccvote\0\1"
 #define SLOT_SIZE 512u
 #define SLOT_STRIDE 4096u /* so that no sector or page is shared */
+#define STABLE_SIZE (SLOT_STRIDE + SLOT_SIZE)
 
 /* Slot: magic 8, sequence 8, term 8, commit 8, vote (NUL-padded) 128, zeros, crc32c at 508. */
 enum slot_offset {
@@ -75,7 +76,8 @@ int raft_stable_open(struct raft_io *io, const char *dir, struct raft_stable **r
     s->dir = xmemdup(dir, strlen(dir) + 1);
     s->file = file < 0 ? -1 : file;
     if (file >= 0) {
-        char bytes[SLOT_STRIDE + SLOT_SIZE] = {0};
+        (void)io->ops->allocate(io, file, STABLE_SIZE); /* a full disk shows at the next write */
+        char bytes[STABLE_SIZE] = {0};
         ptrdiff_t n = io->ops->pread(io, file, bytes, sizeof(bytes), 0);
         uint64_t sequence[2] = {0};
         struct raft_stable_state state[2] = {0};
@@ -115,7 +117,8 @@ const struct raft_stable_state *raft_stable_get(const struct raft_stable *s)
     return &s->state;
 }
 
-/* The first time: under another name, so that a file that can be seen has a good slot. */
+/* The first time: under another name, so that a file that can be seen has a good slot. With room
+ * for both, so that no later vote needs any. */
 static int stable_make(struct raft_stable *s, char slot[SLOT_SIZE], uint64_t offset,
                        const char *path, struct err *err)
 {
@@ -127,7 +130,8 @@ static int stable_make(struct raft_stable *s, char slot[SLOT_SIZE], uint64_t off
         return stable_fail(err, file, "create", tmp);
     }
     struct iovec iov = {slot, SLOT_SIZE};
-    r = io->ops->pwritev(io, file, &iov, 1, offset);
+    r = io->ops->allocate(io, file, STABLE_SIZE);
+    r = r < 0 ? r : io->ops->pwritev(io, file, &iov, 1, offset);
     r = r < 0 ? r : io->ops->sync(io, file);
     r = r < 0 ? r : io->ops->rename(io, tmp, path);
     r = r < 0 ? r : io->ops->dir_sync(io, s->dir);

@@ -193,6 +193,7 @@ static int sim_set_size(struct raft_io *io, int file, uint64_t size, bool may_cu
 static int sim_allocate(struct raft_io *io, int file, uint64_t size)
 {
     /* Real files are large and mostly zeros; a few of them do. */
+    sim_of(io)->allocates++;
     return sim_set_size(io, file, MIN(size, (uint64_t)ALLOCATE_MAX), false);
 }
 

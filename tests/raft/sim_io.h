@@ -44,6 +44,7 @@ struct sim_io {
     VEC(struct sim_name_op) name_ops;
     VEC(int) handles; /* file, or -1 when closed */
     uint64_t ops, syncs, writes;
+    _Atomic uint64_t allocates;
     uint64_t fail_at;              /* the op of this number fails; 0: none */
     int fail_error;                /* errno, positive */
     bool fail_stays;               /* so do all after it: the machine has died */

@@ -219,6 +219,39 @@ static void test_disk_full(void **state)
     sim_io_free(f.s);
 }
 
+/* So full that not even a vote can be kept. Nothing is said then; with room again the node goes on
+ * with that vote. */
+static void test_disk_full_for_votes(void **state)
+{
+    (void)state;
+    struct fixture f = {.s = sim_io_new(1)};
+    start(&f);
+    assert_int_equal(toy_apply(f.r, &f.toy, 1), 0);
+    uint64_t term = status(&f).term;
+    pthread_mutex_lock(&f.s->lock);
+    f.s->is_full = true;
+    pthread_mutex_unlock(&f.s->lock);
+    assert_int_equal(toy_apply(f.r, &f.toy, 100), -ERR_LEADERSHIP_LOST);
+    while (status(&f).term == term) { /* the log is cut back, but the next term cannot be stored */
+        nap();
+    }
+    assert_false(raft_is_leader(f.r));
+    assert_int_equal(toy_apply(f.r, &f.toy, 100), -ERR_NO_LEADER);
+    pthread_mutex_lock(&f.s->lock);
+    f.s->is_full = false;
+    pthread_mutex_unlock(&f.s->lock);
+    while (!raft_is_leader(f.r)) {
+        nap();
+    }
+    assert_true(status(&f).term > term);
+    assert_int_equal(toy_apply(f.r, &f.toy, 2), 0);
+    stop(&f);
+    start(&f);
+    assert_int_equal(f.toy.sum, 3);
+    stop(&f);
+    sim_io_free(f.s);
+}
+
 /* A sync that failed is not tried again: the node stays down, answers, and can be stopped. What was
  * answered before is there after a restart. */
 static void test_sync_fails(void **state)
@@ -765,6 +798,7 @@ int main(void)
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_crash),
         cmocka_unit_test(test_disk_full),
+        cmocka_unit_test(test_disk_full_for_votes),
         cmocka_unit_test(test_sync_fails),
         cmocka_unit_test(test_halt),
         cmocka_unit_test(test_requests),

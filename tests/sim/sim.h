@@ -110,7 +110,8 @@ void sim_server_poke(struct sim_server *sv);
 /* Whether it takes no further part until it is restarted. */
 static inline bool sim_server_is_broken(const struct sim_server *sv)
 {
-    return sv->raft != NULL && (sv->raft->halted || sv->raft->log_failed);
+    return sv->raft != NULL &&
+           ((sv->raft->halted && sv->raft->resume_at_ms == 0) || sv->raft->log_failed);
 }
 
 /* --- the network --- */
