@@ -25,8 +25,10 @@
 #define SEND_READ_SIZE_MAX (32u * 1024u * 1024u)
 #define RETRY_MS 1000u
 #define TURN_ROUNDS_MAX 8u
-/* A leader whose disk has not answered for so long hands over. */
+/* A leader whose disk has not answered for so long looks whether the others are faster, and then
+ * every so often. */
 #define DISK_STALL_MS 500u
+#define STALL_LOOK_MS 50u
 #define SNAPSHOT_THRESHOLD_DEFAULT 16384u
 #define SNAPSHOT_INTERVAL_MS_DEFAULT 30000u
 #define LOG_MODULE "agent.server.raft"
@@ -43,7 +45,8 @@ struct node_write {
     struct raft_job job;
     struct raft_log_batch *batch; /* NULL: none */
     uint64_t began_ms, stall_at_ms;
-    bool stalled; /* and that was acted upon */
+    uint64_t probe_index; /* an entry added when it was late; 0: none yet */
+    bool stalled;         /* and that was acted upon */
     int result;
     struct err err;
 };

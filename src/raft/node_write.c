@@ -2,9 +2,11 @@
  * when the core says so.
  *
  * A batch under way is waited for only where the log is cut (a new leader has other entries, or a
- * snapshot takes its place). A leader whose batch is not back after DISK_STALL_MS asks the core to
- * hand leadership to the most advanced of the others, if one has on its disk what ours has not:
- * what the majority has goes on being committed there. */
+ * snapshot takes its place). A leader whose batch is not back after DISK_STALL_MS adds an entry of
+ * no content. When a majority has that one on its disks and ours is silent still, the others get on
+ * faster without us: then the core is asked to hand leadership to the most advanced of them. (That
+ * they have what is in our batch would not say so: theirs may have begun it earlier, and disks that
+ * are all slow would then pass leadership around.) */
 #include "base/log.h"
 #include "base/metrics.h"
 #include "raft/node.h"
@@ -64,6 +66,7 @@ static bool write_begin(struct raft *r, bool wait)
     w->began_ms = node_now_ms(r);
     w->stall_at_ms = w->began_ms + DISK_STALL_MS;
     w->stalled = false;
+    w->probe_index = 0;
     w->job.run = write_run;
     err_clear(&w->err);
     metric_observe(&metric_batch, (double)raft_log_batch_count(batch));
@@ -85,25 +88,40 @@ void node_write_settle(struct raft *r)
     } while (write_begin(r, true));
 }
 
-/* Whether another disk has what ours has not. If none has, leading from elsewhere would be no
- * better, and every leader would hand over to the next. */
+/* Whether a majority has on disk what was added when ours was silent already. Who is being sent a
+ * snapshot waits for our disk, too. */
 static bool others_are_faster(struct raft *r)
 {
-    uint64_t last = raft_log_batch_last_index(r->write.batch);
+    uint64_t probe = r->write.probe_index;
+    uint32_t voters = raft_configuration_voters(&r->configuration), have = 0, waiting = 0;
     struct raft_peer_status peer;
     for (size_t i = 0; raft_core_peer(r->core, i, &peer); i++) {
-        if (peer.match_index >= last && raft_configuration_is_voter(&r->configuration, peer.id)) {
-            return true;
+        if (raft_configuration_is_voter(&r->configuration, peer.id)) {
+            have += peer.match_index >= probe;
+            waiting += peer.match_index < probe && peer.is_snapshotting;
         }
     }
-    return false;
+    return have > 0 && have + waiting > voters / 2;
+}
+
+static void write_probe(struct raft *r)
+{
+    struct raft_entry probe = {.type = RAFT_ENTRY_NOOP};
+    struct raft_core_event e = {.kind = RAFT_EVENT_PROPOSE, .entries = &probe, .count = 1};
+    if (node_step(r, &e, NULL) == 0) {
+        r->write.probe_index = probe.index;
+    }
 }
 
 /* Whoever is best will do; when nobody is, lead on and wait for the disk. */
 static void write_stalled(struct raft *r)
 {
+    r->write.stall_at_ms = node_now_ms(r) + STALL_LOOK_MS;
+    if (r->write.probe_index == 0) {
+        write_probe(r);
+        return;
+    }
     if (!others_are_faster(r)) {
-        r->write.stall_at_ms = node_now_ms(r) + DISK_STALL_MS; /* look again */
         return;
     }
     r->write.stalled = true;

@@ -210,7 +210,9 @@ static void peer_renew(struct exchange_core *c, struct peer *p, const struct exc
     p->incarnation = r->incarnation;
     p->state = (enum exchange_state)r->state;
     p->heard_ms = now_ms; /* it has a time to be heard again */
-    if (is_changed && status == MEMBER_ALIVE && p->state == EXCHANGE_ALIVE) {
+    /* Also when it says what it said before: it has started anew, or has been thought gone by
+     * somebody, and the leader must see to it that it is a server of Raft's. */
+    if (status == MEMBER_ALIVE && p->state == EXCHANGE_ALIVE) {
         event_push(c, MEMBERSHIP_UPDATE, p->member);
     }
     peer_follow_state(c, p, now_ms);

@@ -24,7 +24,7 @@ struct membership;
 
 enum membership_event {
     MEMBERSHIP_JOIN,   /* new, or back after it had failed or left */
-    MEMBERSHIP_UPDATE, /* another address or other tags */
+    MEMBERSHIP_UPDATE, /* another address or other tags, or it has started anew */
     MEMBERSHIP_LEAVE,  /* of its own will or by force-leave */
     MEMBERSHIP_FAILED,
     MEMBERSHIP_REAP, /* forgotten: failed or gone for long, or pruned */

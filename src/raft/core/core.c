@@ -121,7 +121,12 @@ static void on_message(struct raft_core *c, const struct raft_core_event *e,
         break;
     }
     if (m->term > c->term) {
+        bool asked =
+            c->state == RAFT_CANDIDATE && !c->is_transfer && m->kind == RAFT_MSG_VOTE_RESULT;
         core_follow(c, m->term, out);
+        if (asked) { /* for a term that is over; to wait would leave the next to others again */
+            core_campaign(c, c->pre_vote, false, out);
+        }
         return;
     }
     p = core_peer(c, e->server);

@@ -53,7 +53,7 @@ struct raft_msg {
             uint64_t count;             /* entries prev_index + 1 ... */
             struct raft_entry *entries; /* received only; sent: the node reads them */
             uint64_t interval_ms; /* heartbeat: when to expect the next; 0: unknown (reference) */
-        } append;                       /* a heartbeat has zeros throughout */
+        } append;                 /* a heartbeat has zeros throughout */
         struct {
             bool success, no_backoff;
             uint64_t last_index;     /* of the answering log: a hint */
@@ -167,7 +167,7 @@ struct raft_core_options {
      * begins again, a leader that hears of no majority for this long steps down: at the latest, and
      * with servers that know no better; see docs/raft.md, "Time". */
     uint64_t heartbeat_timeout_ms, election_timeout_ms, lease_timeout_ms;
-    uint64_t commit_timeout_ms;    /* followers learn of a commit this late at the latest */
+    uint64_t commit_timeout_ms; /* followers learn of a commit this late at the latest */
     bool pre_vote;
     uint64_t seed, now_ms;
 
