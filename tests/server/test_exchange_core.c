@@ -264,6 +264,21 @@ static void test_a_new_address_is_an_update(void **state)
     assert_true(exchange_core_knows(w->cores[0], STR("10.0.0.99:8300")));
 }
 
+/* So fast that nobody missed it: the leader must learn of it all the same. */
+static void test_a_restart_is_an_update(void **state)
+{
+    struct world *w = *state;
+    struct err err = {0};
+    ask(w, 1, 0);
+    (void)events(w, 0);
+    struct exchange_record r = {member_make(&w->arena, 1, MEMBER_NONE, NULL, 0), 101, 0};
+    const struct exchange_message m = {STR("s1"), {&r, 1}};
+    assert_ok(exchange_core_merge(w->cores[0], &m, w->now_ms, &err));
+    assert_str_lit(events(w, 0), "update s1");
+    assert_ok(exchange_core_merge(w->cores[0], &m, w->now_ms, &err));
+    assert_str_lit(events(w, 0), "");
+}
+
 static void test_refusals(void **state)
 {
     struct world *w = *state;
@@ -369,6 +384,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_prune, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reap, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_new_address_is_an_update, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_restart_is_an_update, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_agreement, setup, teardown),
     };

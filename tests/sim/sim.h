@@ -64,6 +64,7 @@ struct sim_job { /* waits for the disk */
 struct sim_disk {
     uint64_t slow_until_us;    /* syncs take long, now and then */
     uint64_t stalled_until_us; /* no sync returns before */
+    uint64_t log_us;           /* every write of the log takes so much longer */
     uint64_t full_until_us;
 };
 

@@ -104,6 +104,7 @@ static uint64_t disk_delay_us(struct sim_server *sv, enum raft_job_lane lane)
     if (s->now_us < sv->disk.stalled_until_us) {
         us += sv->disk.stalled_until_us - s->now_us;
     }
+    us += lane == RAFT_LANE_LOG ? sv->disk.log_us : 0;
     return us;
 }
 

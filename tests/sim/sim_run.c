@@ -168,6 +168,25 @@ static void check_stall(struct sim *s)
     check_alive(s, SIM_SECOND);
 }
 
+/* All disks are slow: so are writes, but nobody hands leadership to one who is no faster. */
+static void check_slow(struct sim *s)
+{
+    struct sim_server *leader = quiet_leader(s);
+    uint64_t term = raft_core_term(leader->raft->core);
+    for (int i = 0; i < SIM_SERVERS; i++) {
+        s->servers[i].disk.log_us = 2 * SIM_SECOND;
+    }
+    run_for(s, 4 * SIM_SECOND);
+    check_alive(s, 8 * SIM_SECOND);
+    SIM_CHECK(quiet_leader(s) == leader, leader->number, 0);
+    SIM_CHECK(raft_core_term(leader->raft->core) == term, raft_core_term(leader->raft->core), term);
+    for (int i = 0; i < SIM_SERVERS; i++) {
+        s->servers[i].disk.log_us = 0;
+    }
+    run_for(s, 3 * SIM_SECOND);
+    check_alive(s, SIM_SECOND);
+}
+
 /* A user's snapshot takes the place of all state, on a cluster that is well. */
 static void run_restore(struct sim *s)
 {
@@ -259,6 +278,9 @@ void sim_run_seed(uint64_t seed, bool is_loud)
     }
     if (sim_chance(s, 0.2)) {
         check_stall(s);
+    }
+    if (sim_chance(s, 0.2)) {
+        check_slow(s);
     }
     if (sim_chance(s, 0.2)) {
         run_restore(s);
