@@ -117,6 +117,9 @@ static void write_probe(struct raft *r)
 static void write_stalled(struct raft *r)
 {
     r->write.stall_at_ms = node_now_ms(r) + STALL_LOOK_MS;
+    if (raft_configuration_voters(&r->configuration) < 3) {
+        return; /* the others are no majority */
+    }
     if (r->write.probe_index == 0) {
         write_probe(r);
         return;

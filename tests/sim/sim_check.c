@@ -202,9 +202,12 @@ static void check_range(struct sim_server *sv, uint64_t from, uint64_t to)
 {
     struct sim *s = sv->sim;
     size_t n = 0;
+    /* It took a snapshot and halted, for its broken log cannot follow: what is in that one still
+     * was never applied, and a restart drops it. */
+    bool is_left_over = sv->raft->halted && sv->was_restored;
     for (uint64_t i = from + 1; i <= to; i++) {
         struct sim_truth *t = &s->truth[i];
-        uint64_t term = raft_log_term(sv->raft->log, i);
+        uint64_t term = is_left_over ? 0 : raft_log_term(sv->raft->log, i);
         if (t->term == 0) {
             t->term = term;
             t->by_term = raft_core_term(sv->raft->core);
