@@ -54,7 +54,7 @@ static const struct {
     [FSM_ACL_AUTH_METHOD_SET] = {"ACLAuthMethod", NULL},
     [FSM_ACL_AUTH_METHOD_DELETE] = {"ACLAuthMethodDelete", NULL},
     [FSM_CHUNKING_STATE] = {"ChunkingState", NULL},
-    [FSM_FEDERATION_STATE] = {"FederationState", NULL},
+    [FSM_FEDERATION_STATE] = {"FederationState", fsm_apply_federation_state},
     [FSM_SYSTEM_METADATA] = {"SystemMetadata", fsm_apply_system_metadata},
 };
 /* clang-format on */

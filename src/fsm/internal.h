@@ -38,6 +38,7 @@ int fsm_apply_prepared_query(struct apply *ap);
 int fsm_apply_config_entry(struct apply *ap);
 int fsm_apply_intention(struct apply *ap);
 int fsm_apply_system_metadata(struct apply *ap);
+int fsm_apply_federation_state(struct apply *ap);
 int fsm_apply_connect_ca(struct apply *ap);
 int fsm_apply_connect_ca_leaf(struct apply *ap);
 
@@ -77,6 +78,8 @@ int snapshot_write_config_entries(struct snapshot_out *out, const struct store_v
 int snapshot_read_config_entry(struct snapshot_in *in);
 int snapshot_write_system_metadata(struct snapshot_out *out, const struct store_view *v);
 int snapshot_read_system_metadata(struct snapshot_in *in);
+int snapshot_write_federation_states(struct snapshot_out *out, const struct store_view *v);
+int snapshot_read_federation_state(struct snapshot_in *in);
 int snapshot_write_ca_roots(struct snapshot_out *out, const struct store_view *v);
 int snapshot_write_ca_provider_states(struct snapshot_out *out, const struct store_view *v);
 int snapshot_write_ca_config(struct snapshot_out *out, const struct store_view *v);

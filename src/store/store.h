@@ -112,6 +112,7 @@ enum store_index {
     INDEX_GATEWAY_SERVICES_ID,   /* gateway, service, port (big-endian) */
     INDEX_GATEWAY_SERVICES_SERVICE,  /* service */
     INDEX_SYSTEM_METADATA_ID,        /* key */
+    INDEX_FEDERATION_STATES_ID,      /* data center */
     INDEX_PREPARED_QUERIES_ID,       /* the bytes of the id */
     INDEX_PREPARED_QUERIES_NAME,     /* name; only queries that have one */
     INDEX_PREPARED_QUERIES_TEMPLATE, /* name, also an empty one; only templates */

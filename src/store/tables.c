@@ -4,6 +4,7 @@
 #include "schema/config_gateways.h"
 #include "schema/connect_ca.h"
 #include "schema/coordinate.h"
+#include "schema/federation_state.h"
 #include "schema/kv.h"
 #include "schema/prepared_query.h"
 #include "schema/session.h"
@@ -257,6 +258,12 @@ static bool key_system_metadata(const void *row, struct buf *to)
     return true;
 }
 
+static bool key_federation_state(const void *row, struct buf *to)
+{
+    put_name(to, ((const struct federation_state *)row)->datacenter);
+    return true;
+}
+
 void store_key_uuid(struct buf *to, struct str id)
 {
     int high = -1;
@@ -352,6 +359,7 @@ const struct table_def table_defs[TABLE_COUNT] = {
     [TABLE_CA_CONFIG] = {false, 1, {{INDEX_CA_CONFIG_ID, key_single}}},
     [TABLE_CA_ROOTS] = {false, 1, {{INDEX_CA_ROOTS_ID, key_ca_root}}},
     [TABLE_SYSTEM_METADATA] = {false, 1, {{INDEX_SYSTEM_METADATA_ID, key_system_metadata}}},
+    [TABLE_FEDERATION_STATES] = {false, 1, {{INDEX_FEDERATION_STATES_ID, key_federation_state}}},
     [TABLE_OPAQUE] = {false, 1, {{INDEX_OPAQUE_ID, key_opaque}}},
 };
 /* clang-format on */
