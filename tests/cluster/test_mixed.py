@@ -1,8 +1,11 @@
 """Servers of ours and of Consul itself as voters of one cluster (--reference-binary PATH).
 
 They are brought together by peers.json on the first one, so that Raft alone is tested, whether or not they gossip. But Consul's
-servers find a leader to forward to by gossip only: who does not see the leader among its members is not asked to write.
+servers find a leader to forward to by gossip only, and ours do not gossip yet: as long as one of ours leads, Consul's are asked
+for nothing but stale reads. Ours forward to the address that Raft names, whoever is there. Once ours gossip, forwards() goes.
 """
+
+from functools import partial
 
 import pytest
 
@@ -21,14 +24,21 @@ def mixed(request, start_cluster, binary, reference_binary):
     return start
 
 
-def sees_leader(c, server):
-    leader = c.wait_leader(c.running())
-    return server is leader or server.binary != c.reference or any(
-        m["Name"] == leader.name for m in server.get("/v1/agent/members").json)
+def forwards(c, server):
+    """Whether what only the leader does can be asked of this server, as things are now."""
+    if server.binary != c.reference:
+        return True
+    leader = server.leader_address()
+    return any(s.address == leader and s.binary == c.reference for s in c.servers)
+
+
+def start_load(c, **kw):
+    return Workload(c, forwards=partial(forwards, c), **kw)
 
 
 def write_via_each(c, what, among):
-    among = [s for s in among if sees_leader(c, s)]
+    c.wait_leader(among)
+    among = [s for s in among if forwards(c, s)]
     assert among
     for s in among:
         assert wait_for(lambda s=s: s.set("%s/%s" % (what, s.name), "x"), "a write through %s" % s)
@@ -67,7 +77,7 @@ def test_same_state(mixed):
     """The same entries make the same catalog, sessions and queries everywhere."""
     c = mixed()
     leader = c.wait_leader()
-    for n, s in enumerate(s for s in c.servers if sees_leader(c, s)):
+    for n, s in enumerate(s for s in c.servers if forwards(c, s)):
         service = {"Service": "db", "Port": n + 1, "Tags": ["a"], "Meta": {"k": "v"}}
         node = {"Node": "ext%d" % n, "Address": "10.1.2.%d" % n, "Service": service}
         assert s.put("/v1/catalog/register", node).status == 200
@@ -87,7 +97,7 @@ def test_histories(mixed, rounds):
     """What clients see of a cluster of both is linearizable, whoever leads."""
     c = mixed()
     c.wait_leader()
-    with Workload(c) as load:
+    with start_load(c) as load:
         for _ in range(2 * rounds):
             load.wait_progress()
             leader = c.wait_leader()
@@ -99,17 +109,41 @@ def test_histories(mixed, rounds):
     print(load.check())
 
 
+def snapshots_installed(server):
+    return server.log().lower().count("installed remote snapshot")
+
+
 def test_snapshots_between_them(mixed):
-    """A follower that is far behind takes the leader's snapshot, in whichever form that one writes it."""
+    """A follower that is far behind takes the leader's snapshot, in whichever form that one writes it; entries follow it."""
     c = mixed(config=COMPACTING)
     leader = c.wait_leader()
     for late in c.running(leader):
         late.kill()
-        with Workload(c, servers=c.running()) as load:
+        before = snapshots_installed(late)
+        with start_load(c, servers=c.running()) as load:
             load.wait_progress(150)
             target = int(leader.raft()["last_snapshot_index"])
             wait_for(lambda: int(leader.raft()["last_snapshot_index"]) > target, "a snapshot")
-            before = int(leader.raft()["last_snapshot_index"])
             late.start()
-            wait_for(lambda: int(late.raft()["last_snapshot_index"]) >= before, "a snapshot to arrive")
+            wait_for(lambda: snapshots_installed(late) > before, "a snapshot to arrive")
+            load.wait_progress(20)
         load.check()
+
+
+def test_leader_hands_over(start_cluster, binary, reference_binary):
+    """A leader of ours that leaves makes one of theirs lead at once, rather than have them notice its silence. (1.10.3 removes
+    itself instead, so the other direction does not come about.)"""
+    c = start_cluster(3, binaries=[binary, reference_binary, reference_binary], peers=True)
+    c.reference = reference_binary
+    leader = c.wait_leader()
+    assert leader is c.servers[0]
+    write_via_each(c, "before", c.servers)
+    term, others = leader.term(), c.running(leader)
+    timeouts = [s.log().count("starting election") for s in others]
+    assert leader.cli("leave").returncode == 0
+    leader.wait_end()
+    after = c.wait_leader(others)
+    assert after.term() == term + 1
+    assert [s.log().count("starting election") for s in others] == timeouts
+    write_via_each(c, "after", others)
+    assert "before/%s" % leader.name in c.wait_same(others)
