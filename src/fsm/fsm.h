@@ -93,6 +93,12 @@ void fsm_set_applied(struct fsm *f, fsm_applied_fn fn, void *data);
 int fsm_apply(struct fsm *f, uint64_t index, struct str entry, uint64_t now_ms, struct arena *arena,
               struct fsm_result *ret_result);
 
+/* One of several entries that are the pieces of a large one, as `extensions` says: stored, or, the last
+ * of them, applied as one. As fsm_apply() otherwise. */
+int fsm_apply_chunk(struct fsm *f, uint64_t index, uint64_t term, struct str data,
+                    struct str extensions, uint64_t now_ms, struct arena *arena,
+                    struct fsm_result *ret_result);
+
 /* 0, or the negative code with err set when the result is an error. */
 static inline int fsm_result_error(const struct fsm_result *r, struct err *err)
 {

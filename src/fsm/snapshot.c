@@ -296,7 +296,7 @@ static const struct {
     {FSM_FEDERATION_STATE, snapshot_write_federation_states, snapshot_read_federation_state},
     {FSM_SYSTEM_METADATA, snapshot_write_system_metadata, snapshot_read_system_metadata},
     {FSM_INDEX, write_indexes, read_index},
-    {FSM_CHUNKING_STATE, NULL, NULL},
+    {FSM_CHUNKING_STATE, snapshot_write_chunks, snapshot_read_chunks},
 };
 /* clang-format on */
 

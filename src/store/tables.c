@@ -313,6 +313,14 @@ static bool key_opaque(const void *row, struct buf *to)
     return true;
 }
 
+static bool key_chunk(const void *row, struct buf *to)
+{
+    const struct chunk_row *c = row;
+    buf_be64(to, c->op);
+    buf_be32(to, c->sequence);
+    return true;
+}
+
 _Static_assert(offsetof(struct node, rendered) == 0, "store.c frees it there");
 _Static_assert(offsetof(struct service_row, rendered) == 0, "store.c frees it there");
 _Static_assert(offsetof(struct health_check, rendered) == 0, "store.c frees it there");
@@ -361,6 +369,7 @@ const struct table_def table_defs[TABLE_COUNT] = {
     [TABLE_SYSTEM_METADATA] = {false, 1, {{INDEX_SYSTEM_METADATA_ID, key_system_metadata}}},
     [TABLE_FEDERATION_STATES] = {false, 1, {{INDEX_FEDERATION_STATES_ID, key_federation_state}}},
     [TABLE_OPAQUE] = {false, 1, {{INDEX_OPAQUE_ID, key_opaque}}},
+    [TABLE_CHUNKS] = {false, 1, {{INDEX_CHUNKS_ID, key_chunk}}},
 };
 /* clang-format on */
 
