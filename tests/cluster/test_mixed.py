@@ -50,7 +50,19 @@ def write_via_each(c, what, among):
 def everything(server):
     """More than keys: what the state machines make of the same log."""
     return {path: server.get(path + "?stale").json for path in
-            ("/v1/catalog/service/db", "/v1/session/list", "/v1/query", "/v1/coordinate/nodes")}
+            ("/v1/catalog/service/db", "/v1/session/list", "/v1/query", "/v1/coordinate/nodes", "/v1/config/service-intentions")}
+
+
+def change_intentions(leader):
+    """By both of their APIs."""
+    for source, action in (("a", "allow"), ("b", "deny"), ("b", "allow"), ("*", "deny")):
+        assert leader.put("/v1/connect/intentions/exact?source=%s&destination=db" % source, {"Action": action}).text == "true"
+    assert leader.request("DELETE", "/v1/connect/intentions/exact?source=a&destination=db").status == 200
+    old = {"SourceName": "c", "DestinationName": "web", "SourceType": "consul", "Action": "deny", "Meta": {"k": "v"}}
+    made = leader.request("POST", "/v1/connect/intentions", old)
+    assert made.status == 200, made.text
+    assert leader.request("POST", "/v1/connect/intentions", dict(old, SourceName="d")).status == 200
+    assert leader.put("/v1/connect/intentions/" + made.json["ID"], dict(old, Action="allow")).status == 200
 
 
 def test_elect_write_kill(mixed):
@@ -75,8 +87,8 @@ def test_elect_write_kill(mixed):
 
 
 def test_same_state(mixed):
-    """The same entries make the same catalog, sessions and queries everywhere."""
-    c = mixed()
+    """The same entries make the same catalog, sessions, queries and intentions everywhere."""
+    c = mixed(config={"connect": {"enabled": True}})
     leader = c.wait_leader()
     for n, s in enumerate(s for s in c.servers if forwards(c, s)):
         service = {"Service": "db", "Port": n + 1, "Tags": ["a"], "Meta": {"k": "v"}}
@@ -87,6 +99,8 @@ def test_same_state(mixed):
         assert s.put("/v1/kv/lock%d?acquire=%s" % (n, session.json["ID"]), b"x").text == "true"
         assert s.request("POST", "/v1/query", {"Name": "q%d" % n, "Service": {"Service": "db"}}).status == 200
         assert s.put("/v1/txn", [{"KV": {"Verb": "set", "Key": "txn%d" % n, "Value": "eA=="}}]).status == 200
+    if leader.binary == c.reference:
+        change_intentions(leader)
     c.wait_same()
     want = everything(leader)
     assert len(want["/v1/catalog/service/db"]) == n + 1
