@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "schema/config_entry.h"
-#include "server/config_check.h"
+#include "store/config_check.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -54,7 +54,7 @@ static const struct {
     [FSM_ACL_AUTH_METHOD_SET] = {"ACLAuthMethod", NULL},
     [FSM_ACL_AUTH_METHOD_DELETE] = {"ACLAuthMethodDelete", NULL},
     [FSM_CHUNKING_STATE] = {"ChunkingState", NULL},
-    [FSM_FEDERATION_STATE] = {"FederationState", NULL},
+    [FSM_FEDERATION_STATE] = {"FederationState", fsm_apply_federation_state},
     [FSM_SYSTEM_METADATA] = {"SystemMetadata", fsm_apply_system_metadata},
 };
 /* clang-format on */
@@ -170,4 +170,21 @@ int fsm_apply(struct fsm *f, uint64_t index, struct str entry, uint64_t now_ms, 
         f->applied(f->applied_data, (enum fsm_message)type, ap.op);
     }
     return rc;
+}
+
+int fsm_apply_chunk(struct fsm *f, uint64_t index, uint64_t term, struct str data,
+                    struct str extensions, uint64_t now_ms, struct arena *arena,
+                    struct fsm_result *ret_result)
+{
+    struct err err = {0};
+    struct str whole;
+    *ret_result = (struct fsm_result){.kind = FSM_RESULT_NONE};
+    struct store_txn *tx = store_txn_begin(f->store, index);
+    int r = chunk_take(tx, term, data, extensions, arena, &whole, &err);
+    if (r < 0) {
+        store_txn_abort(tx);
+        return refuse(ret_result, arena, &err);
+    }
+    store_txn_commit(tx);
+    return r > 0 ? fsm_apply(f, index, whole, now_ms, arena, ret_result) : 0;
 }

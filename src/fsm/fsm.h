@@ -4,7 +4,7 @@
  * give the same tables on every server. An entry is a message type byte (its top bit says "ignore
  * me if unknown") and the msgpack of the request. Entries it cannot read or does not know are
  * refused with an error and change nothing, except unknown ones with the top bit, which are skipped.
- * Known now are 0, 1, 2, 3, 5 to 9, 12, 13, 21, 22 and 31; the rest of enum fsm_message comes with its tables.
+ * Known now are 0, 1, 2, 3, 5 to 9, 12, 13, 21, 22, 30 and 31; the rest of enum fsm_message comes with its tables.
  *
  * Message types: enum fsm_message (Consul's numbers). */
 #pragma once
@@ -92,6 +92,12 @@ void fsm_set_applied(struct fsm *f, fsm_applied_fn fn, void *data);
  * refused (that is a result like another); negative only when the entry cannot be understood by this version at all. */
 int fsm_apply(struct fsm *f, uint64_t index, struct str entry, uint64_t now_ms, struct arena *arena,
               struct fsm_result *ret_result);
+
+/* One of several entries that are the pieces of a large one, as `extensions` says: stored, or, the last
+ * of them, applied as one. As fsm_apply() otherwise. */
+int fsm_apply_chunk(struct fsm *f, uint64_t index, uint64_t term, struct str data,
+                    struct str extensions, uint64_t now_ms, struct arena *arena,
+                    struct fsm_result *ret_result);
 
 /* 0, or the negative code with err set when the result is an error. */
 static inline int fsm_result_error(const struct fsm_result *r, struct err *err)

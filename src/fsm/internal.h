@@ -38,11 +38,20 @@ int fsm_apply_prepared_query(struct apply *ap);
 int fsm_apply_config_entry(struct apply *ap);
 int fsm_apply_intention(struct apply *ap);
 int fsm_apply_system_metadata(struct apply *ap);
+int fsm_apply_federation_state(struct apply *ap);
 int fsm_apply_connect_ca(struct apply *ap);
 int fsm_apply_connect_ca_leaf(struct apply *ap);
 
 /* Decode the body; -ERR_CORRUPT (which is fatal, see fsm_apply) with err set when it is malformed. */
 NODISCARD int fsm_decode(struct apply *ap, const struct schema *schema, void *object);
+
+/* A piece of an entry that comes in several; `extensions` says which. 1: it was the last, and
+ * *ret_whole is the entry, in the arena; 0: others are to come. */
+NODISCARD int chunk_take(struct store_txn *tx, uint64_t term, struct str data,
+                         struct str extensions, struct arena *a, struct str *ret_whole,
+                         struct err *err);
+#define FSM_CHUNKS_COUNT_MAX 65536u
+#define FSM_CHUNKS_SIZE_MAX (512u * 1024u * 1024u) /* of the whole */
 
 /* --- snapshots ------------------------------------------------------------------------------ */
 
@@ -77,6 +86,10 @@ int snapshot_write_config_entries(struct snapshot_out *out, const struct store_v
 int snapshot_read_config_entry(struct snapshot_in *in);
 int snapshot_write_system_metadata(struct snapshot_out *out, const struct store_view *v);
 int snapshot_read_system_metadata(struct snapshot_in *in);
+int snapshot_write_federation_states(struct snapshot_out *out, const struct store_view *v);
+int snapshot_read_federation_state(struct snapshot_in *in);
+int snapshot_write_chunks(struct snapshot_out *out, const struct store_view *v);
+int snapshot_read_chunks(struct snapshot_in *in);
 int snapshot_write_ca_roots(struct snapshot_out *out, const struct store_view *v);
 int snapshot_write_ca_provider_states(struct snapshot_out *out, const struct store_view *v);
 int snapshot_write_ca_config(struct snapshot_out *out, const struct store_view *v);

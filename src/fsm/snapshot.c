@@ -293,10 +293,10 @@ static const struct {
      snapshot_read_ca_provider_state},
     {FSM_CONNECT_CA_CONFIG, snapshot_write_ca_config, snapshot_read_ca_config},
     {FSM_CONFIG_ENTRY, snapshot_write_config_entries, snapshot_read_config_entry},
-    {FSM_FEDERATION_STATE, NULL, NULL},
+    {FSM_FEDERATION_STATE, snapshot_write_federation_states, snapshot_read_federation_state},
     {FSM_SYSTEM_METADATA, snapshot_write_system_metadata, snapshot_read_system_metadata},
     {FSM_INDEX, write_indexes, read_index},
-    {FSM_CHUNKING_STATE, NULL, NULL},
+    {FSM_CHUNKING_STATE, snapshot_write_chunks, snapshot_read_chunks},
 };
 /* clang-format on */
 

@@ -1,6 +1,7 @@
-/* Entries and snapshot records of system metadata, and the last operation of the old intentions. */
+/* Entries and snapshot records of system metadata, and the entries of intentions. */
 #include "store/system_metadata.h"
 #include "fsm/internal.h"
+#include "store/intention.h"
 
 int fsm_apply_system_metadata(struct apply *ap)
 {
@@ -28,14 +29,18 @@ int fsm_apply_system_metadata(struct apply *ap)
     return 0;
 }
 
-/* Only clusters older than 1.9 wrote the other operations, and only to a table that is not kept any
- * more. */
+/* Of those without a mutation only clusters older than 1.9 wrote others than delete-all, to a table
+ * that is not kept any more. */
 int fsm_apply_intention(struct apply *ap)
 {
     struct intention_request req = {0};
     int r = fsm_decode(ap, &intention_request_schema, &req);
     if (r < 0) {
         return r;
+    }
+    ap->op = req.op;
+    if (req.mutation != NULL) {
+        return intention_mutate(ap->tx, req.op, req.mutation, ap->arena, ap->err);
     }
     if (!str_eq(req.op, INTENTION_DELETE_ALL)) {
         return err_set(ap->err, ERR_UNSUPPORTED, "intention operation '%.*s' is not supported",

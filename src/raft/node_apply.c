@@ -118,7 +118,7 @@ static int apply_one(struct raft *r, const struct raft_entry *e, struct raft_pro
     int k = 0;
     switch (e->type) {
     case RAFT_ENTRY_COMMAND:
-        k = r->ops->apply(r->fsm, e->index, e->term, e->data, p);
+        k = r->ops->apply(r->fsm, e->index, e->term, e->data, e->extensions, p);
         break;
     case RAFT_ENTRY_NOOP:
     case RAFT_ENTRY_BARRIER:

@@ -62,11 +62,12 @@ void raft_barrier(struct raft *r, struct raft_proposal *p);
 /* The state machine, called on the raft thread only. */
 struct raft_snapshot_sink; /* raft/snapshot.h: write bytes, any thread */
 struct raft_fsm_ops {
-    /* Apply one committed command. proposal is that of this node, or NULL (replay, or another
+    /* Apply one committed command; extensions: what its leader has put beside it, usually nothing
+     * (Consul's: which piece of a large entry it is). proposal is that of this node, or NULL (replay, or another
      * server's): the result goes there. Negative when it cannot be applied here: the node halts,
      * for going on would make this server's state another than that of the others. */
     NODISCARD int (*apply)(void *fsm, uint64_t index, uint64_t term, struct str entry,
-                           struct raft_proposal *proposal);
+                           struct str extensions, struct raft_proposal *proposal);
     /* Take a point-in-time handle (cheap: an immutable root, pinned); written later on a thread of
      * the snapshot's own. */
     void *(*snapshot_begin)(void *fsm, uint64_t last_index);

@@ -11,7 +11,7 @@
  *     json_object(&w, &config_entry_schema, e);
  *
  * The kinds themselves: config_defaults.h, config_chain.h, config_gateways.h, config_intentions.h.
- * Normalizing and validating them is the server's business (server/config_check.h). */
+ * For normalizing and validating them see store/config_check.h. */
 #pragma once
 #include "schema/catalog.h"
 

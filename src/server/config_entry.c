@@ -4,7 +4,7 @@
 
 #include "fsm/fsm.h"
 #include "schema/msgpack.h"
-#include "server/config_check.h"
+#include "store/config_check.h"
 #include "server/reply.h"
 #include "server/rpc.h"
 #include "server/server.h"

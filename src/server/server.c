@@ -103,10 +103,9 @@ static void server_applied(void *data, enum fsm_message type, struct str op)
 }
 
 static int server_apply(void *data, uint64_t index, uint64_t term, struct str entry,
-                        struct raft_proposal *proposal)
+                        struct str extensions, struct raft_proposal *proposal)
 {
     struct server *s = data;
-    (void)term;
     int rc;
     s->apply_started_ns = clock_mono_ns();
     uint64_t now_ms = s->apply_started_ns / NS_PER_MS;
@@ -116,7 +115,9 @@ static int server_apply(void *data, uint64_t index, uint64_t term, struct str en
     } else {
         struct arena arena = {0};
         struct fsm_result result;
-        rc = fsm_apply(s->fsm, index, entry, now_ms, &arena, &result);
+        rc = extensions.n > 0 ? fsm_apply_chunk(s->fsm, index, term, entry, extensions, now_ms,
+                                                &arena, &result)
+                              : fsm_apply(s->fsm, index, entry, now_ms, &arena, &result);
         arena_deinit(&arena);
     }
     if (rc < 0) {

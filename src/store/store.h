@@ -65,13 +65,22 @@ struct store_txn;
     X(TABLE_SYSTEM_METADATA, "system-metadata") \
     X(TABLE_GATEWAY_SERVICES, "gateway-services") \
     X(TABLE_MESH_TOPOLOGY, "mesh-topology")         \
-    X(TABLE_OPAQUE, "opaque") /* ours: see struct opaque_row */
+    X(TABLE_OPAQUE, "opaque") /* ours: see struct opaque_row */ \
+    X(TABLE_CHUNKS, "chunks") /* ours: see struct chunk_row */
 
 /* Records of a snapshot whose tables are still to come are kept as they are. */
 struct opaque_row {
     uint8_t type;      /* the record's message type */
     uint64_t sequence; /* position among those of its type */
     struct str body;   /* msgpack */
+};
+
+/* A piece of a log entry that comes in several, until all are there. */
+struct chunk_row {
+    uint64_t op; /* of which operation */
+    uint32_t sequence, count; /* which one of how many */
+    uint64_t term; /* of its entry */
+    struct str data;
 };
 
 enum store_table {
@@ -104,6 +113,7 @@ enum store_index {
     INDEX_SESSION_CHECKS_SESSION,/* session */
     INDEX_COORDINATES_ID,        /* node, segment */
     INDEX_OPAQUE_ID,             /* type byte, sequence (big-endian) */
+    INDEX_CHUNKS_ID,             /* operation, sequence (big-endian) */
     INDEX_CA_BUILTIN_ID,         /* id of the provider's configuration */
     INDEX_CA_CONFIG_ID,          /* one row, under the empty key */
     INDEX_CA_ROOTS_ID,           /* id */
@@ -112,6 +122,7 @@ enum store_index {
     INDEX_GATEWAY_SERVICES_ID,   /* gateway, service, port (big-endian) */
     INDEX_GATEWAY_SERVICES_SERVICE,  /* service */
     INDEX_SYSTEM_METADATA_ID,        /* key */
+    INDEX_FEDERATION_STATES_ID,      /* data center */
     INDEX_PREPARED_QUERIES_ID,       /* the bytes of the id */
     INDEX_PREPARED_QUERIES_NAME,     /* name; only queries that have one */
     INDEX_PREPARED_QUERIES_TEMPLATE, /* name, also an empty one; only templates */

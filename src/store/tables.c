@@ -4,6 +4,7 @@
 #include "schema/config_gateways.h"
 #include "schema/connect_ca.h"
 #include "schema/coordinate.h"
+#include "schema/federation_state.h"
 #include "schema/kv.h"
 #include "schema/prepared_query.h"
 #include "schema/session.h"
@@ -257,6 +258,12 @@ static bool key_system_metadata(const void *row, struct buf *to)
     return true;
 }
 
+static bool key_federation_state(const void *row, struct buf *to)
+{
+    put_name(to, ((const struct federation_state *)row)->datacenter);
+    return true;
+}
+
 void store_key_uuid(struct buf *to, struct str id)
 {
     int high = -1;
@@ -306,6 +313,14 @@ static bool key_opaque(const void *row, struct buf *to)
     return true;
 }
 
+static bool key_chunk(const void *row, struct buf *to)
+{
+    const struct chunk_row *c = row;
+    buf_be64(to, c->op);
+    buf_be32(to, c->sequence);
+    return true;
+}
+
 _Static_assert(offsetof(struct node, rendered) == 0, "store.c frees it there");
 _Static_assert(offsetof(struct service_row, rendered) == 0, "store.c frees it there");
 _Static_assert(offsetof(struct health_check, rendered) == 0, "store.c frees it there");
@@ -352,7 +367,9 @@ const struct table_def table_defs[TABLE_COUNT] = {
     [TABLE_CA_CONFIG] = {false, 1, {{INDEX_CA_CONFIG_ID, key_single}}},
     [TABLE_CA_ROOTS] = {false, 1, {{INDEX_CA_ROOTS_ID, key_ca_root}}},
     [TABLE_SYSTEM_METADATA] = {false, 1, {{INDEX_SYSTEM_METADATA_ID, key_system_metadata}}},
+    [TABLE_FEDERATION_STATES] = {false, 1, {{INDEX_FEDERATION_STATES_ID, key_federation_state}}},
     [TABLE_OPAQUE] = {false, 1, {{INDEX_OPAQUE_ID, key_opaque}}},
+    [TABLE_CHUNKS] = {false, 1, {{INDEX_CHUNKS_ID, key_chunk}}},
 };
 /* clang-format on */
 

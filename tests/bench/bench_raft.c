@@ -33,9 +33,9 @@ static uint32_t *samples;
 static char entry[ENTRY_SIZE];
 
 static int apply(void *fsm, uint64_t index, uint64_t term, struct str bytes,
-                 struct raft_proposal *p)
+                 struct str extensions, struct raft_proposal *p)
 {
-    (void)fsm, (void)index, (void)term, (void)bytes, (void)p;
+    (void)fsm, (void)index, (void)term, (void)bytes, (void)extensions, (void)p;
     return 0;
 }
 

@@ -1,8 +1,12 @@
 """Servers of ours and of Consul itself as voters of one cluster (--reference-binary PATH).
 
 They are brought together by peers.json on the first one, so that Raft alone is tested, whether or not they gossip. But Consul's
-servers find a leader to forward to by gossip only: who does not see the leader among its members is not asked to write.
+servers find a leader to forward to by gossip only, and ours do not gossip yet: as long as one of ours leads, Consul's are asked
+for nothing but stale reads. Ours forward to the address that Raft names, whoever is there. Once ours gossip, forwards() goes.
 """
+
+import base64
+from functools import partial
 
 import pytest
 
@@ -21,14 +25,21 @@ def mixed(request, start_cluster, binary, reference_binary):
     return start
 
 
-def sees_leader(c, server):
-    leader = c.wait_leader(c.running())
-    return server is leader or server.binary != c.reference or any(
-        m["Name"] == leader.name for m in server.get("/v1/agent/members").json)
+def forwards(c, server):
+    """Whether what only the leader does can be asked of this server, as things are now."""
+    if server.binary != c.reference:
+        return True
+    leader = server.leader_address()
+    return any(s.address == leader and s.binary == c.reference for s in c.servers)
+
+
+def start_load(c, **kw):
+    return Workload(c, forwards=partial(forwards, c), **kw)
 
 
 def write_via_each(c, what, among):
-    among = [s for s in among if sees_leader(c, s)]
+    c.wait_leader(among)
+    among = [s for s in among if forwards(c, s)]
     assert among
     for s in among:
         assert wait_for(lambda s=s: s.set("%s/%s" % (what, s.name), "x"), "a write through %s" % s)
@@ -39,7 +50,19 @@ def write_via_each(c, what, among):
 def everything(server):
     """More than keys: what the state machines make of the same log."""
     return {path: server.get(path + "?stale").json for path in
-            ("/v1/catalog/service/db", "/v1/session/list", "/v1/query", "/v1/coordinate/nodes")}
+            ("/v1/catalog/service/db", "/v1/session/list", "/v1/query", "/v1/coordinate/nodes", "/v1/config/service-intentions")}
+
+
+def change_intentions(leader):
+    """By both of their APIs."""
+    for source, action in (("a", "allow"), ("b", "deny"), ("b", "allow"), ("*", "deny")):
+        assert leader.put("/v1/connect/intentions/exact?source=%s&destination=db" % source, {"Action": action}).text == "true"
+    assert leader.request("DELETE", "/v1/connect/intentions/exact?source=a&destination=db").status == 200
+    old = {"SourceName": "c", "DestinationName": "web", "SourceType": "consul", "Action": "deny", "Meta": {"k": "v"}}
+    made = leader.request("POST", "/v1/connect/intentions", old)
+    assert made.status == 200, made.text
+    assert leader.request("POST", "/v1/connect/intentions", dict(old, SourceName="d")).status == 200
+    assert leader.put("/v1/connect/intentions/" + made.json["ID"], dict(old, Action="allow")).status == 200
 
 
 def test_elect_write_kill(mixed):
@@ -64,10 +87,10 @@ def test_elect_write_kill(mixed):
 
 
 def test_same_state(mixed):
-    """The same entries make the same catalog, sessions and queries everywhere."""
-    c = mixed()
+    """The same entries make the same catalog, sessions, queries and intentions everywhere."""
+    c = mixed(config={"connect": {"enabled": True}})
     leader = c.wait_leader()
-    for n, s in enumerate(s for s in c.servers if sees_leader(c, s)):
+    for n, s in enumerate(s for s in c.servers if forwards(c, s)):
         service = {"Service": "db", "Port": n + 1, "Tags": ["a"], "Meta": {"k": "v"}}
         node = {"Node": "ext%d" % n, "Address": "10.1.2.%d" % n, "Service": service}
         assert s.put("/v1/catalog/register", node).status == 200
@@ -76,6 +99,8 @@ def test_same_state(mixed):
         assert s.put("/v1/kv/lock%d?acquire=%s" % (n, session.json["ID"]), b"x").text == "true"
         assert s.request("POST", "/v1/query", {"Name": "q%d" % n, "Service": {"Service": "db"}}).status == 200
         assert s.put("/v1/txn", [{"KV": {"Verb": "set", "Key": "txn%d" % n, "Value": "eA=="}}]).status == 200
+    if leader.binary == c.reference:
+        change_intentions(leader)
     c.wait_same()
     want = everything(leader)
     assert len(want["/v1/catalog/service/db"]) == n + 1
@@ -83,11 +108,23 @@ def test_same_state(mixed):
         wait_for(lambda s=s: everything(s) == want, "the state of %s to be the leader's" % s)
 
 
+def test_large_values(mixed):
+    """The largest there may be by default: a leader of Consul's writes it as two entries."""
+    c = mixed()
+    value = b"v" * (512 * 1024)
+    leader = c.wait_leader()
+    for s in c.servers:
+        if forwards(c, s):
+            assert wait_for(lambda s=s: s.set("large/" + s.name, value), "a large value through %s" % s)
+    rows = c.wait_same()
+    assert base64.b64decode(rows["large/" + leader.name][0]) == value
+
+
 def test_histories(mixed, rounds):
     """What clients see of a cluster of both is linearizable, whoever leads."""
     c = mixed()
     c.wait_leader()
-    with Workload(c) as load:
+    with start_load(c) as load:
         for _ in range(2 * rounds):
             load.wait_progress()
             leader = c.wait_leader()
@@ -99,17 +136,45 @@ def test_histories(mixed, rounds):
     print(load.check())
 
 
+def snapshots_installed(server):
+    return server.log().lower().count("installed remote snapshot")
+
+
 def test_snapshots_between_them(mixed):
-    """A follower that is far behind takes the leader's snapshot, in whichever form that one writes it."""
+    """A follower that is far behind takes the leader's snapshot, in whichever form that one writes it; entries follow it."""
     c = mixed(config=COMPACTING)
     leader = c.wait_leader()
+    for n in range(4):
+        assert leader.set("large/%d" % n, bytes([n]) * (512 * 1024))
     for late in c.running(leader):
         late.kill()
-        with Workload(c, servers=c.running()) as load:
+        if leader.binary != c.reference:
+            late.wipe()  # of its log ours drops whole segments, so that one is not behind it soon
+        before = snapshots_installed(late)
+        with start_load(c, servers=c.running()) as load:
             load.wait_progress(150)
             target = int(leader.raft()["last_snapshot_index"])
             wait_for(lambda: int(leader.raft()["last_snapshot_index"]) > target, "a snapshot")
-            before = int(leader.raft()["last_snapshot_index"])
             late.start()
-            wait_for(lambda: int(late.raft()["last_snapshot_index"]) >= before, "a snapshot to arrive")
+            wait_for(lambda: snapshots_installed(late) > before, "a snapshot to arrive")
+            load.wait_progress(20)
         load.check()
+
+
+def test_leader_hands_over(start_cluster, binary, reference_binary):
+    """A leader of ours that leaves makes one of theirs lead at once, rather than have them notice its silence. (1.10.3 removes
+    itself instead, so the other direction does not come about.)"""
+    c = start_cluster(3, binaries=[binary, reference_binary, reference_binary], peers=True)
+    c.reference = reference_binary
+    leader = c.wait_leader()
+    assert leader is c.servers[0]
+    write_via_each(c, "before", c.servers)
+    term, others = leader.term(), c.running(leader)
+    timeouts = [s.log().count("starting election") for s in others]
+    assert leader.cli("leave").returncode == 0
+    leader.wait_end()
+    after = c.wait_leader(others)
+    assert after.term() == term + 1
+    assert [s.log().count("starting election") for s in others] == timeouts
+    write_via_each(c, "after", others)
+    assert "before/%s" % leader.name in c.wait_same(others)

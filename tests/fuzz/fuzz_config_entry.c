@@ -6,7 +6,7 @@
 #include "schema/hcl.h"
 #include "schema/json.h"
 #include "schema/msgpack.h"
-#include "server/config_check.h"
+#include "store/config_check.h"
 #include "store/config_entry.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

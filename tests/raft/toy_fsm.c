@@ -8,8 +8,9 @@
 #include <time.h>
 
 static int toy_fsm_apply(void *fsm, uint64_t index, uint64_t term, struct str entry,
-                          struct raft_proposal *proposal)
+                         struct str extensions, struct raft_proposal *proposal)
 {
+    (void)extensions;
     struct toy *t = fsm;
     ASSERT(index > t->last_index && term > 0 && entry.n == 8);
     t->last_index = index;

@@ -32,7 +32,7 @@ struct node {
     bool accepts_snapshots;                            /* receive(), else refuse */
     uint64_t receive_delay_ms;
     struct loop_timer receive_timer;
-    uint64_t snapshot_token, snapshot_received, snapshot_ends;
+    uint64_t snapshot_token, receive_token, snapshot_received, snapshot_ends;
     int snapshot_code;
 };
 

@@ -132,8 +132,9 @@ static uint64_t real_apply(struct sim_fsm *f, uint64_t index, struct str entry)
 }
 
 static int sim_apply(void *data, uint64_t index, uint64_t term, struct str entry,
-                     struct raft_proposal *proposal)
+                     struct str extensions, struct raft_proposal *proposal)
 {
+    (void)extensions;
     struct sim_fsm *f = data;
     SIM_CHECK(index > f->last_index, index, f->last_index);
     f->last_index = index;

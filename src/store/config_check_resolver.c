@@ -3,7 +3,7 @@
 #include "base/err.h"
 #include "base/gofmt.h"
 #include "schema/config_chain.h"
-#include "server/config_check.h"
+#include "store/config_check.h"
 
 #define SUBSET_NAME_SIZE_MAX 63u
 

@@ -1,6 +1,6 @@
 /* Config entries by themselves: defaults that are filled in, and what is refused. The sentences are
  * those of 1.10.3, asked with these very entries. */
-#include "server/config_check.h"
+#include "store/config_check.h"
 
 #include "config_fixture.h"
 

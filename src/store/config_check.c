@@ -1,4 +1,4 @@
-#include "server/config_check.h"
+#include "store/config_check.h"
 
 #include "base/err.h"
 #include "base/gofmt.h"
@@ -8,8 +8,6 @@
 #include "schema/config_gateways.h"
 #include "schema/config_intentions.h"
 
-#define META_PAIRS_MAX 64u
-#define META_KEY_SIZE_MAX 128u
 #define CONFIG_DEPTH_MAX 32u
 
 /* Sentences that are told together. */
@@ -38,14 +36,14 @@ static int faults_result(const struct faults *f, struct err *err)
 
 static void meta_faults(struct faults *f, struct strmap meta)
 {
-    if (meta.n > META_PAIRS_MAX) {
-        fault(f, "Meta exceeds maximum element count %u", META_PAIRS_MAX);
+    if (meta.n > CONFIG_META_COUNT_MAX) {
+        fault(f, "Meta exceeds maximum element count %u", CONFIG_META_COUNT_MAX);
     }
     for (size_t i = 0; i < meta.n; i++) {
         struct str key = meta.v[i].key;
-        if (key.n > META_KEY_SIZE_MAX) {
+        if (key.n > CONFIG_META_KEY_SIZE_MAX) {
             fault(f, "Meta key %.*s exceeds maximum length %u", STRF(go_quoted(f->a, key)),
-                  META_KEY_SIZE_MAX);
+                  CONFIG_META_KEY_SIZE_MAX);
         }
         if (meta.v[i].value.n > CONFIG_META_VALUE_SIZE_MAX) {
             fault(f, "Meta value for key %.*s exceeds maximum length %u",
@@ -204,7 +202,7 @@ void config_entry_normalize(struct arena *a, struct config_entry *e)
         config_normalize_ingress(a, (struct ingress_gateway *)e);
         break;
     case CONFIG_SERVICE_INTENTIONS:
-        config_normalize_intentions(a, (struct service_intentions *)e);
+        config_normalize_intentions(a, (struct service_intentions *)e, false);
         break;
     case CONFIG_SERVICE_RESOLVER:
     case CONFIG_TERMINATING_GATEWAY:
@@ -230,7 +228,7 @@ int config_entry_validate(struct arena *a, const struct config_entry *e, struct 
     case CONFIG_TERMINATING_GATEWAY:
         return config_validate_terminating(a, (const struct terminating_gateway *)e, err);
     case CONFIG_SERVICE_INTENTIONS:
-        return config_validate_intentions(a, (const struct service_intentions *)e, err);
+        return config_validate_intentions(a, (const struct service_intentions *)e, false, err);
     case CONFIG_PROXY_DEFAULTS:
         return validate_proxy_defaults(a, (const struct proxy_defaults *)e, err);
     case CONFIG_MESH:

@@ -3,7 +3,7 @@
 #include "base/err.h"
 #include "base/gofmt.h"
 #include "schema/config_intentions.h"
-#include "server/config_check.h"
+#include "store/config_check.h"
 
 /* --- normalizing ----------------------------------------------------------------------------- */
 
@@ -15,7 +15,7 @@ static int64_t precedence(struct str destination, struct str source)
 }
 
 static void normalize_source(struct arena *a, const struct service_intentions *e,
-                             struct source_intention *s)
+                             struct source_intention *s, bool is_legacy)
 {
     if (s->type.n == 0) {
         s->type = INTENTION_SOURCE_CONSUL;
@@ -23,9 +23,11 @@ static void normalize_source(struct arena *a, const struct service_intentions *e
     s->precedence = precedence(e->head.name, s->name);
     /* What the old intentions kept is not for those who write entries. Old metadata stays, so that
      * validation can refuse to lose it. */
-    s->legacy_id = STR_NULL;
-    s->legacy_create_time = TIME_ZERO;
-    s->legacy_update_time = TIME_ZERO;
+    if (!is_legacy) {
+        s->legacy_id = STR_NULL;
+        s->legacy_create_time = TIME_ZERO;
+        s->legacy_update_time = TIME_ZERO;
+    }
     for (size_t i = 0; i < s->permissions.n; i++) {
         struct intention_permission *p = s->permissions.v[i];
         if (p->http != NULL) {
@@ -34,11 +36,11 @@ static void normalize_source(struct arena *a, const struct service_intentions *e
     }
 }
 
-void config_normalize_intentions(struct arena *a, struct service_intentions *e)
+void config_normalize_intentions(struct arena *a, struct service_intentions *e, bool is_legacy)
 {
     struct source_intention **v = (struct source_intention **)e->sources.v;
     for (size_t i = 0; i < e->sources.n; i++) {
-        normalize_source(a, e, v[i]);
+        normalize_source(a, e, v[i], is_legacy);
     }
     /* Highest first, equals as they came. */
     for (size_t i = 1; i < e->sources.n; i++) {
@@ -109,11 +111,53 @@ static int validate_permission(struct arena *a, size_t i, size_t j,
     return 0;
 }
 
+static int validate_legacy_meta(struct arena *a, size_t i, struct strmap meta, struct err *err)
+{
+    if (meta.n > CONFIG_META_COUNT_MAX) {
+        return err_set(err, ERR_FAILED, "Sources[%zu].Meta exceeds maximum element count %u", i,
+                       CONFIG_META_COUNT_MAX);
+    }
+    for (size_t k = 0; k < meta.n; k++) {
+        if (meta.v[k].key.n > CONFIG_META_KEY_SIZE_MAX) {
+            return err_set(err, ERR_FAILED, "Sources[%zu].Meta key %.*s exceeds maximum length %u",
+                           i, STRF(go_quoted(a, meta.v[k].key)), CONFIG_META_KEY_SIZE_MAX);
+        }
+        if (meta.v[k].value.n > CONFIG_META_VALUE_SIZE_MAX) {
+            return err_set(err, ERR_FAILED,
+                           "Sources[%zu].Meta value for key %.*s exceeds maximum length %u", i,
+                           STRF(go_quoted(a, meta.v[k].key)), CONFIG_META_VALUE_SIZE_MAX);
+        }
+    }
+    return 0;
+}
+
+/* What the old API keeps with a source is there wholly, or not at all. */
+static const char *legacy_fault(const struct source_intention *s, bool is_legacy)
+{
+    if (!is_legacy && s->legacy_meta.n > 0) {
+        return "LegacyMeta must be omitted";
+    }
+    if ((s->legacy_create_time == TIME_ZERO) == is_legacy) {
+        return is_legacy ? "LegacyCreateTime must be set" : "LegacyCreateTime must be omitted";
+    }
+    if ((s->legacy_update_time == TIME_ZERO) == is_legacy) {
+        return is_legacy ? "LegacyUpdateTime must be set" : "LegacyUpdateTime must be omitted";
+    }
+    if ((s->legacy_id.n == 0) == is_legacy) {
+        return is_legacy ? "LegacyID must be set" : "LegacyID must be omitted";
+    }
+    return NULL;
+}
+
 static int validate_source(struct arena *a, const struct service_intentions *e, size_t i,
-                           struct err *err)
+                           bool is_legacy, struct err *err)
 {
     const struct source_intention *s = e->sources.v[i];
     const char *fault = NULL;
+    int r = is_legacy && s->name.n > 0 ? validate_legacy_meta(a, i, s->legacy_meta, err) : 0;
+    if (r < 0) {
+        return r;
+    }
     if (s->name.n == 0) {
         return err_set(err, ERR_FAILED, "Sources[%zu].Name is required", i);
     }
@@ -122,15 +166,9 @@ static int validate_source(struct arena *a, const struct service_intentions *e, 
     } else if (s->description.n > CONFIG_META_VALUE_SIZE_MAX) {
         return err_set(err, ERR_FAILED, "Sources[%zu].Description exceeds maximum length %u", i,
                        CONFIG_META_VALUE_SIZE_MAX);
-    } else if (s->legacy_meta.n > 0) {
-        fault = "LegacyMeta must be omitted";
-    } else if (s->legacy_create_time != TIME_ZERO) {
-        fault = "LegacyCreateTime must be omitted";
-    } else if (s->legacy_update_time != TIME_ZERO) {
-        fault = "LegacyUpdateTime must be omitted";
-    } else if (s->legacy_id.n > 0) {
-        fault = "LegacyID must be omitted";
-    } else if (s->permissions.n == 0 && !is_action(s->action)) {
+    } else if ((fault = legacy_fault(s, is_legacy)) != NULL) {
+        /* told below, like the others */
+    } else if ((is_legacy || s->permissions.n == 0) && !is_action(s->action)) {
         fault = "Action must be set to 'allow' or 'deny'";
     } else if (s->permissions.n > 0 && s->action.n > 0) {
         fault = "Action must be omitted if Permissions are specified";
@@ -139,7 +177,7 @@ static int validate_source(struct arena *a, const struct service_intentions *e, 
     } else if (!str_eq(s->type, INTENTION_SOURCE_CONSUL)) {
         fault = "Type must be set to 'consul'";
     }
-    int r = fault != NULL ? err_set(err, ERR_FAILED, "Sources[%zu].%s", i, fault) : 0;
+    r = fault != NULL ? err_set(err, ERR_FAILED, "Sources[%zu].%s", i, fault) : 0;
     for (size_t j = 0; r >= 0 && j < s->permissions.n; j++) {
         r = validate_permission(a, i, j, s->permissions.v[j], err);
     }
@@ -153,7 +191,8 @@ static int validate_source(struct arena *a, const struct service_intentions *e, 
     return r;
 }
 
-int config_validate_intentions(struct arena *a, const struct service_intentions *e, struct err *err)
+int config_validate_intentions(struct arena *a, const struct service_intentions *e, bool is_legacy,
+                               struct err *err)
 {
     if (e->head.name.n == 0) {
         return err_set(err, ERR_FAILED, "Name is required");
@@ -162,12 +201,17 @@ int config_validate_intentions(struct arena *a, const struct service_intentions 
         return err_set(err, ERR_FAILED,
                        "Name: wildcard character '*' cannot be used with partial values");
     }
-    int r = config_validate_meta(a, e->head.meta, err);
+    int r = 0;
+    if (!is_legacy) {
+        r = config_validate_meta(a, e->head.meta, err);
+    } else if (e->head.meta.n > 0) {
+        r = err_set(err, ERR_FAILED, "Meta must be omitted for legacy intention writes");
+    }
     if (r >= 0 && e->sources.n == 0) {
         r = err_set(err, ERR_FAILED, "At least one source is required");
     }
     for (size_t i = 0; r >= 0 && i < e->sources.n; i++) {
-        r = validate_source(a, e, i, err);
+        r = validate_source(a, e, i, is_legacy, err);
     }
     return r;
 }

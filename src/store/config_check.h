@@ -28,14 +28,15 @@ struct terminating_gateway;
 void config_normalize_router(struct arena *a, struct service_router *e);
 void config_normalize_splitter(struct service_splitter *e);
 void config_normalize_ingress(struct arena *a, struct ingress_gateway *e);
-void config_normalize_intentions(struct arena *a, struct service_intentions *e);
+/* Of an entry whose every source belongs to the old API of intentions, or of another. */
+void config_normalize_intentions(struct arena *a, struct service_intentions *e, bool is_legacy);
 int config_validate_router(struct arena *a, const struct service_router *e, struct err *err);
 int config_validate_splitter(struct arena *a, const struct service_splitter *e, struct err *err);
 int config_validate_resolver(struct arena *a, const struct service_resolver *e, struct err *err);
 int config_validate_ingress(struct arena *a, const struct ingress_gateway *e, struct err *err);
 int config_validate_terminating(struct arena *a, const struct terminating_gateway *e,
                                 struct err *err);
-int config_validate_intentions(struct arena *a, const struct service_intentions *e,
+int config_validate_intentions(struct arena *a, const struct service_intentions *e, bool is_legacy,
                                struct err *err);
 
 /* What routes and permissions have in common. `where` comes before what is said: "Route[0]". */
@@ -47,4 +48,6 @@ int config_validate_methods(struct arena *a, struct strlist methods, struct str 
 struct strlist config_upper_methods(struct arena *a, struct strlist methods);
 int config_validate_meta(struct arena *a, struct strmap meta, struct err *err);
 
+#define CONFIG_META_COUNT_MAX 64u
+#define CONFIG_META_KEY_SIZE_MAX 128u
 #define CONFIG_META_VALUE_SIZE_MAX 512u

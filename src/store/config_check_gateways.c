@@ -2,7 +2,7 @@
 #include "base/err.h"
 #include "base/gofmt.h"
 #include "schema/config_gateways.h"
-#include "server/config_check.h"
+#include "store/config_check.h"
 
 #define DOMAIN_NAME_SIZE_MAX 256u
 #define DOMAIN_LABEL_SIZE_MAX 63u

@@ -2,7 +2,7 @@
 #include "base/err.h"
 #include "base/gofmt.h"
 #include "schema/config_chain.h"
-#include "server/config_check.h"
+#include "store/config_check.h"
 
 #include <math.h>
 
