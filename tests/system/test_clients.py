@@ -93,3 +93,24 @@ def test_template_pattern(client, agent):
     for t in threads:
         t.join(30)
     assert all(answers[i].json[0]["Service"]["Port"] == 5000 + i for i in range(count) if i != 7)
+
+
+def test_https_port_without_a_certificate(start_agent):
+    """Test servers of client libraries ask for such a port as a matter of course."""
+    import socket
+    import ssl
+
+    agent = start_agent(config={"ports": {"https": 8501}})
+    assert "protocol=https" in agent.log()
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection((agent.ip, 8501), timeout=30) as s:
+        with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
+            context.wrap_socket(s, server_hostname="localhost")
+
+
+def test_content_hash_is_consuls(agent):
+    """The number 1.10.3 gives: clients have it in their tests, and carry it from agent to agent."""
+    assert agent.put("/v1/agent/service/register", {"Name": "foo", "Tags": ["bar", "baz"], "Port": 8000}).status == 200
+    answer = agent.get("/v1/agent/service/foo")
+    assert answer.json["ContentHash"] == answer.headers["X-Consul-ContentHash"] == "f72563cae6924fb5"
