@@ -173,7 +173,7 @@ static void service_answer(struct http_req *req, struct service_wait *wait, bool
         agent_request_start(r);
         return;
     }
-    http_set_header(req, STR("X-Consul-ContentHash"), shown.content_hash);
+    http_set_header(req, STR("X-Consul-Contenthash"), shown.content_hash);
     struct json_writer w = http_json_begin(req);
     json_object(&w, &agent_service_schema, &shown);
     agent_read_end(req->agent, req->worker);

@@ -104,7 +104,7 @@ struct http_front *http_front_new(const struct http_options *options)
     }
     if (f->options.acl_default_policy.n > 0) {
         f->common_headers =
-            arena_printf(&f->strings, "%.*sX-Consul-Default-ACL-Policy: %.*s\r\n",
+            arena_printf(&f->strings, "%.*sX-Consul-Default-Acl-Policy: %.*s\r\n",
                          STRF(f->common_headers), STRF(f->options.acl_default_policy));
     }
     f->limits = (struct http1_limits){

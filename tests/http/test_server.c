@@ -304,7 +304,7 @@ static void test_get(void **state)
 {
     (void)state;
     expect("GET /v1/echo/a%2fb?x HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 OK\r\n",
-           "\r\nVary: Accept-Encoding\r\nX-Consul-Default-ACL-Policy: allow\r\n",
+           "\r\nVary: Accept-Encoding\r\nX-Consul-Default-Acl-Policy: allow\r\n",
            "\r\n\r\nGET /v1/echo/a/b [a/b] 0 ");
     expect("GET /v1/echo/x HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 OK\r\n", "\r\nContent-Length: 21\r\n",
            "");

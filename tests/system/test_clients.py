@@ -114,3 +114,25 @@ def test_content_hash_is_consuls(agent):
     assert agent.put("/v1/agent/service/register", {"Name": "foo", "Tags": ["bar", "baz"], "Port": 8000}).status == 200
     answer = agent.get("/v1/agent/service/foo")
     assert answer.json["ContentHash"] == answer.headers["X-Consul-ContentHash"] == "f72563cae6924fb5"
+
+
+def test_metadata_of_what_is_not_there(agent):
+    """With gzip accepted, as by most libraries, a 404 has an index, which they want to have."""
+    for path, leader in (("/v1/coordinate/node/none", "true"), ("/v1/internal/ui/node/none", "true"),
+                         ("/v1/query/6ba7b810-9dad-11d1-80b4-00c04fd430c8", "false"),
+                         ("/v1/query/none/execute", "false")):
+        plain, gzip = agent.get(path), agent.get(path, headers={"Accept-Encoding": "gzip"})
+        assert plain.status == gzip.status == 404
+        assert plain.headers["X-Consul-Index"] is None and int(gzip.headers["X-Consul-Index"]) > 0
+        assert gzip.headers["X-Consul-KnownLeader"] == leader
+
+
+def test_header_names_are_spelled_as_gos(agent):
+    """Headers have no case, but scripts that look for them do."""
+    agent.put("/v1/kv/a", b"b")
+    agent.put("/v1/agent/service/register", {"Name": "foo"})
+    names = agent.get("/v1/kv/a").headers.keys()
+    assert [n for n in names if n.startswith("X-")] == [
+        "X-Consul-Default-Acl-Policy", "X-Consul-Index", "X-Consul-Knownleader", "X-Consul-Lastcontact",
+        "X-Consul-Query-Backend"]
+    assert "X-Consul-Contenthash" in agent.get("/v1/agent/service/foo").headers.keys()
