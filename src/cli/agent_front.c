@@ -45,8 +45,9 @@ static const char *cstr_or_null(struct arena *a, struct str s)
     return s.n > 0 ? arena_str(a, s).p : NULL;
 }
 
+/* HTTPS on a unix socket is HTTP, as in Consul. */
 static int front_listen_http(struct agent_front *f, const struct agent_config *config,
-                             const struct config_addr *from, struct err *err)
+                             const struct config_addr *from, bool is_https, struct err *err)
 {
     struct arena a = {0};
     struct address address;
@@ -60,13 +61,16 @@ static int front_listen_http(struct agent_front *f, const struct agent_config *c
     int rc = front_address(from, &address, err);
     for (uint32_t i = 0; rc >= 0 && i < (is_unix ? 1 : f->workers_count); i++) {
         options.exclusive = i == 0;
-        rc = http_server_listen(f->http_servers[i], &address, &options, err);
+        rc = is_https && !is_unix
+                 ? http_server_listen_no_certificate(f->http_servers[i], &address, &options, err)
+                 : http_server_listen(f->http_servers[i], &address, &options, err);
     }
     if (rc >= 0) {
         struct buf text = {0};
         address_format(&address, &text);
         log_write(LOG_INFO, "agent", "Starting server", LOG_STR("address", buf_view(&text)),
-                  LOG_CSTR("network", is_unix ? "unix" : "tcp"), LOG_CSTR("protocol", "http"));
+                  LOG_CSTR("network", is_unix ? "unix" : "tcp"),
+                  LOG_CSTR("protocol", is_https ? "https" : "http"));
         buf_deinit(&text);
     }
     arena_deinit(&a);
@@ -147,7 +151,10 @@ int agent_front_new(const struct agent_config *config, struct server *server, st
     }
     int rc = 0;
     for (size_t i = 0; rc >= 0 && i < config->addresses.http.n; i++) {
-        rc = front_listen_http(f, config, &config->addresses.http.v[i], err);
+        rc = front_listen_http(f, config, &config->addresses.http.v[i], false, err);
+    }
+    for (size_t i = 0; rc >= 0 && i < config->addresses.https.n; i++) {
+        rc = front_listen_http(f, config, &config->addresses.https.v[i], true, err);
     }
     rc = rc < 0 ? rc : front_new_dns(f, config, err);
     return rc < 0 || server == NULL ? rc : front_new_rpc(f, config, server, err);

@@ -36,6 +36,7 @@ static const struct field api_upstream_fields[] = {
     F_STR(T, local_bind_socket_mode, "LocalBindSocketMode", F_OMITEMPTY),
     F_VALUE(T, config, "Config", F_OMITEMPTY | F_NO_FILTER),
     F_OBJ(T, mesh_gateway, struct mesh_gateway_config, "MeshGateway", 0, &mesh_gateway_config_schema),
+    F_BOOL(T, centrally_configured, "CentrallyConfigured", F_NO_JSON | F_NO_FILTER),
     FIELDS_END,
 };
 #undef T
@@ -50,8 +51,8 @@ static const struct field api_proxy_fields[] = {
     F_INT(T, local_service_port, "LocalServicePort", F_OMITEMPTY),
     F_STR(T, local_service_socket_path, "LocalServiceSocketPath", F_OMITEMPTY),
     F_STR(T, mode, "Mode", F_OMITEMPTY),
-    F_OBJ(T, transparent_proxy, struct transparent_proxy_config, "TransparentProxy", F_OMITEMPTY,
-          &transparent_proxy_config_schema),
+    F_OBJ(T, transparent_proxy, struct transparent_proxy_config, "TransparentProxy",
+          F_OMITEMPTY | F_NULLABLE, &transparent_proxy_config_schema),
     F_VALUE(T, config, "Config", F_OMITEMPTY | F_NO_FILTER),
     F_OBJLIST(T, upstreams, "Upstreams", F_OMITEMPTY, &api_upstream_schema),
     F_OBJ(T, mesh_gateway, struct mesh_gateway_config, "MeshGateway", 0, &mesh_gateway_config_schema),
@@ -64,11 +65,22 @@ static const struct schema api_proxy_schema =
 
 static const struct field api_connect_fields[] = {
     F_BOOL(struct agent_service_connect, native, "Native", F_OMITEMPTY),
+    F_VALUE(struct agent_service_connect, sidecar_service, "SidecarService",
+            F_OMITEMPTY | F_NULLABLE | F_NO_FILTER),
     FIELDS_END,
 };
 static const struct schema api_connect_schema =
     SCHEMA("AgentServiceConnect", struct agent_service_connect, api_connect_fields);
 
+static const struct field api_weights_fields[] = {
+    F_INT(struct weights, passing, "Passing", 0),
+    F_INT(struct weights, warning, "Warning", 0),
+    FIELDS_END,
+};
+static const struct schema api_weights_schema =
+    SCHEMA("AgentWeights", struct weights, api_weights_fields);
+
+/* Names, and the types' names, are those of Go's API package: the content hash depends on them. */
 #define T struct agent_service
 static const struct field agent_service_fields[] = {
     F_STR(T, kind, "Kind", F_OMITEMPTY),
@@ -80,14 +92,14 @@ static const struct field agent_service_fields[] = {
     F_STR(T, address, "Address", 0),
     F_STR(T, socket_path, "SocketPath", 0),
     F_OBJMAP(T, tagged_addresses, "TaggedAddresses", F_OMITEMPTY, &service_address_schema),
-    F_OBJ(T, weights, struct weights, "Weights", 0, &weights_schema),
+    F_OBJ(T, weights, struct weights, "Weights", 0, &api_weights_schema),
     F_BOOL(T, enable_tag_override, "EnableTagOverride", 0),
     F_UINT(T, create_index, "CreateIndex", F_OMITEMPTY | F_NO_FILTER),
     F_UINT(T, modify_index, "ModifyIndex", F_OMITEMPTY | F_NO_FILTER),
     F_STR(T, content_hash, "ContentHash", F_OMITEMPTY | F_NO_FILTER),
     F_PTR(T, proxy, struct connect_proxy_config, "Proxy", F_OMITEMPTY, &api_proxy_schema),
     F_PTR(T, connect, struct agent_service_connect, "Connect", F_OMITEMPTY, &api_connect_schema),
-    F_STR(T, datacenter, "Datacenter", F_OMITEMPTY | F_NO_FILTER),
+    F_STR(T, datacenter, "Datacenter", F_OMITEMPTY | F_NO_FILTER | F_NO_HASH),
     FIELDS_END,
 };
 #undef T

@@ -7,6 +7,7 @@ struct json_writer;
 
 struct agent_service_connect {
     bool native;
+    const struct value *sidecar_service; /* nil in what is shown, but part of the hash */
 };
 
 struct agent_service { /* api.AgentService; borrows from the node_service it shows */

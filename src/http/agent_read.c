@@ -3,12 +3,12 @@
 #include "agent/local.h"
 #include "agent/state.h"
 #include "base/clock.h"
-#include "base/encode.h"
 #include "base/rand.h"
 #include "base/vec.h"
 #include "http/agent_json.h"
 #include "http/agent_request.h"
 #include "schema/filter.h"
+#include "schema/hash.h"
 
 #define WAIT_NS_DEFAULT (int64_t)(300 * NS_PER_SEC)
 #define WAIT_NS_MAX (int64_t)(600 * NS_PER_SEC)
@@ -122,19 +122,6 @@ struct service_wait {
     uint64_t deadline_ms; /* monotonic */
 };
 
-/* 16 hexadecimal digits at most, of the service's rendering. */
-static struct str content_hash(struct http_req *req, const struct agent_service *shown)
-{
-    struct buf json = {0};
-    struct agent_service copy = *shown;
-    copy.datacenter = STR_NULL;
-    struct json_writer w = json_writer_make(&json, false);
-    json_object(&w, &agent_service_schema, &copy);
-    uint64_t hash = fnv1a64(buf_view(&json));
-    buf_deinit(&json);
-    return arena_printf(req->arena, "%llx", (unsigned long long)hash);
-}
-
 static void service_answer(struct http_req *req, struct service_wait *wait, bool may_wait);
 
 static void service_changed(struct http_req *req, struct agent_request *r)
@@ -172,7 +159,8 @@ static void service_answer(struct http_req *req, struct service_wait *wait, bool
     }
     struct agent_service shown;
     agent_service_show(&row->service, agent_config(req->agent)->datacenter, &shown);
-    shown.content_hash = content_hash(req, &shown);
+    shown.content_hash = arena_printf(
+        req->arena, "%llx", (unsigned long long)schema_hash(&agent_service_schema, &shown));
     if (may_wait && str_eq(shown.content_hash, wait->hash)) {
         wait->version = row->version;
         agent_read_end(req->agent, req->worker);
@@ -185,7 +173,7 @@ static void service_answer(struct http_req *req, struct service_wait *wait, bool
         agent_request_start(r);
         return;
     }
-    http_set_header(req, STR("X-Consul-ContentHash"), shown.content_hash);
+    http_set_header(req, STR("X-Consul-Contenthash"), shown.content_hash);
     struct json_writer w = http_json_begin(req);
     json_object(&w, &agent_service_schema, &shown);
     agent_read_end(req->agent, req->worker);

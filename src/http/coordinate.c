@@ -113,7 +113,8 @@ static void node_reply(struct http_req *req, struct rpc_call *call)
     const struct indexed_coordinates *reply = call->reply;
     struct objlist list = in_segment(req, reply->coordinates);
     if (list.n == 0) {
-        http_finish(req, 404); /* without metadata */
+        http_set_meta_late(req, &reply->meta);
+        http_finish(req, 404);
         return;
     }
     http_set_meta(req, &reply->meta);

@@ -23,9 +23,9 @@
 #include "loop/loop.h"
 #include "proto/http1.h"
 
-#define HTTP_BODY_SIZE_MAX                                                                   \
-    ((size_t)64 << 20)                    /* or the configured limits of KV and transactions \
-                                           */
+#define HTTP_BODY_SIZE_MAX                                                \
+    ((size_t)64 << 20) /* or the configured limits of KV and transactions \
+                        */
 #define HTTP_HUGE_BODY_SIZE_MAX ((size_t)1 << 30) /* of routes that take snapshots */
 #define HTTP_INPUT_SIZE_MAX (64u * 1024u) /* kept while a request waits; then reading stops */
 #define HTTP_READ_TIMEOUT_MS 60000u       /* without a byte in the middle of a request */
@@ -79,7 +79,8 @@ struct http_server {
     struct worker *worker;
     struct loop *loop;
     struct list conns;
-    uint32_t conns_count;
+    struct list handshakes; /* at an HTTPS port without a certificate */
+    uint32_t conns_count;   /* of both */
     struct http_listener *listeners;
     struct http_flight *free_flights;
     uint32_t free_flights_count;
@@ -160,6 +161,10 @@ void http_conn_answered(struct http_conn *c, struct buf *head, struct buf *body,
 struct http_flight *http_flight_new(struct http_conn *c);
 void http_flight_free(struct http_server *s, struct http_flight *f);
 void http_flights_drain(struct http_server *s);
+
+/* --- no_certificate.c ------------------------------------------------------------------------ */
+void http_no_certificate_accept(struct http_server *s, int fd, const struct address *peer);
+void http_no_certificate_stop(struct http_server *s);
 
 /* --- routes.c -------------------------------------------------------------------------------- */
 struct http_entry *http_route_find(const struct http_front *f, struct str path);

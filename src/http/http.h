@@ -1,27 +1,28 @@
 /* http.h - the HTTP API: routes, requests, answers.
  *
  * The front end (http/server.c: connections, parsing, limits, compression) hands each request to
- * one handler, on the worker thread whose connection it came by. The handler fills in the answer and
- * finishes the request, at once or later (after an rpc_call, a message to the agent loop); everything it
- * allocates comes from req->arena.
+ * one handler, on the worker thread whose connection it came by. The handler fills in the answer
+ * and finishes the request, at once or later (after an rpc_call, a message to the agent loop);
+ * everything it allocates comes from req->arena.
  *
  *     static void kv_get(struct http_req *req)
  *     {
- *         struct rpc_call *call = http_rpc(req, &rpc_kvs_get, kv_get_reply);   // parses ?dc ?index ?wait ?stale ... 
- *         if (call == NULL) return;                                // answered with the error already
- *         struct key_request *args = call->args;  args->key = req->tail;
- *         http_rpc_start(req, call);
+ *         struct rpc_call *call = http_rpc(req, &rpc_kvs_get, kv_get_reply);   // parses ?dc ?index
+ * ?wait ?stale ... if (call == NULL) return;                                // answered with the
+ * error already struct key_request *args = call->args;  args->key = req->tail; http_rpc_start(req,
+ * call);
  *     }
  *     static void kv_get_reply(struct http_req *req, struct rpc_call *call)
  *     {
- *         const struct indexed_dir_entries *reply = call->reply;   // errors were answered by the front end
- *         struct json_writer w = http_json_begin(req);             // X-Consul-* headers are set already
+ *         const struct indexed_dir_entries *reply = call->reply;   // errors were answered by the
+ * front end struct json_writer w = http_json_begin(req);             // X-Consul-* headers are set
+ * already
  *         ...
  *         http_finish(req, 200);
  *     }
  *
- * Exactly one of http_finish(), http_error…(), http_stream_end() ends a request; req is gone after it,
- * as it is after on_close. */
+ * Exactly one of http_finish(), http_error…(), http_stream_end() ends a request; req is gone after
+ * it, as it is after on_close. */
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
@@ -74,30 +75,31 @@ struct http_req {
     uint64_t body_size; /* body.n, or what was announced of a body that is refused unread */
     struct str remote_ip;
 
-    struct str token;    /* X-Consul-Token, Authorization: Bearer, ?token */
-    bool pretty;         /* ?pretty, or a -dev agent */
+    struct str token; /* X-Consul-Token, Authorization: Bearer, ?token */
+    bool pretty;      /* ?pretty, or a -dev agent */
 
     /* The answer. Body goes to `out`; the front end adds length, compression, framing. */
     struct buf *out;
-    struct str content_type;    /* "" until set */
-    struct buf *reply_headers;  /* "Name: value\r\n" lines */
+    struct str content_type;   /* "" until set */
+    struct buf *reply_headers; /* "Name: value\r\n" lines */
     const struct http_route *route;
-    void *data;                 /* the handler's own */
-    void (*on_close)(struct http_req *req); /* the client is gone while the request waits: clean up; optional */
+    void *data; /* the handler's own */
+    void (*on_close)(
+        struct http_req *req); /* the client is gone while the request waits: clean up; optional */
 };
 
 typedef void (*http_handler)(struct http_req *req);
 
 enum http_route_flag {
     HTTP_ROUTE_PREFIX = 1u << 0, /* the pattern ends in '/', anything may follow (req->tail) */
-    /* The handler checks req->body_size: bodies beyond the limits of KV and transactions are not even
-     * read. */
+    /* The handler checks req->body_size: bodies beyond the limits of KV and transactions are not
+     * even read. */
     HTTP_ROUTE_LARGE_BODY = 1u << 1,
     HTTP_ROUTE_STREAM = 1u << 2, /* the answer is endless (monitor) */
-    /* An error of the call carries the query metadata headers too (index 1, no known leader), as those
-     * of Consul's endpoints that set them before they ask. */
+    /* An error of the call carries the query metadata headers too (index 1, no known leader), as
+     * those of Consul's endpoints that set them before they ask. */
     HTTP_ROUTE_META_ON_ERROR = 1u << 3,
-    HTTP_ROUTE_NO_META = 1u << 4, /* a read whose answer carries no query metadata headers */
+    HTTP_ROUTE_NO_META = 1u << 4,     /* a read whose answer carries no query metadata headers */
     HTTP_ROUTE_CONSISTENCY = 1u << 5, /* the answer says which consistency the read had */
     /* Any status is an answer (local health): none is logged as an error. */
     HTTP_ROUTE_NO_ERROR_LOG = 1u << 6,
@@ -118,8 +120,8 @@ struct http_route {
     http_handler handler;
 };
 
-/* Each file of http/ exports its routes. The first file that has a pattern gets it, so `later`, which
- * has them all, stays last. */
+/* Each file of http/ exports its routes. The first file that has a pattern gets it, so `later`,
+ * which has them all, stays last. */
 /* clang-format off */
 #define HTTP_ROUTE_FILES(X) \
     X(agent) \
@@ -140,21 +142,23 @@ struct http_route {
     X(debug) \
     X(later)
 /* clang-format on */
-#define X(file)                                   \
+#define X(file)                                            \
     extern const struct http_route http_##file##_routes[]; \
     extern const size_t http_##file##_routes_count;
 HTTP_ROUTE_FILES(X)
 #undef X
 
 /* --- asking the request -------------------------------------------------------------------- */
-const struct http_param *http_param(const struct http_req *req, struct str name); /* first, or NULL */
+const struct http_param *http_param(const struct http_req *req,
+                                    struct str name); /* first, or NULL */
 bool http_has_param(const struct http_req *req, struct str name);
 struct str http_param_value(const struct http_req *req, struct str name); /* "" when absent */
 struct str http_header(const struct http_req *req, struct str name);      /* case-insensitive */
 /* All parameters as Go's url.Values.Encode() writes them: by name, name=value, escaped. */
 struct str http_encode_params(const struct http_req *req);
-/* ?dc, ?index, ?wait, ?stale, ?consistent, ?leader, ?max_stale, ?filter, ?cached and Cache-Control, the token: false
- * when something was malformed, and the request is answered then (400 with Consul's text). */
+/* ?dc, ?index, ?wait, ?stale, ?consistent, ?leader, ?max_stale, ?filter, ?cached and Cache-Control,
+ * the token: false when something was malformed, and the request is answered then (400 with
+ * Consul's text). */
 bool http_parse_query_options(struct http_req *req, struct str *ret_datacenter,
                               struct query_options *ret_options);
 /* ?near and ?node-meta. */
@@ -199,6 +203,9 @@ void http_json_reply(struct http_req *req, const struct schema *schema, const vo
 void http_json_id(struct http_req *req, struct str id); /* {"ID": …}: of what was created */
 /* X-Consul-Index, -KnownLeader, -LastContact, -Effective-Consistency, -Query-Backend. */
 void http_set_meta(struct http_req *req, const struct query_meta *meta);
+/* The same where Consul sets the metadata after the status. It is lost then, unless the client
+ * accepts gzip, for which the whole head is kept back: most client libraries do. */
+void http_set_meta_late(struct http_req *req, const struct query_meta *meta);
 
 /* --- calling methods ----------------------------------------------------------------------- */
 typedef void (*http_reply_fn)(struct http_req *req, struct rpc_call *call);

@@ -46,7 +46,8 @@ static void node_reply(struct http_req *req, struct rpc_call *call)
 {
     const struct indexed_node_dump *reply = call->reply;
     if (reply->dump.n == 0) {
-        http_finish(req, 404); /* without metadata */
+        http_set_meta_late(req, &reply->meta);
+        http_finish(req, 404);
         return;
     }
     http_set_meta(req, &reply->meta);

@@ -342,17 +342,24 @@ static void set_number(struct buf *to, struct str name, uint64_t value)
 void http_set_meta(struct http_req *req, const struct query_meta *meta)
 {
     struct buf *to = req->reply_headers;
-    /* Never 0: a client that comes back with ?index=0 would not block but spin. */
-    set_number(to, STR("X-Consul-Index: "), meta->index > 0 ? meta->index : 1);
-    set_number(to, STR("X-Consul-LastContact: "),
-               meta->last_contact > 0 ? (uint64_t)meta->last_contact / NS_PER_MS : 0);
-    buf_str(to, meta->known_leader ? STR("X-Consul-KnownLeader: true\r\n")
-                                   : STR("X-Consul-KnownLeader: false\r\n"));
     if (meta->consistency_level.n > 0) {
         http_set_header(req, STR("X-Consul-Effective-Consistency"), meta->consistency_level);
     }
+    /* Never 0: a client that comes back with ?index=0 would not block but spin. */
+    set_number(to, STR("X-Consul-Index: "), meta->index > 0 ? meta->index : 1);
+    buf_str(to, meta->known_leader ? STR("X-Consul-Knownleader: true\r\n")
+                                   : STR("X-Consul-Knownleader: false\r\n"));
+    set_number(to, STR("X-Consul-Lastcontact: "),
+               meta->last_contact > 0 ? (uint64_t)meta->last_contact / NS_PER_MS : 0);
     buf_str(to, meta->backend == 1 ? STR("X-Consul-Query-Backend: streaming\r\n")
                                    : STR("X-Consul-Query-Backend: blocking-query\r\n"));
+}
+
+void http_set_meta_late(struct http_req *req, const struct query_meta *meta)
+{
+    if (http_accepts_gzip(http_header(req, STR("Accept-Encoding")))) {
+        http_set_meta(req, meta);
+    }
 }
 
 /* --- answers without end ------------------------------------------------------------------- */

@@ -143,10 +143,14 @@ static void bridge_done(struct rpc_call *call)
         if (f->failed != NULL) {
             f->failed(req, call);
         }
-        /* What is not there is answered before the metadata, by Consul's handlers. */
-        if ((flags & HTTP_ROUTE_META_ON_ERROR) != 0 && method->meta_offset >= 0 &&
-            call->err->code != ERR_NOT_FOUND) {
-            http_set_meta(req, &(struct query_meta){0});
+        if ((flags & HTTP_ROUTE_META_ON_ERROR) != 0 && method->meta_offset >= 0) {
+            const struct query_meta none = {0};
+            /* That something is not there is said before the metadata, by Consul's handlers. */
+            if (call->err->code == ERR_NOT_FOUND) {
+                http_set_meta_late(req, &none);
+            } else {
+                http_set_meta(req, &none);
+            }
         }
         http_error_from(req, call->err);
     } else {

@@ -1,5 +1,6 @@
 #include "http/server.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "http/front.h"
@@ -103,7 +104,7 @@ struct http_front *http_front_new(const struct http_options *options)
     }
     if (f->options.acl_default_policy.n > 0) {
         f->common_headers =
-            arena_printf(&f->strings, "%.*sX-Consul-Default-ACL-Policy: %.*s\r\n",
+            arena_printf(&f->strings, "%.*sX-Consul-Default-Acl-Policy: %.*s\r\n",
                          STRF(f->common_headers), STRF(f->options.acl_default_policy));
     }
     f->limits = (struct http1_limits){
@@ -162,6 +163,10 @@ void http_options_from_config(struct http_options *o, const struct agent_config 
     o->max_conns_per_client = limits->http_max_conns_per_client > 0
                                   ? (uint32_t)MIN(limits->http_max_conns_per_client, INT32_MAX)
                                   : 0;
+    o->https_handshake_timeout_ms =
+        limits->https_handshake_timeout > 0
+            ? ((uint64_t)limits->https_handshake_timeout + NS_PER_MS - 1) / NS_PER_MS
+            : 0;
     o->kv_max_value_size = limits->kv_max_value_size;
     o->txn_max_req_len = limits->txn_max_req_len;
     o->disable_compat_1_9 = config->telemetry.disable_compat_one_nine;
@@ -176,6 +181,7 @@ struct http_server *http_server_new(struct http_front *f, struct worker *w)
     s->worker = w;
     s->loop = w->loop;
     list_init(&s->conns);
+    list_init(&s->handshakes);
     return s;
 }
 
@@ -184,13 +190,30 @@ static void listener_accept(struct tcp_listener *tcp, int fd, const struct addre
     http_accept(container_of(tcp, struct http_listener, tcp)->server, fd, peer);
 }
 
-void http_server_listen_fd(struct http_server *s, int fd)
+static void no_certificate_accept(struct tcp_listener *tcp, int fd, const struct address *peer)
+{
+    http_no_certificate_accept(container_of(tcp, struct http_listener, tcp)->server, fd, peer);
+}
+
+static void listener_start(struct http_server *s, int fd,
+                           void (*accept)(struct tcp_listener *l, int fd,
+                                          const struct address *peer))
 {
     struct http_listener *l = xcalloc(1, sizeof(*l));
     l->server = s;
     l->next = s->listeners;
     s->listeners = l;
-    tcp_listener_start(&l->tcp, s->loop, fd, listener_accept);
+    tcp_listener_start(&l->tcp, s->loop, fd, accept);
+}
+
+void http_server_listen_fd(struct http_server *s, int fd)
+{
+    listener_start(s, fd, listener_accept);
+}
+
+void http_server_listen_no_certificate_fd(struct http_server *s, int fd)
+{
+    listener_start(s, fd, no_certificate_accept);
 }
 
 int http_server_listen(struct http_server *s, const struct address *address,
@@ -204,6 +227,17 @@ int http_server_listen(struct http_server *s, const struct address *address,
     return 0;
 }
 
+int http_server_listen_no_certificate(struct http_server *s, const struct address *address,
+                                      const struct listen_options *options, struct err *err)
+{
+    int fd = listen_socket(address, options, err);
+    if (fd < 0) {
+        return fd;
+    }
+    http_server_listen_no_certificate_fd(s, fd);
+    return 0;
+}
+
 void http_server_stop(struct http_server *s)
 {
     s->stopping = true;
@@ -213,6 +247,7 @@ void http_server_stop(struct http_server *s)
     list_for_each (node, &s->conns) {
         http_conn_close(list_entry(node, struct http_conn, node));
     }
+    http_no_certificate_stop(s);
 }
 
 struct http_server *http_server_free(struct http_server *s)

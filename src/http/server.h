@@ -44,8 +44,9 @@ struct http_options {
     struct config_cidrlist allow_write_from; /* v NULL: from anywhere */
     size_t max_header_bytes;                 /* 0: Go's default */
     uint32_t max_conns_per_client;           /* 0: no limit */
+    uint64_t https_handshake_timeout_ms;     /* 0: none */
     uint64_t kv_max_value_size, txn_max_req_len;
-    bool disable_compat_1_9; /* no metrics under the names of before 1.9 */
+    bool disable_compat_1_9;                 /* no metrics under the names of before 1.9 */
     const struct http_route_set *route_sets; /* ended by NULL; http_all_routes, or a test's own */
 };
 
@@ -60,8 +61,14 @@ void http_front_set_max_conns(struct http_front *f, uint32_t max_conns_per_clien
 struct http_server *http_server_new(struct http_front *f, struct worker *w);
 NODISCARD int http_server_listen(struct http_server *s, const struct address *address,
                                  const struct listen_options *options, struct err *err);
-/* Takes over a socket that listens already. */
+/* The same for TLS, as it is without a certificate: every handshake is refused. */
+NODISCARD int http_server_listen_no_certificate(struct http_server *s,
+                                                const struct address *address,
+                                                const struct listen_options *options,
+                                                struct err *err);
+/* The same with a socket that listens already, which is taken over. */
 void http_server_listen_fd(struct http_server *s, int fd);
+void http_server_listen_no_certificate_fd(struct http_server *s, int fd);
 /* On the worker's loop. Closes listeners and connections; waiting requests are canceled. */
 void http_server_stop(struct http_server *s);
 /* After the loop was freed, which has closed everything. */

@@ -319,8 +319,8 @@ static void txn_read_reply(struct http_req *req, struct rpc_call *call)
     struct str ms =
         arena_printf(req->arena, "%lld", (long long)(reply->meta.last_contact / 1000000));
     /* No index: a transaction does not block. */
-    http_set_header(req, STR("X-Consul-LastContact"), ms);
-    http_set_header(req, STR("X-Consul-KnownLeader"),
+    http_set_header(req, STR("X-Consul-Lastcontact"), ms);
+    http_set_header(req, STR("X-Consul-Knownleader"),
                     reply->meta.known_leader ? STR("true") : STR("false"));
     txn_reply(req, call);
 }

@@ -140,7 +140,7 @@ enum field_flag {
     F_NIL_AS_EMPTY = 1u << 5,/* a nil list or map is printed as [] or {} */
     F_ALIAS = 1u << 6,       /* input only: another accepted name of an earlier member */
     F_WEAK = 1u << 7,        /* decoding accepts "5" for 5, 1 for true, a lone item for a list */
-    F_BASE64 = 1u << 8,      /* reserved for byte fields that are base64 in msgpack too */
+    F_NO_HASH = 1u << 8,     /* hash:"ignore": schema_hash leaves it out */
     F_INDEX = 1u << 9,       /* a Raft index: schema_equal leaves it out */
     F_NO_EQUAL = 1u << 10,   /* schema_equal leaves it out */
     F_DUR_OMIT_ZERO = 1u << 11, /* duration text "" instead of "0s" for zero */

@@ -1,5 +1,6 @@
 #include "server/coordinate_batch.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -18,7 +19,8 @@ struct coordinate_batch {
     _Atomic uint32_t under_way;
     struct map pending; /* "node:segment" to a clone, struct node_coordinate */
     struct loop_timer timer;
-    uint64_t dropped; /* of the running period */
+    uint64_t started_ms; /* periods are counted from here */
+    uint64_t dropped;    /* of the running period */
 };
 
 /* An update on its way to the main loop. */
@@ -32,6 +34,7 @@ struct coordinate_batch *coordinate_batch_new(struct server *s)
 {
     struct coordinate_batch *b = xcalloc(1, sizeof(*b));
     b->server = s;
+    b->started_ms = clock_mono_ms();
     map_init(&b->pending, 0);
     return b;
 }
@@ -150,6 +153,14 @@ static void flush(struct loop_timer *t)
     drop_pending(b);
 }
 
+/* The periods go on whether or not there are updates, so that one waits for half of a period on
+ * average: clients that look for what they wrote wait for no more than one. */
+static uint64_t period_left_ms(const struct coordinate_batch *b)
+{
+    uint64_t period_ms = MAX(b->server->options.coordinate_update_period_ms, 1u);
+    return period_ms - (clock_mono_ms() - b->started_ms) % period_ms;
+}
+
 static void update_run(struct loop_msg *msg)
 {
     struct update_msg *m = container_of(msg, struct update_msg, msg);
@@ -162,8 +173,7 @@ static void update_run(struct loop_msg *msg)
     if (b->pending.n < limit(b) || map_get(&b->pending, buf_view(&key)) != NULL) {
         mem_free(map_put(&b->pending, buf_view(&key), m->update));
         if (!loop_timer_is_active(&b->timer)) {
-            loop_timer_start(b->server->main->loop, &b->timer,
-                             b->server->options.coordinate_update_period_ms, flush);
+            loop_timer_start(b->server->main->loop, &b->timer, period_left_ms(b), flush);
         }
     } else {
         b->dropped++;

@@ -93,3 +93,46 @@ def test_template_pattern(client, agent):
     for t in threads:
         t.join(30)
     assert all(answers[i].json[0]["Service"]["Port"] == 5000 + i for i in range(count) if i != 7)
+
+
+def test_https_port_without_a_certificate(start_agent):
+    """Test servers of client libraries ask for such a port as a matter of course."""
+    import socket
+    import ssl
+
+    agent = start_agent(config={"ports": {"https": 8501}})
+    assert "protocol=https" in agent.log()
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection((agent.ip, 8501), timeout=30) as s:
+        with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
+            context.wrap_socket(s, server_hostname="localhost")
+
+
+def test_content_hash_is_consuls(agent):
+    """The number 1.10.3 gives: clients have it in their tests, and carry it from agent to agent."""
+    assert agent.put("/v1/agent/service/register", {"Name": "foo", "Tags": ["bar", "baz"], "Port": 8000}).status == 200
+    answer = agent.get("/v1/agent/service/foo")
+    assert answer.json["ContentHash"] == answer.headers["X-Consul-ContentHash"] == "f72563cae6924fb5"
+
+
+def test_metadata_of_what_is_not_there(agent):
+    """With gzip accepted, as by most libraries, a 404 has an index, which they want to have."""
+    for path, leader in (("/v1/coordinate/node/none", "true"), ("/v1/internal/ui/node/none", "true"),
+                         ("/v1/query/6ba7b810-9dad-11d1-80b4-00c04fd430c8", "false"),
+                         ("/v1/query/none/execute", "false")):
+        plain, gzip = agent.get(path), agent.get(path, headers={"Accept-Encoding": "gzip"})
+        assert plain.status == gzip.status == 404
+        assert plain.headers["X-Consul-Index"] is None and int(gzip.headers["X-Consul-Index"]) > 0
+        assert gzip.headers["X-Consul-KnownLeader"] == leader
+
+
+def test_header_names_are_spelled_as_gos(agent):
+    """Headers have no case, but scripts that look for them do."""
+    agent.put("/v1/kv/a", b"b")
+    agent.put("/v1/agent/service/register", {"Name": "foo"})
+    names = agent.get("/v1/kv/a").headers.keys()
+    assert [n for n in names if n.startswith("X-")] == [
+        "X-Consul-Default-Acl-Policy", "X-Consul-Index", "X-Consul-Knownleader", "X-Consul-Lastcontact",
+        "X-Consul-Query-Backend"]
+    assert "X-Consul-Contenthash" in agent.get("/v1/agent/service/foo").headers.keys()
