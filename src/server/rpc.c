@@ -168,6 +168,13 @@ static void call_timed_out(struct loop_timer *t)
     } /* else it is being verified, and will answer then */
 }
 
+bool call_blocks(const struct call *c)
+{
+    const struct query_options *options = call_options(c);
+    return (c->pub.method->flags & RPC_BLOCKING) != 0 && options != NULL &&
+           options->min_query_index > 0;
+}
+
 uint64_t call_wait_ms(const struct call *c)
 {
     const struct query_options *options = call_options(c);
@@ -233,8 +240,7 @@ static void call_run_read(struct call *c)
     struct rpc_call *call = &c->pub;
     const struct rpc_method *method = call->method;
     const struct query_options *options = call_options(c);
-    bool blocks =
-        (method->flags & RPC_BLOCKING) != 0 && options != NULL && options->min_query_index > 0;
+    bool blocks = call_blocks(c);
 
     metric_add(&metric_query, 1);
     if (blocks && !c->is_blocking) {
@@ -440,7 +446,16 @@ void rpc_cancel(struct rpc_call *call)
 
 bool rpc_is_parked(const struct rpc_call *call)
 {
-    return container_of(call, struct call, pub)->state == CALL_PARKED;
+    const struct call *c = container_of(call, struct call, pub);
+    switch (c->state) {
+    case CALL_PARKED:
+        return true;
+    case CALL_HELD:
+    case CALL_FORWARDED:
+        return call_blocks(c);
+    default:
+        return false;
+    }
 }
 
 void rpc_worker_changed(struct worker *w, struct change_list *const *changes, size_t count)
