@@ -197,7 +197,8 @@ enum dns_need_kind {
 /* May the view of this turn answer for a data center (empty: ours)? */
 bool dns_may_read(const struct dns_query *q, struct str datacenter, enum dns_need_kind kind);
 /* Whether a stale answer is older than dns_config.max_stale allows. */
-bool dns_is_too_stale(const struct dns_settings *s, enum dns_need_kind kind, int64_t last_contact_ns);
+bool dns_is_too_stale(const struct dns_settings *s, enum dns_need_kind kind,
+                      int64_t last_contact_ns);
 /* How many answers of a type could be sent at most. */
 size_t dns_answers_max(const struct dns_query *q, uint16_t type);
 

@@ -17,12 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/metrics.h"
 #include "loop/loop.h"
-
-static struct metric metric_leader = METRIC_COUNTER("raft.state.leader");
-static struct metric metric_follower = METRIC_COUNTER("raft.state.follower");
-static struct metric metric_candidate = METRIC_COUNTER("raft.state.candidate");
 
 /* --- what others see --- */
 
@@ -128,17 +123,14 @@ static void role_log(struct raft *r, const struct raft_core_output *o)
 {
     switch (o->state) {
     case RAFT_FOLLOWER:
-        metric_add(&metric_follower, 1);
         log_write(LOG_INFO, LOG_MODULE, "entering follower state", LOG_CSTR("follower", r->address),
                   LOG_STR("leader", o->server));
         break;
     case RAFT_CANDIDATE:
-        metric_add(&metric_candidate, 1);
         log_write(LOG_INFO, LOG_MODULE, "entering candidate state", LOG_CSTR("node", r->address),
                   LOG_UINT("term", o->term));
         break;
     case RAFT_LEADER:
-        metric_add(&metric_leader, 1);
         log_write(LOG_INFO, LOG_MODULE, "election won", LOG_UINT("term", o->term));
         break;
     case RAFT_SHUTDOWN:
@@ -152,6 +144,7 @@ static void out_role(struct raft *r, const struct raft_core_output *o)
     if (o->state != r->state) {
         role_log(r, o);
     }
+    node_measure_role(r, o);
     r->state = o->state;
     if (was_leader && o->state != RAFT_LEADER) {
         bool announced = atomic_exchange(&r->is_leader, false);
@@ -167,6 +160,7 @@ static void out_role(struct raft *r, const struct raft_core_output *o)
     }
     if (!was_leader && o->state == RAFT_LEADER) {
         r->noop_index = raft_core_last_index(r->core);
+        node_measure_peers(r);
     }
     node_install_term(r, o->term);
     node_observe(r);
@@ -177,6 +171,7 @@ static void out_configuration(struct raft *r)
     uint64_t index;
     const struct raft_configuration *c = raft_core_configuration(r->core, &index);
     node_configuration_set(r, index, c);
+    node_measure_peers(r);
     if (r->transport != NULL) {
         r->transport->ops->configure(r->transport, c);
     }
@@ -420,6 +415,7 @@ uint64_t raft_turn(struct raft *r)
         progress |= node_take_unreachable(r);
         progress |= node_repair(r);
     }
+    node_measure_turn(r);
     if (r->status_dirty) {
         node_publish_status(r);
     }

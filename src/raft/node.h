@@ -43,9 +43,15 @@ struct node_write {
     struct raft_job job;
     struct raft_log_batch *batch; /* NULL: none */
     uint64_t began_ms, stall_at_ms;
-    bool stalled; /* and that was acted upon */
+    uint64_t began_ns; /* to measure by */
+    bool stalled;      /* and that was acted upon */
     int result;
     struct err err;
+};
+
+struct node_measure { /* node_metrics.c's */
+    uint64_t role_term, led_since_ns;
+    uint64_t contact_at_ms, oldest_at_ms; /* when to look again, while leading */
 };
 
 struct raft {
@@ -77,6 +83,7 @@ struct raft {
     struct raft_log *log;
     struct raft_stable *stable;
     struct node_write write;
+    struct node_measure measure;
     bool in_step;
     bool append_failed; /* in this step: the core is told at its end */
     bool log_broken;    /* waits to be repaired; does not campaign */
@@ -163,6 +170,16 @@ bool node_write(struct raft *r); /* give the disk what is there, take what it ha
 void node_write_settle(struct raft *r);
 void node_log_broke(struct raft *r, const struct err *err, bool may_repair);
 bool node_repair(struct raft *r);
+
+/* node_metrics.c */
+double node_ms_since(uint64_t began_ns);
+void node_measure_start(void);
+void node_measure_role(struct raft *r, const struct raft_core_output *o); /* before it is taken */
+void node_measure_announced(const struct raft *r); /* it leads, for others too */
+void node_measure_peers(const struct raft *r);
+void node_measure_turn(struct raft *r);
+/* ops->restore(), measured; also on other threads. */
+NODISCARD int node_fsm_restore(struct raft *r, struct str bytes, struct err *err);
 
 /* node_apply.c */
 bool node_take_inbound(struct raft *r);

@@ -3,14 +3,14 @@
  *
  * A batch under way is waited for only where the log is cut (a new leader has other entries, or a
  * snapshot takes its place). A leader whose batch is not back after DISK_STALL_MS asks the core to
- * hand leadership to the most advanced of the others, if one has on its disk what ours has not: what
- * the majority has goes on being committed there. */
+ * hand leadership to the most advanced of the others, if one has on its disk what ours has not:
+ * what the majority has goes on being committed there. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "raft/node.h"
 
-static struct metric metric_store = METRIC_SAMPLE("raft.boltdb.storeLogs");
-static struct metric metric_batch = METRIC_SAMPLE("raft.leader.dispatchNumLogs");
+static struct metric metric_store = METRIC_SAMPLE("raft.rpc.appendEntries.storeLogs");
 static struct metric metric_dispatch = METRIC_SAMPLE("raft.leader.dispatchLog");
 
 void node_log_broke(struct raft *r, const struct err *err, bool may_repair)
@@ -39,10 +39,8 @@ static void write_done(struct raft *r)
 {
     struct node_write *w = &r->write;
     double ms = (double)(node_now_ms(r) - w->began_ms);
-    metric_observe(&metric_store, ms);
-    if (r->state == RAFT_LEADER) {
-        metric_observe(&metric_dispatch, ms);
-    }
+    metric_observe(r->state == RAFT_LEADER ? &metric_dispatch : &metric_store,
+                   node_ms_since(w->began_ns));
     raft_log_batch_end(r->log, w->batch, w->result);
     w->batch = NULL;
     if (w->result < 0) {
@@ -62,11 +60,11 @@ static bool write_begin(struct raft *r, bool wait)
     }
     w->batch = batch;
     w->began_ms = node_now_ms(r);
+    w->began_ns = clock_mono_ns();
     w->stall_at_ms = w->began_ms + DISK_STALL_MS;
     w->stalled = false;
     w->job.run = write_run;
     err_clear(&w->err);
-    metric_observe(&metric_batch, (double)raft_log_batch_count(batch));
     /* In memory there is no disk to wait for, so no other thread to wake. */
     if (wait || r->in_memory || r->env->ops->job(r->env, r, RAFT_LANE_LOG, &w->job) < 0) {
         write_run(&w->job);

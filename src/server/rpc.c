@@ -29,6 +29,8 @@
 /* Recycled calls keep no more memory than this. */
 #define RPC_IDLE_ARENA_SIZE_MAX (64u * 1024u)
 
+/* What this agent itself asks for, wherever it is answered. */
+static struct metric metric_asked = METRIC_COUNTER("client.rpc");
 static struct metric metric_query = METRIC_COUNTER("rpc.query");
 static struct metric metric_blocking = METRIC_GAUGE("rpc.queries_blocking");
 static _Atomic uint64_t blocking_count;
@@ -405,6 +407,9 @@ void rpc_start(struct rpc_call *call)
     struct call *c = container_of(call, struct call, pub);
     ASSERT(c->state == CALL_NEW);
     ASSERT(call->done != NULL);
+    if (!call->is_duty && !call->is_served) {
+        metric_add(&metric_asked, 1);
+    }
 
     struct str datacenter = call_datacenter(c);
     if (datacenter.n > 0 && !str_eq(datacenter, call->worker->server->options.datacenter)) {

@@ -104,6 +104,7 @@ struct rpc_call {
     void *data;
     bool
         is_duty; /* set before rpc_start(): a duty of this server as leader, never done elsewhere */
+    bool is_served; /* set before rpc_start(): it came by port 8300 */
     bool is_remote; /* another server has answered */
 };
 

@@ -44,7 +44,7 @@ struct rpc_stream;
 #define RPC_POOL_SERVERS_MAX 64u /* connections; the longest unused one makes room */
 /* Calls in one connection, less than yamux's YAMUX_STREAMS_MAX; then there is another one. */
 #define RPC_POOL_STREAMS_MAX 7168u
-#define RPC_POOL_CALLS_MAX 65536u /* under way, of one worker */
+#define RPC_POOL_CALLS_MAX 65536u                 /* under way, of one worker */
 #define RPC_POOL_OUT_SIZE_MAX ((size_t)128 << 20) /* of requests that wait to be sent */
 #define RPC_POOL_IDLE_STREAMS_MAX 64u             /* kept of a connection; the reference's number */
 #define RPC_POOL_IDLE_MS 120000u

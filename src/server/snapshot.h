@@ -26,7 +26,8 @@ typedef void (*snapshot_done_fn)(struct snapshot_task *t);
 struct snapshot_task {
     struct err err;     /* code 0: it worked */
     struct buf archive; /* of a save */
-    /* Of a save: what is known of the state that was saved, as of before. Of a restore: the index. */
+    /* Of a save: what is known of the state that was saved, as of before. Of a restore: the index.
+     */
     struct query_meta meta;
     snapshot_done_fn done;
     void *data;

@@ -2,13 +2,13 @@
  * there, or goes there, in pieces, over a connection of its own (kind 5 of port 8300).
  *
  *     r = snapshot_remote_new(worker, address, &request, &my_ops, me, &err);
- *     a save:    my_ops.answered(me, response), then my_ops.bytes(me, piece) ..., then ended(me, NULL)
- *     a restore: my_ops.room(me): snapshot_remote_write(r, piece) ... until it says false, and again
- *                after each room(); then snapshot_remote_finish(r); then ended(me, NULL)
+ *     a save:    my_ops.answered(me, response), then my_ops.bytes(me, piece) ..., then ended(me,
+ * NULL) a restore: my_ops.room(me): snapshot_remote_write(r, piece) ... until it says false, and
+ * again after each room(); then snapshot_remote_finish(r); then ended(me, NULL)
  *
  * ended() is the last that is heard of it, with an error when something failed, at whichever stage:
- * the request is its owner's until then, or until snapshot_remote_cancel(). Neither callback is made
- * from inside snapshot_remote_new(), _write(), _finish(), _pause() or _resume().
+ * the request is its owner's until then, or until snapshot_remote_cancel(). Neither callback is
+ * made from inside snapshot_remote_new(), _write(), _finish(), _pause() or _resume().
  *
  * What is kept of an archive, in either direction, is the piece that is under way. A saved archive
  * is unpacked as it passes, in slices that do not keep the loop for long, and its sums are checked:
@@ -56,6 +56,6 @@ void snapshot_remote_set_limits(struct snapshot_remote *r, uint64_t answer_ms, u
 /* Of a save: no bytes() until resumed. */
 void snapshot_remote_pause(struct snapshot_remote *r);
 void snapshot_remote_resume(struct snapshot_remote *r);
-/* The asker is gone: nothing more is heard of it. A restore whose last piece is there is carried out
- * all the same. */
+/* The asker is gone: nothing more is heard of it. A restore whose last piece is there is carried
+ * out all the same. */
 void snapshot_remote_cancel(struct snapshot_remote *r);
