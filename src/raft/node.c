@@ -227,8 +227,10 @@ static int step_once(struct raft *r, struct raft_core_event *event, struct err *
     ASSERT(!r->in_step);
     r->in_step = true;
     event->now_ms = node_now_ms(r);
+    r->event = event;
     raft_core_out_clear(&r->out);
     int k = raft_core_step(r->core, event, &r->out, err);
+    r->event = NULL;
     for (size_t i = 0; i < r->out.n && !r->halted; i++) {
         node_output(r, &r->out.v[i]);
     }
@@ -282,6 +284,29 @@ int node_step(struct raft *r, struct raft_core_event *event, struct err *err)
     return k;
 }
 
+/* The core's question. What is being proposed is not in the log yet; nor is what the core itself
+ * adds, which is small. */
+static uint64_t node_fit(void *data, uint64_t index, uint64_t count_max, uint64_t size_max,
+                         uint64_t *ret_size)
+{
+    const struct raft *r = data;
+    const struct raft_core_event *e = r->event;
+    uint64_t n = raft_log_fit(r->log, index, count_max, size_max, ret_size);
+    if (n > 0) {
+        return n;
+    }
+    bool is_proposed =
+        e != NULL && e->kind == RAFT_EVENT_PROPOSE && e->count > 0 && index >= e->entries[0].index;
+    for (size_t i = is_proposed ? (size_t)(index - e->entries[0].index) : 0;
+         is_proposed && i < e->count && n < count_max; i++, n++) {
+        if (n > 0 && *ret_size + e->entries[i].data.n > size_max) {
+            break;
+        }
+        *ret_size += e->entries[i].data.n;
+    }
+    return MAX(n, (uint64_t)1);
+}
+
 void node_core_begin(struct raft *r)
 {
     const struct raft_stable_state *state = raft_stable_get(r->stable);
@@ -295,6 +320,8 @@ void node_core_begin(struct raft *r)
         .pre_vote = true,
         .seed = r->env->ops->random(r->env),
         .now_ms = node_now_ms(r),
+        .fit = node_fit,
+        .fit_data = r,
         .term = state->term,
         .voted_for = str_from_cstr(state->voted_for),
         .snapshot_index = r->snapshot_index,

@@ -80,6 +80,7 @@ struct raft {
     /* The core and its log. */
     struct raft_core *core;
     struct raft_core_out out;
+    const struct raft_core_event *event; /* of the step that is under way */
     struct raft_log *log;
     struct raft_stable *stable;
     struct node_write write;
