@@ -319,19 +319,18 @@ static int state_get(struct client *c)
     }
     client_request_init(&r, c, "GET", "/v1/operator/autopilot/state");
     client_param_stale(&r);
-    if (client_get(&r, &answer, &err) < 0) {
-        return cli_error("Error querying Autopilot state: %s", err_text(&err));
-    }
-    if (!is_json) {
+    if (is_json) { /* as the agent has it: members in their order */
+        struct client_response response;
+        client_param(&r, STR("pretty"), STR(""));
+        if (client_send_ok(&r, &response, &err) == 0) {
+            printf("%.*s\n", STRF(str_trim(response.body)));
+            return 0;
+        }
+    } else if (client_get(&r, &answer, &err) == 0) {
         state_print((struct value *)answer);
         return 0;
     }
-    struct buf text = {0};
-    struct json_writer w = json_writer_make(&text, true);
-    json_value(&w, answer);
-    printf("%.*s\n", STRF(buf_view(&text)));
-    buf_deinit(&text);
-    return 0;
+    return cli_error("Error querying Autopilot state: %s", err_text(&err));
 }
 
 /* --- all of them ----------------------------------------------------------------------------- */

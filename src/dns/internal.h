@@ -185,8 +185,20 @@ void dns_reply_add(struct dns_query *q, struct dns_rrs *rrs, struct str owner, u
                    uint32_t ttl, struct str data);
 /* Text to wire form in the query's arena; empty when no record can hold it. */
 struct str dns_query_name(struct dns_query *q, struct str text);
+/* What has to be asked of others when this turn's view may not answer: see wait.c. */
+enum dns_need_kind {
+    DNS_NEED_NAME,    /* what recursors say about a name */
+    DNS_NEED_SERVICE, /* a service, from where it is known */
+    DNS_NEED_QUERY,   /* what a prepared query finds; name: the client's IP address */
+    DNS_NEED_NODE,
+    DNS_NEED_NODE_AT,    /* the name of a node with an address */
+    DNS_NEED_SERVICE_AT, /* the name of a service with one */
+};
 /* May the view of this turn answer for a data center (empty: ours)? */
-bool dns_may_read(const struct dns_query *q, struct str datacenter);
+bool dns_may_read(const struct dns_query *q, struct str datacenter, enum dns_need_kind kind);
+/* Whether a stale answer is older than dns_config.max_stale allows. */
+bool dns_is_too_stale(const struct dns_settings *s, enum dns_need_kind kind,
+                      int64_t last_contact_ns);
 /* How many answers of a type could be sent at most. */
 size_t dns_answers_max(const struct dns_query *q, uint16_t type);
 
@@ -255,15 +267,6 @@ int64_t dns_service_port(const struct dns_settings *settings, const struct node_
                          struct str datacenter);
 
 /* --- waiting: wait.c -------------------------------------------------------------------------- */
-
-enum dns_need_kind {
-    DNS_NEED_NAME,    /* what recursors say about a name */
-    DNS_NEED_SERVICE, /* a service, from where it is known */
-    DNS_NEED_QUERY,   /* what a prepared query finds; name: the client's IP address */
-    DNS_NEED_NODE,
-    DNS_NEED_NODE_AT,    /* the name of a node with an address */
-    DNS_NEED_SERVICE_AT, /* the name of a service with one */
-};
 
 struct dns_need {
     struct list node;

@@ -122,7 +122,7 @@ static enum dns_outcome find_node(struct dns_query *q, const struct dns_name_par
                                   const struct node **ret_node)
 {
     *ret_node = NULL;
-    if (dns_may_read(q, parts->datacenter)) {
+    if (dns_may_read(q, parts->datacenter, DNS_NEED_NODE)) {
         *ret_node = find_local(q, parts->name);
     } else {
         struct dns_need want = {.kind = DNS_NEED_NODE, .name = parts->name};

@@ -73,7 +73,33 @@ size_t dns_answers_max(const struct dns_query *q, uint16_t type)
     return max;
 }
 
-bool dns_may_read(const struct dns_query *q, struct str datacenter)
+/* The odds are the reference's: addresses are looked up in tables of any age, and of services 0
+ * means any age too, while of nodes and prepared queries it means none. Of those alone old answers
+ * that are used are counted. */
+bool dns_is_too_stale(const struct dns_settings *s, enum dns_need_kind kind,
+                      int64_t last_contact_ns)
+{
+    switch (kind) {
+    case DNS_NEED_SERVICE:
+        return s->max_stale_ns > 0 && last_contact_ns > s->max_stale_ns;
+    case DNS_NEED_QUERY:
+    case DNS_NEED_NODE:
+        if (last_contact_ns > s->max_stale_ns) {
+            return true;
+        }
+        if (last_contact_ns > STALE_NOTICE_NS) {
+            metric_add(&metric_stale, 1);
+        }
+        return false;
+    case DNS_NEED_NAME:
+    case DNS_NEED_NODE_AT:
+    case DNS_NEED_SERVICE_AT:
+        break;
+    }
+    return false;
+}
+
+bool dns_may_read(const struct dns_query *q, struct str datacenter, enum dns_need_kind kind)
 {
     const struct dns_settings *s = q->settings;
     const struct server *server = q->server->worker->server;
@@ -89,13 +115,7 @@ bool dns_may_read(const struct dns_query *q, struct str datacenter)
     }
     struct query_meta meta;
     server_fill_meta(server, &meta);
-    if (meta.last_contact > s->max_stale_ns) {
-        return false; /* asked of the leader instead */
-    }
-    if (meta.last_contact > STALE_NOTICE_NS) {
-        metric_add(&metric_stale, 1);
-    }
-    return true;
+    return !dns_is_too_stale(s, kind, meta.last_contact); /* else the leader is asked */
 }
 
 static struct str soa_data(struct dns_query *q)

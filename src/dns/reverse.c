@@ -203,7 +203,7 @@ bool dns_answer_ptr(struct dns_query *q)
         return false;
     }
     struct str ip = arena_str(q->arena, str_make(bytes, size));
-    struct str name = dns_may_read(q, STR_NULL) ? find_here(q, ip) : find_elsewhere(q, ip);
+    struct str name = dns_may_read(q, STR_NULL, DNS_NEED_NODE_AT) ? find_here(q, ip) : find_elsewhere(q, ip);
     if (name.n == 0) {
         return false;
     }

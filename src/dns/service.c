@@ -10,7 +10,7 @@
 struct dns_set *dns_find_set(struct dns_query *q, const struct dns_lookup *lookup,
                              enum dns_outcome *ret_outcome)
 {
-    if (lookup->kind != DNS_KIND_INGRESS && dns_may_read(q, lookup->datacenter)) {
+    if (lookup->kind != DNS_KIND_INGRESS && dns_may_read(q, lookup->datacenter, DNS_NEED_SERVICE)) {
         return dns_set_find(q, lookup);
     }
     struct dns_need want = {.kind = DNS_NEED_SERVICE, .lookup = *lookup};

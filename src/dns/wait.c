@@ -242,10 +242,13 @@ static void start_call(struct dns_need *need);
 static bool retry_if_stale(struct dns_need *need, const struct query_meta *meta)
 {
     const struct dns_settings *settings = need->wait->server->settings;
-    if (need->is_retry || !settings->allow_stale || meta->last_contact <= settings->max_stale_ns) {
+    if (need->is_retry || !settings->allow_stale ||
+        !dns_is_too_stale(settings, need->kind, meta->last_contact)) {
         return false;
     }
-    log_write(LOG_WARN, "agent.dns", "Query results too stale, re-requesting");
+    if (need->kind != DNS_NEED_SERVICE) { /* of those the reference keeps silent */
+        log_write(LOG_WARN, "agent.dns", "Query results too stale, re-requesting");
+    }
     need->is_retry = true;
     start_call(need);
     return true;

@@ -14,6 +14,7 @@
 #define BLOCK_SIZE ARCHIVE_TAR_BLOCK_SIZE
 #define WINDOW_GZIP (15 + 16) /* zlib: the largest window, in gzip's format */
 #define SHA256_SIZE 32u
+#define GZIP_HEADER_SIZE 10u
 
 /* Offsets in a tar header (ustar, POSIX.1-1988). */
 #define TAR_NAME 0
@@ -65,7 +66,8 @@ struct archive_reader {
     uint64_t padding; /* after it */
     bool has_ended;   /* a block of zeros: nothing counts any more */
     bool z_ended;     /* gzip's trailer was right */
-    bool has_bytes;
+    bool is_foreign;  /* what came is no gzip header */
+    uint64_t fed;
     struct buf meta, sums;
     EVP_MD_CTX *meta_digest, *state_digest;
     unsigned char out[ARCHIVE_CHUNK_SIZE];
@@ -230,9 +232,8 @@ static int reader_take(struct archive_reader *r, struct str bytes, struct err *e
 /* Until all input is used and all output that zlib has of it is taken. */
 int archive_reader_feed(struct archive_reader *r, struct str bytes, struct err *err)
 {
-    bool was_begun = r->has_bytes;
-    r->has_bytes = r->has_bytes || bytes.n > 0;
-    while (!r->z_ended) {
+    r->fed += bytes.n;
+    while (!r->z_ended && !r->is_foreign) {
         size_t piece = MIN(bytes.n, (size_t)1 << 30);
         r->z.next_in = (unsigned char *)(bytes.p != NULL ? bytes.p : "");
         r->z.avail_in = (unsigned)piece;
@@ -240,9 +241,11 @@ int archive_reader_feed(struct archive_reader *r, struct str bytes, struct err *
         r->z.avail_out = sizeof(r->out);
         int rc = inflate(&r->z, Z_NO_FLUSH);
         if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR) {
-            return was_begun ? damaged(err, "flate: corrupt input")
-                             : err_set(err, ERR_CORRUPT,
-                                       "failed to decompress snapshot: gzip: invalid header");
+            if (r->z.total_in > GZIP_HEADER_SIZE) {
+                return damaged(err, "flate: corrupt input");
+            }
+            r->is_foreign = true;
+            break;
         }
         r->z_ended = rc == Z_STREAM_END;
         bytes = str_from(bytes, piece - r->z.avail_in);
@@ -250,6 +253,12 @@ int archive_reader_feed(struct archive_reader *r, struct str bytes, struct err *
         if (rc < 0 || (bytes.n == 0 && r->z.avail_out > 0)) {
             return rc;
         }
+    }
+    if (r->is_foreign) { /* which nobody looks at before it is whole */
+        return r->fed < GZIP_HEADER_SIZE
+                   ? 0
+                   : err_set(err, ERR_CORRUPT,
+                             "failed to decompress snapshot: gzip: invalid header");
     }
     return bytes.n > 0 ? err_set(err, ERR_CORRUPT, "%zu unread uncompressed bytes remain", bytes.n)
                        : 0;
@@ -296,8 +305,9 @@ static int sums_check(struct archive_reader *r, struct err *err)
 
 int archive_reader_finish(struct archive_reader *r, struct str *ret_meta, struct err *err)
 {
-    if (!r->has_bytes) {
-        return err_set(err, ERR_CORRUPT, "failed to decompress snapshot: EOF");
+    if (r->fed < GZIP_HEADER_SIZE) {
+        return err_set(err, ERR_CORRUPT, "failed to decompress snapshot: %s",
+                       r->fed == 0 ? "EOF" : "unexpected EOF");
     }
     if (!r->z_ended || r->left > 0 || r->block_size > 0) {
         return damaged(err, "unexpected EOF");

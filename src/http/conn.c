@@ -5,6 +5,8 @@
  * - A request is incomplete: the rest of the input is kept, a timer runs.
  * - A request has to wait: input is kept up to HTTP_INPUT_SIZE_MAX, then reading stops; when it is
  *   answered, the kept input is used.
+ * - A body is streamed: the handler is called before it, and told of its pieces; while it has
+ * paused them, nothing is read.
  * - The client shuts its side down: a parked or endless request is canceled, others are answered
  * first.
  * - The input is malformed: Go's words, then the connection lingers so that they arrive, and
@@ -22,7 +24,6 @@
 #include "server/worker.h"
 
 static void conn_timeout(struct loop_timer *t);
-static void watch_reader(struct http_conn *c);
 
 /* --- flights ------------------------------------------------------------------------------- */
 
@@ -140,7 +141,7 @@ static void conn_end(struct http_conn *c)
         return;
     }
     if (tcp_pending(&c->stream) > 0) {
-        watch_reader(c); /* conn_drained() comes back */
+        http_conn_watch_reader(c); /* conn_drained() comes back */
         return;
     }
     if (!c->lingering || c->eof) {
@@ -164,11 +165,11 @@ static void conn_stalled(struct loop_timer *t)
     if (tcp_pending(&c->stream) >= c->pending_seen) {
         http_conn_close(c);
     } else {
-        watch_reader(c);
+        http_conn_watch_reader(c);
     }
 }
 
-static void watch_reader(struct http_conn *c)
+void http_conn_watch_reader(struct http_conn *c)
 {
     c->pending_seen = tcp_pending(&c->stream);
     loop_timer_start(c->server->loop, &c->timer, HTTP_WRITE_TIMEOUT_MS, conn_stalled);
@@ -186,8 +187,7 @@ static void conn_write(struct http_conn *c, struct buf *b)
 
 static void conn_resume_run(struct loop_msg *msg);
 
-/* Go on with the input that came meanwhile, but from the top of the stack. */
-static void conn_resume_soon(struct http_conn *c)
+void http_conn_resume_soon(struct http_conn *c)
 {
     if (!c->resuming) {
         c->resuming = true;
@@ -224,7 +224,7 @@ void http_conn_answered(struct http_conn *c, struct buf *head, struct buf *body,
     if (c->last) {
         conn_end(c);
     } else if (c->in.n > 0 || !c->stream.reading || tcp_pending(&c->stream) > 0) {
-        conn_resume_soon(c);
+        http_conn_resume_soon(c);
     }
 }
 
@@ -272,11 +272,26 @@ static bool is_refused_unread(const struct http_front *front, const struct http_
     return e != NULL && (e->route->flags & HTTP_ROUTE_LARGE_BODY) != 0;
 }
 
-static size_t body_size_max(const struct http_front *front, const struct http_req *req)
+static bool streams_body(const struct http_front *front, const struct http_req *req)
 {
     const struct http_entry *e = req->method == HTTP_PUT ? http_route_find(front, req->path) : NULL;
-    bool is_huge = e != NULL && (e->route->flags & HTTP_ROUTE_HUGE_BODY) != 0;
-    return is_huge ? HTTP_HUGE_BODY_SIZE_MAX : front->body_size_max;
+    return e != NULL && (e->route->flags & HTTP_ROUTE_STREAM_BODY) != 0;
+}
+
+/* The handler is called, and will be given the body. False when it wants none. */
+static bool flight_stream_body(struct http_conn *c, bool expect_continue)
+{
+    struct http_flight *f = c->flight;
+    f->phase = HTTP_HANDLING;
+    f->is_body_open = true;
+    http_dispatch(f);
+    if (c->flight != f) {
+        return false;
+    }
+    if (expect_continue && (f->chunked || f->body_left > 0)) {
+        buf_lit(c->wire, "HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    return true;
 }
 
 /* A head is whole: make its request. False when it was refused. */
@@ -317,7 +332,10 @@ static bool flight_begin(struct http_conn *c, struct str bytes)
         http_dispatch(f);
         return false;
     }
-    size_t size_max = body_size_max(c->server->front, req);
+    if (streams_body(c->server->front, req)) {
+        return flight_stream_body(c, head.expect_continue);
+    }
+    size_t size_max = c->server->front->body_size_max;
     if (head.content_length > size_max) {
         c->lingering = true;
         f->keep_alive = false;
@@ -364,11 +382,53 @@ static size_t take_body(struct http_conn *c, struct str in, bool *ret_whole)
     return n;
 }
 
+/* The next piece of a streamed body to the handler, which may finish the request. How many bytes
+ * were used. */
+static size_t pass_body(struct http_conn *c, struct str in)
+{
+    struct http_flight *f = c->flight;
+    size_t n = (size_t)MIN((uint64_t)in.n, f->body_left);
+    struct str piece = str_first(in, n);
+    bool is_last = false;
+    if (f->chunked) {
+        buf_clear(&f->body);
+        f->body.max = HTTP_BODY_SIZE_MAX;
+        ptrdiff_t used = http1_chunked_decode(&f->chunks, in, &f->body);
+        if (used < 0 || f->body.failed) {
+            refuse(c, "400 Bad Request");
+            flight_abandon(c);
+            return in.n;
+        }
+        n = (size_t)used;
+        is_last = f->chunks.done;
+        piece = buf_view(&f->body);
+    } else {
+        f->body_left -= n;
+        is_last = f->body_left == 0;
+    }
+    f->is_body_open = !is_last;
+    if (piece.n > 0 || is_last) {
+        f->req.on_body(&f->req, piece, is_last);
+    }
+    return n;
+}
+
+static bool wants_body(const struct http_flight *f)
+{
+    return f->phase == HTTP_BODY || (f->is_body_open && !f->is_body_paused);
+}
+
+/* The handler is yet to be told that its body has ended (it was empty). */
+static bool is_end_due(const struct http_flight *f)
+{
+    return f != NULL && f->is_body_open && wants_body(f) && !f->chunked && f->body_left == 0;
+}
+
 /* Use what can be used of the input; how many bytes that was. */
 static size_t consume(struct http_conn *c, struct str in)
 {
     size_t used = 0;
-    while (!c->closed && !c->last && used < in.n) {
+    while (!c->closed && !c->last && (used < in.n || is_end_due(c->flight))) {
         struct str rest = str_from(in, used);
         if (c->flight == NULL) {
             if (c->scan.pos == 0 && (rest.p[0] == '\r' || rest.p[0] == '\n')) {
@@ -386,12 +446,16 @@ static size_t consume(struct http_conn *c, struct str in)
             c->scan = (struct http1_scan){0};
             used += (size_t)size;
             if (!flight_begin(c, str_first(rest, (size_t)size))) {
-                break;
+                continue; /* answered already */
             }
             rest = str_from(in, used);
         }
-        if (c->flight->phase != HTTP_BODY) {
+        if (!wants_body(c->flight)) {
             break; /* being handled */
+        }
+        if (c->flight->is_body_open) {
+            used += pass_body(c, rest);
+            continue;
         }
         bool whole;
         used += take_body(c, rest, &whole);
@@ -428,7 +492,7 @@ static void settle(struct http_conn *c)
         return;
     }
     struct http_flight *f = c->flight;
-    bool waiting = f != NULL && f->phase != HTTP_BODY;
+    bool waiting = f != NULL && !wants_body(f);
     if (c->eof && !waiting) {
         c->last = true;
         conn_end(c);
@@ -437,7 +501,7 @@ static void settle(struct http_conn *c)
     /* Half a request and an answer have time limits; to be handled may take its time, and so may
      * the next request. */
     if (tcp_pending(&c->stream) > 0) {
-        watch_reader(c);
+        http_conn_watch_reader(c);
     } else if (!waiting && (f != NULL || c->in.n > 0)) {
         loop_timer_start(c->server->loop, &c->timer, HTTP_READ_TIMEOUT_MS, conn_timeout);
     } else if (loop_timer_is_active(&c->timer)) {
@@ -446,7 +510,8 @@ static void settle(struct http_conn *c)
     if (waiting && f->out.n == 0 && f->out.cap > 0) {
         buf_deinit(&f->out); /* it may wait long */
     }
-    bool reading = !(waiting && c->in.n >= HTTP_INPUT_SIZE_MAX) && tcp_pending(&c->stream) == 0;
+    bool is_held = waiting && (f->is_body_open || c->in.n >= HTTP_INPUT_SIZE_MAX);
+    bool reading = !is_held && tcp_pending(&c->stream) == 0;
     if (reading && !c->stream.reading) {
         tcp_read_start(&c->stream);
     } else if (!reading && c->stream.reading) {
@@ -493,7 +558,7 @@ static void conn_read(struct tcp_stream *stream, const char *p, size_t n)
     if (c->closed || c->last) {
         return; /* lingering */
     }
-    if (c->flight != NULL && c->flight->phase != HTTP_BODY) {
+    if (c->flight != NULL && !wants_body(c->flight)) {
         buf_put(&c->in, p, n); /* pipelined behind one that waits */
         settle(c);
         return;
@@ -511,8 +576,9 @@ static void conn_eof(struct tcp_stream *stream)
     struct http_conn *c = container_of(stream, struct http_conn, stream);
     struct http_flight *f = c->flight;
     c->eof = true;
-    if (c->lingering ||
-        (f != NULL && (f->phase == HTTP_STREAMING || (f->is_parked != NULL && f->is_parked(f))))) {
+    bool is_endless = f != NULL && f->phase == HTTP_STREAMING && f->req.on_room == NULL;
+    bool is_parked = f != NULL && f->is_parked != NULL && f->is_parked(f);
+    if (c->lingering || is_endless || is_parked) {
         http_conn_close(c);
     } else {
         settle(c);
@@ -528,10 +594,16 @@ static void conn_fail(struct tcp_stream *stream, int code)
 static void conn_drained(struct tcp_stream *stream)
 {
     struct http_conn *c = container_of(stream, struct http_conn, stream);
+    struct http_flight *f = c->flight;
     if (c->last) {
         conn_end(c);
-    } else if (c->wire == NULL) {
-        conn_resume_soon(c);
+        return;
+    }
+    if (c->wire == NULL) {
+        http_conn_resume_soon(c);
+    }
+    if (f != NULL && f->phase == HTTP_STREAMING && f->req.on_room != NULL) {
+        f->req.on_room(&f->req);
     }
 }
 

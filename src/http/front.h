@@ -23,14 +23,11 @@
 #include "loop/loop.h"
 #include "proto/http1.h"
 
-#define HTTP_BODY_SIZE_MAX                                                \
-    ((size_t)64 << 20) /* or the configured limits of KV and transactions \
-                        */
-#define HTTP_HUGE_BODY_SIZE_MAX ((size_t)1 << 30) /* of routes that take snapshots */
-#define HTTP_INPUT_SIZE_MAX (64u * 1024u) /* kept while a request waits; then reading stops */
-#define HTTP_READ_TIMEOUT_MS 60000u       /* without a byte in the middle of a request */
-#define HTTP_WRITE_TIMEOUT_MS 120000u     /* without the client taking any of its answer */
-#define HTTP_LINGER_MS 500u               /* after an error, for the client to read the answer */
+#define HTTP_BODY_SIZE_MAX ((size_t)64 << 20) /* or the limits of KV and transactions */
+#define HTTP_INPUT_SIZE_MAX (64u * 1024u)     /* kept while a request waits; then reading stops */
+#define HTTP_READ_TIMEOUT_MS 60000u           /* without a byte in the middle of a request */
+#define HTTP_WRITE_TIMEOUT_MS 120000u         /* without the client taking any of its answer */
+#define HTTP_LINGER_MS 500u /* after an error, for the client to read the answer */
 #define HTTP_FLIGHT_ARENA_SIZE 1024u
 #define HTTP_OUT_KEEP_SIZE_MAX (64u * 1024u) /* of a recycled flight's buffers */
 #define HTTP_FLIGHTS_KEPT_MAX 64u
@@ -114,6 +111,8 @@ struct http_flight {
     uint64_t body_left;
     bool chunked;
     struct http1_chunked chunks;
+    bool is_body_open;   /* streamed, and the handler has not had all of it */
+    bool is_body_paused; /* by the handler */
     uint64_t started_ns;
     struct http_entry *entry; /* the route's, once it is known */
     struct str target;        /* as sent, for the log */
@@ -155,6 +154,10 @@ static inline struct http_flight *flight_of(const struct http_req *req)
 /* --- conn.c ---------------------------------------------------------------------------------- */
 void http_accept(struct http_server *s, int fd, const struct address *peer);
 void http_conn_close(struct http_conn *c);
+/* Close it when the client takes nothing for HTTP_WRITE_TIMEOUT_MS. */
+void http_conn_watch_reader(struct http_conn *c);
+/* Go on with the input that came meanwhile, but from the top of the stack. */
+void http_conn_resume_soon(struct http_conn *c);
 /* The answer of the connection's flight: `head` (the running batch's buffer, or one of its own that
  * is taken) and `body`, the flight's. Send, recycle the flight, go on. */
 void http_conn_answered(struct http_conn *c, struct buf *head, struct buf *body, bool close);

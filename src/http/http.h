@@ -21,8 +21,8 @@
  *         http_finish(req, 200);
  *     }
  *
- * Exactly one of http_finish(), http_error…(), http_stream_end() ends a request; req is gone after
- * it, as it is after on_close. */
+ * Exactly one of http_finish(), http_error…(), http_stream_end(), http_stream_abort() ends a
+ * request; req is gone after it, as it is after on_close. */
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
@@ -84,8 +84,13 @@ struct http_req {
     struct buf *reply_headers; /* "Name: value\r\n" lines */
     const struct http_route *route;
     void *data; /* the handler's own */
-    void (*on_close)(
-        struct http_req *req); /* the client is gone while the request waits: clean up; optional */
+    /* The client is gone while the request waits: clean up. Optional. */
+    void (*on_close)(struct http_req *req);
+    /* Of a route with HTTP_ROUTE_STREAM_BODY, to be set by its handler. */
+    void (*on_body)(struct http_req *req, struct str piece, bool is_last);
+    /* Of an answer in pieces: the client has taken all there was. Optional; with it, a client that
+     * takes nothing for HTTP_WRITE_TIMEOUT_MS is given up. */
+    void (*on_room)(struct http_req *req);
 };
 
 typedef void (*http_handler)(struct http_req *req);
@@ -105,7 +110,9 @@ enum http_route_flag {
     HTTP_ROUTE_NO_ERROR_LOG = 1u << 6,
     /* Not of the API: its answer has none of the API's own headers but Vary. */
     HTTP_ROUTE_PLAIN = 1u << 7,
-    HTTP_ROUTE_HUGE_BODY = 1u << 8, /* bodies up to HTTP_HUGE_BODY_SIZE_MAX: snapshots */
+    /* The handler is called before the body of a PUT has come, of whatever size, and gets it in
+     * pieces (on_body). Finishing early ends the connection, as nobody would take the rest. */
+    HTTP_ROUTE_STREAM_BODY = 1u << 8,
     /* A stale answer that is older than ?max_stale is thrown away, and the leader is asked. */
     HTTP_ROUTE_MAX_STALE = 1u << 9,
     /* Without a leader, better a stale answer than none. */
@@ -197,7 +204,16 @@ bool http_has_coordinates(const struct http_req *req);
 #define HTTP_STREAM_PENDING_MAX (256u * 1024u)
 void http_stream_begin(struct http_req *req, int status);
 bool http_stream_write(struct http_req *req, struct str piece);
+bool http_stream_is_begun(const struct http_req *req);
+/* The client has taken all there was; if not, on_room follows. */
+bool http_stream_has_room(const struct http_req *req);
 void http_stream_end(struct http_req *req);
+/* It cannot be completed: the connection ends in the middle, so that the client sees that. */
+void http_stream_abort(struct http_req *req);
+/* Take no more of a streamed body until http_body_resume(); neither calls on_body. What a client
+ * has sent meanwhile is left in its socket. */
+void http_body_pause(struct http_req *req);
+void http_body_resume(struct http_req *req);
 /* One object as the whole JSON answer, 200. */
 void http_json_reply(struct http_req *req, const struct schema *schema, const void *object);
 void http_json_id(struct http_req *req, struct str id); /* {"ID": …}: of what was created */

@@ -249,7 +249,7 @@ static void state_reply(struct http_req *req, struct rpc_call *call)
     json_key(&w, STR("FailureTolerance"));
     json_i64(&w, state->failure_tolerance);
     json_key(&w, STR("OptimisticFailureTolerance"));
-    json_i64(&w, 0); /* of redundancy zones, which this edition has not */
+    json_i64(&w, state->failure_tolerance); /* more only with redundancy zones, of Enterprise */
     json_key(&w, STR("Servers"));
     json_object_begin(&w);
     for (size_t i = 0; i < state->servers.n; i++) {

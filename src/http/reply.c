@@ -236,7 +236,9 @@ void http_finish(struct http_req *req, int status)
     }
     bool gzip = compress(f);
     bool has_body = status != 204 && status != 304;
-    bool close = !f->keep_alive || c->eof || req->http->stopping;
+    bool is_cut = f->is_body_open && (f->chunked || f->body_left > 0); /* of the body */
+    bool close = !f->keep_alive || is_cut || c->eof || req->http->stopping;
+    c->lingering |= is_cut;
     struct buf head = c->wire != NULL ? *c->wire : (struct buf){0};
     http_put_head(f, &head, status, has_body ? (int64_t)f->out.n : -1, close, gzip);
     if (!has_body || f->no_body) {
@@ -386,6 +388,16 @@ void http_stream_begin(struct http_req *req, int status)
     stream_send(req->conn, &head);
 }
 
+bool http_stream_is_begun(const struct http_req *req)
+{
+    return flight_of(req)->phase == HTTP_STREAMING;
+}
+
+bool http_stream_has_room(const struct http_req *req)
+{
+    return tcp_pending(&req->conn->stream) == 0;
+}
+
 bool http_stream_write(struct http_req *req, struct str piece)
 {
     struct http_flight *f = flight_of(req);
@@ -403,6 +415,10 @@ bool http_stream_write(struct http_req *req, struct str piece)
             buf_lit(&b, "\r\n");
         }
         stream_send(req->conn, &b);
+        if (req->on_room != NULL && tcp_pending(&req->conn->stream) > 0 &&
+            !loop_timer_is_active(&req->conn->timer)) {
+            http_conn_watch_reader(req->conn);
+        }
     }
     return true;
 }
@@ -418,4 +434,25 @@ void http_stream_end(struct http_req *req)
     }
     buf_clear(&f->out);
     http_conn_answered(c, &end, &f->out, !f->keep_alive || c->eof);
+}
+
+void http_stream_abort(struct http_req *req)
+{
+    ASSERT(flight_of(req)->phase == HTTP_STREAMING);
+    req->on_close = NULL;
+    http_conn_close(req->conn);
+}
+
+/* --- bodies in pieces ----------------------------------------------------------------------- */
+
+void http_body_pause(struct http_req *req)
+{
+    flight_of(req)->is_body_paused = true;
+    http_conn_resume_soon(req->conn); /* which stops reading */
+}
+
+void http_body_resume(struct http_req *req)
+{
+    flight_of(req)->is_body_paused = false;
+    http_conn_resume_soon(req->conn);
 }

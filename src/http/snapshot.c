@@ -1,10 +1,18 @@
-/* /v1/snapshot: GET gives an archive of the whole state, PUT puts one in the place of it. The work
- * is done on other threads (server/snapshot.h); the request waits for its task. */
+/* /v1/snapshot: GET gives an archive of the whole state, PUT puts one in the place of it. Here the
+ * work is done on other threads (server/snapshot.h), and the archive is in memory. What the leader
+ * has to do goes to it and comes from it in pieces (server/snapshot_remote.h): each is asked for
+ * once the last has been taken, so that one slow side slows the other, and nothing piles up. */
 #include "server/snapshot.h"
 
+#include "base/log.h"
+#include "base/mem.h"
 #include "http/http.h"
 #include "schema/query.h"
+#include "schema/snapshot.h"
 #include "server/server.h"
+#include "server/snapshot_remote.h"
+
+/* --- here ------------------------------------------------------------------------------------- */
 
 static void client_gone(struct http_req *req)
 {
@@ -26,9 +34,7 @@ static void saved(struct snapshot_task *t)
 {
     struct http_req *req = t->data;
     if (task_ended(req, t)) {
-        struct query_meta meta = {.index = t->index};
-        server_fill_meta(req->server, &meta);
-        http_set_meta(req, &meta);
+        http_set_meta(req, &t->meta);
         req->content_type = STR("application/x-gzip");
         struct buf out = *req->out; /* the archive as it is, not a copy of it */
         *req->out = t->archive;
@@ -48,31 +54,183 @@ static void restored(struct snapshot_task *t)
     snapshot_task_free(t);
 }
 
+static void task_started(struct http_req *req, struct snapshot_task *t, const struct err *err)
+{
+    if (t == NULL) {
+        http_error_from(req, err);
+        return;
+    }
+    req->data = t;
+    req->on_close = client_gone;
+}
+
+static void save_here(struct http_req *req, bool allow_stale)
+{
+    struct err err = {0};
+    task_started(req, snapshot_save(req->worker, allow_stale, saved, req, &err), &err);
+}
+
+/* What came of the archive until its client was gone. */
+static void archive_drop(struct http_req *req)
+{
+    struct buf *archive = req->data;
+    buf_deinit(archive);
+    mem_free(archive);
+}
+
+static void refuse_size(struct http_req *req)
+{
+    http_error(req, 413, "Request body(%llu bytes) too large, max size: %zu bytes.",
+               (unsigned long long)req->body_size, SNAPSHOT_ARCHIVE_SIZE_MAX);
+}
+
+static void archive_gather(struct http_req *req, struct str piece, bool is_last)
+{
+    struct buf *archive = req->data;
+    struct err err = {0};
+    buf_str(archive, piece);
+    if (archive->failed || is_last) {
+        req->on_close = NULL;
+        req->data = NULL;
+    }
+    if (archive->failed) {
+        req->body_size = MAX(req->body_size, (uint64_t)archive->n + piece.n);
+        buf_deinit(archive);
+        mem_free(archive);
+        refuse_size(req);
+    } else if (is_last) {
+        struct snapshot_task *t =
+            snapshot_restore_archive(req->worker, archive, restored, req, &err);
+        mem_free(archive);
+        task_started(req, t, &err);
+    }
+}
+
+static void restore_here(struct http_req *req)
+{
+    if (req->body_size > SNAPSHOT_ARCHIVE_SIZE_MAX) {
+        refuse_size(req);
+        return;
+    }
+    struct buf *archive = xcalloc(1, sizeof(*archive));
+    buf_init(archive, SNAPSHOT_ARCHIVE_SIZE_MAX);
+    req->data = archive;
+    req->on_close = archive_drop;
+    req->on_body = archive_gather;
+}
+
+/* --- at the leader ---------------------------------------------------------------------------- */
+
+static void remote_client_gone(struct http_req *req)
+{
+    snapshot_remote_cancel(req->data);
+}
+
+static void remote_answered(void *data, const struct snapshot_response *response)
+{
+    struct http_req *req = data;
+    http_set_meta(req, &response->meta);
+    req->content_type = STR("application/x-gzip");
+    http_stream_begin(req, 200);
+}
+
+static void remote_bytes(void *data, struct str bytes)
+{
+    struct http_req *req = data;
+    bool is_taken = http_stream_write(req, bytes);
+    ASSERT(is_taken); /* one is asked for when the client has taken the last */
+    if (!http_stream_has_room(req)) {
+        snapshot_remote_pause(req->data);
+    }
+}
+
+static void remote_client_has_room(struct http_req *req)
+{
+    snapshot_remote_resume(req->data);
+}
+
+static void remote_ended(void *data, const struct err *err)
+{
+    struct http_req *req = data;
+    bool is_begun = http_stream_is_begun(req);
+    req->on_close = NULL;
+    if (err != NULL && is_begun) {
+        log_write(LOG_ERROR, "agent.http", "snapshot of the leader broke off",
+                  LOG_CSTR("error", err_text(err)));
+        http_stream_abort(req);
+    } else if (err != NULL) {
+        http_error(req, 500, "%s", err_text(err));
+    } else if (is_begun) {
+        http_stream_end(req);
+    } else {
+        http_finish(req, 200);
+    }
+}
+
+static const struct snapshot_remote_ops save_ops = {
+    .answered = remote_answered, .bytes = remote_bytes, .ended = remote_ended};
+
+static void remote_room(void *data)
+{
+    http_body_resume(data);
+}
+
+static void remote_body(struct http_req *req, struct str piece, bool is_last)
+{
+    bool has_room = snapshot_remote_write(req->data, piece);
+    if (is_last) {
+        snapshot_remote_finish(req->data);
+    } else if (!has_room) {
+        http_body_pause(req);
+    }
+}
+
+static const struct snapshot_remote_ops restore_ops = {.room = remote_room, .ended = remote_ended};
+
+static void ask_leader(struct http_req *req, const char *leader, const struct snapshot_request *r)
+{
+    struct err err = {0};
+    bool is_restore = r->op == SNAPSHOT_RESTORE;
+    req->data = snapshot_remote_new(req->worker, leader, r, is_restore ? &restore_ops : &save_ops,
+                                    req, &err);
+    if (req->data == NULL) {
+        http_error(req, 500, "%s", err_text(&err));
+        return;
+    }
+    req->on_close = remote_client_gone;
+    if (is_restore) {
+        req->on_body = remote_body;
+        http_body_pause(req); /* until it is connected */
+    } else {
+        req->on_room = remote_client_has_room;
+    }
+}
+
+/* --- both ------------------------------------------------------------------------------------- */
+
 static void snapshot_handle(struct http_req *req)
 {
     struct err err = {0};
+    char leader[SNAPSHOT_ADDRESS_SIZE];
     struct str datacenter = http_param_value(req, STR("dc"));
-    bool stale = http_has_param(req, STR("stale"));
-    bool is_restore = req->method == HTTP_PUT;
-    if (datacenter.n > 0 && !str_eq(datacenter, req->server->options.datacenter)) {
-        http_error(req, 500, "%s", err_code_text(ERR_NO_DC_PATH));
-    } else if (!stale && !server_is_leader(req->server)) {
-        http_error(req, 500, "%s", err_code_text(ERR_NO_LEADER));
-    } else if (stale && is_restore) {
-        http_error(req, 500, "stale not allowed for restore");
+    struct snapshot_request r = {
+        .datacenter = datacenter.n > 0 ? datacenter : http_datacenter(req),
+        .token = req->token,
+        .allow_stale = http_has_param(req, STR("stale")),
+        .op = req->method == HTTP_PUT ? SNAPSHOT_RESTORE : SNAPSHOT_SAVE,
+    };
+    if (snapshot_place(req->server, &r, leader, &err) < 0) {
+        http_error(req, 500, "%s", err_text(&err));
+    } else if (leader[0] != '\0') {
+        ask_leader(req, leader, &r);
+    } else if (r.op == SNAPSHOT_RESTORE) {
+        restore_here(req);
     } else {
-        req->data = is_restore
-                        ? snapshot_restore_archive(req->worker, req->body, restored, req, &err)
-                        : snapshot_save(req->worker, saved, req, &err);
-        if (req->data == NULL) {
-            http_error_from(req, &err);
-        } else {
-            req->on_close = client_gone;
-        }
+        save_here(req, r.allow_stale);
     }
 }
 
 const struct http_route http_snapshot_routes[] = {
-    {"/v1/snapshot", HTTP_GET | HTTP_PUT, "GET,PUT", HTTP_ROUTE_HUGE_BODY, snapshot_handle},
+    {"/v1/snapshot", HTTP_GET | HTTP_PUT, "GET,PUT", HTTP_ROUTE_STREAM_BODY, snapshot_handle},
 };
 const size_t http_snapshot_routes_count = ARRAY_SIZE(http_snapshot_routes);

@@ -555,10 +555,12 @@ int raft_log_append_sync(struct raft_log *log, const struct raft_entry *entry, s
 
 /* Reading. */
 
+/* to: NULL when only their number and size are asked for. */
 static size_t read_blocks(const struct raft_log *log, uint64_t index, size_t count_max,
-                          size_t size_max, struct raft_entry *to)
+                          size_t size_max, struct raft_entry *to, size_t *ret_size)
 {
     size_t i = log->blocks.n;
+    *ret_size = 0;
     while (i > 0 && log->blocks.v[i - 1]->first_index > index) {
         i--;
     }
@@ -575,11 +577,64 @@ static size_t read_blocks(const struct raft_log *log, uint64_t index, size_t cou
             if (n > 0 && size + record.entry.data.n > size_max) {
                 return n;
             }
-            size += record.entry.data.n;
-            to[n++] = record.entry;
+            *ret_size = size += record.entry.data.n;
+            if (to != NULL) {
+                to[n] = record.entry;
+            }
+            n++;
         }
     }
     return n;
+}
+
+/* Records of one segment, as they lie in its file. */
+struct span {
+    const struct segment *segment;
+    uint64_t from, to;
+    size_t count;
+};
+
+static struct span segment_span(const struct raft_log *log, uint64_t index, size_t count_max,
+                                size_t size_max)
+{
+    size_t i = log->segments.n - 1;
+    while (log->segments.v[i]->first_index > index) {
+        i--;
+    }
+    const struct segment *s = log->segments.v[i];
+    size_t k = (size_t)(index - s->first_index), end = k;
+    struct span span = {.segment = s, .from = s->offsets.v[k], .to = s->offsets.v[k]};
+    /* The last segment's table already has the batch that is under way: not on the disk yet, but in
+     * memory, and so the caller's next read. */
+    size_t readable = (size_t)MIN((uint64_t)s->offsets.n, log->durable_index + 1 - s->first_index);
+    while (end < readable && end - k < count_max) {
+        uint64_t next = end + 1 < s->offsets.n ? s->offsets.v[end + 1] : s->end;
+        if (end > k && next - span.from > size_max) {
+            break;
+        }
+        span.to = next;
+        end++;
+    }
+    span.count = end - k;
+    return span;
+}
+
+uint64_t raft_log_fit(const struct raft_log *log, uint64_t index, uint64_t count_max,
+                      uint64_t size_max, uint64_t *ret_size)
+{
+    size_t size;
+    *ret_size = 0;
+    if (index < log->first_index || index > log->last_index || count_max == 0) {
+        return 0;
+    }
+    size_t n = read_blocks(log, index, count_max, size_max, NULL, &size);
+    if (n > 0) {
+        *ret_size = size;
+        return n;
+    }
+    struct span span = segment_span(log, index, count_max, size_max);
+    *ret_size = span.to - span.from;
+    return span.count;
 }
 
 int raft_log_read(struct raft_log *log, uint64_t index, size_t count_max, size_t size_max,
@@ -590,28 +645,13 @@ int raft_log_read(struct raft_log *log, uint64_t index, size_t count_max, size_t
                        (unsigned long long)index, (unsigned long long)log->first_index,
                        (unsigned long long)log->last_index);
     }
-    size_t n = read_blocks(log, index, count_max, size_max, ret_entries);
+    size_t size, n = read_blocks(log, index, count_max, size_max, ret_entries, &size);
     if (n > 0) {
         return (int)n;
     }
-    size_t i = log->segments.n - 1;
-    while (log->segments.v[i]->first_index > index) {
-        i--;
-    }
-    const struct segment *s = log->segments.v[i];
-    size_t k = (size_t)(index - s->first_index), end = k;
-    uint64_t from = s->offsets.v[k], to = from;
-    /* The last segment's table already has the batch that is under way: not on the disk yet, but in
-     * memory, and so the caller's next read. */
-    size_t readable = (size_t)MIN((uint64_t)s->offsets.n, log->durable_index + 1 - s->first_index);
-    while (end < readable && end - k < count_max) {
-        uint64_t next = end + 1 < s->offsets.n ? s->offsets.v[end + 1] : s->end;
-        if (end > k && next - from > size_max) {
-            break;
-        }
-        to = next;
-        end++;
-    }
+    struct span span = segment_span(log, index, count_max, size_max);
+    const struct segment *s = span.segment;
+    uint64_t from = span.from, to = span.to;
     char path[RAFT_PATH_SIZE_MAX];
     (void)segment_path_(log, s->first_index, "", path);
     buf_clear(&log->read);

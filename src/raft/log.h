@@ -72,6 +72,9 @@ NODISCARD int raft_log_repair(struct raft_log *log, struct err *err);
 /* Up to count_max entries from index on, about size_max bytes of data (at least one entry).
  * Borrowed until the next call that takes the log non-const. Returns how many; -ERR_NOT_FOUND when
  * index is outside the log. */
+uint64_t raft_log_fit(const struct raft_log *log, uint64_t index, uint64_t count_max,
+                      uint64_t size_max,
+                      uint64_t *ret_size); /* what a read would return, and its size; 0: nothing */
 NODISCARD int raft_log_read(struct raft_log *log, uint64_t index, size_t count_max, size_t size_max,
                             struct raft_entry *ret_entries, struct err *err);
 

@@ -19,12 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/metrics.h"
 #include "loop/loop.h"
-
-static struct metric metric_leader = METRIC_COUNTER("raft.state.leader");
-static struct metric metric_follower = METRIC_COUNTER("raft.state.follower");
-static struct metric metric_candidate = METRIC_COUNTER("raft.state.candidate");
 
 /* --- what others see --- */
 
@@ -155,17 +150,14 @@ static void role_log(struct raft *r, const struct raft_core_output *o)
 {
     switch (o->state) {
     case RAFT_FOLLOWER:
-        metric_add(&metric_follower, 1);
         log_write(LOG_INFO, LOG_MODULE, "entering follower state", LOG_CSTR("follower", r->address),
                   LOG_STR("leader", o->server));
         break;
     case RAFT_CANDIDATE:
-        metric_add(&metric_candidate, 1);
         log_write(LOG_INFO, LOG_MODULE, "entering candidate state", LOG_CSTR("node", r->address),
                   LOG_UINT("term", o->term));
         break;
     case RAFT_LEADER:
-        metric_add(&metric_leader, 1);
         log_write(LOG_INFO, LOG_MODULE, "election won", LOG_UINT("term", o->term));
         break;
     case RAFT_SHUTDOWN:
@@ -179,6 +171,7 @@ static void out_role(struct raft *r, const struct raft_core_output *o)
     if (o->state != r->state) {
         role_log(r, o);
     }
+    node_measure_role(r, o);
     r->state = o->state;
     if (was_leader && o->state != RAFT_LEADER) {
         bool announced = atomic_exchange(&r->is_leader, false);
@@ -194,6 +187,7 @@ static void out_role(struct raft *r, const struct raft_core_output *o)
     }
     if (!was_leader && o->state == RAFT_LEADER) {
         r->noop_index = raft_core_last_index(r->core);
+        node_measure_peers(r);
     }
     node_install_term(r, o->term);
     node_observe(r);
@@ -204,6 +198,7 @@ static void out_configuration(struct raft *r)
     uint64_t index;
     const struct raft_configuration *c = raft_core_configuration(r->core, &index);
     node_configuration_set(r, index, c);
+    node_measure_peers(r);
     if (r->transport != NULL) {
         r->transport->ops->configure(r->transport, c);
     }
@@ -272,9 +267,11 @@ static int step_once(struct raft *r, struct raft_core_event *event, struct err *
     ASSERT(!r->in_step);
     r->in_step = true;
     event->now_ms = node_now_ms(r);
+    r->event = event;
     raft_core_out_clear(&r->out);
     r->out_next = 0;
     int k = raft_core_step(r->core, event, &r->out, err);
+    r->event = NULL;
     step_outputs(r);
     return k;
 }
@@ -342,6 +339,29 @@ static bool node_resume(struct raft *r)
     return !r->halted;
 }
 
+/* The core's question. What is being proposed is not in the log yet; nor is what the core itself
+ * adds, which is small. */
+static uint64_t node_fit(void *data, uint64_t index, uint64_t count_max, uint64_t size_max,
+                         uint64_t *ret_size)
+{
+    const struct raft *r = data;
+    const struct raft_core_event *e = r->event;
+    uint64_t n = raft_log_fit(r->log, index, count_max, size_max, ret_size);
+    if (n > 0) {
+        return n;
+    }
+    bool is_proposed =
+        e != NULL && e->kind == RAFT_EVENT_PROPOSE && e->count > 0 && index >= e->entries[0].index;
+    for (size_t i = is_proposed ? (size_t)(index - e->entries[0].index) : 0;
+         is_proposed && i < e->count && n < count_max; i++, n++) {
+        if (n > 0 && *ret_size + e->entries[i].data.n > size_max) {
+            break;
+        }
+        *ret_size += e->entries[i].data.n;
+    }
+    return MAX(n, (uint64_t)1);
+}
+
 void node_core_begin(struct raft *r)
 {
     const struct raft_stable_state *state = raft_stable_get(r->stable);
@@ -355,6 +375,8 @@ void node_core_begin(struct raft *r)
         .pre_vote = true,
         .seed = r->env->ops->random(r->env),
         .now_ms = node_now_ms(r),
+        .fit = node_fit,
+        .fit_data = r,
         .term = state->term,
         .voted_for = str_from_cstr(state->voted_for),
         .snapshot_index = r->snapshot_index,
@@ -476,6 +498,7 @@ uint64_t raft_turn(struct raft *r)
         progress |= node_take_unreachable(r);
         progress |= node_repair(r);
     }
+    node_measure_turn(r);
     if (r->status_dirty) {
         node_publish_status(r);
     }

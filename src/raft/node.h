@@ -45,10 +45,16 @@ struct node_write {
     struct raft_job job;
     struct raft_log_batch *batch; /* NULL: none */
     uint64_t began_ms, stall_at_ms;
+    uint64_t began_ns;    /* to measure by */
     uint64_t probe_index; /* an entry added when it was late; 0: none yet */
     bool stalled;         /* and that was acted upon */
     int result;
     struct err err;
+};
+
+struct node_measure { /* node_metrics.c's */
+    uint64_t role_term, led_since_ns;
+    uint64_t contact_at_ms, oldest_at_ms; /* when to look again, while leading */
 };
 
 struct raft {
@@ -80,9 +86,11 @@ struct raft {
     size_t out_next;       /* of them, the one to carry out */
     bool is_late;          /* they are of a step that was stopped; what they borrowed is gone */
     uint64_t resume_at_ms; /* when to go on with that; 0: it was not stopped */
+    const struct raft_core_event *event; /* of the step that is under way */
     struct raft_log *log;
     struct raft_stable *stable;
     struct node_write write;
+    struct node_measure measure;
     bool in_step;
     bool append_failed; /* in this step: the core is told at its end */
     bool log_broken;    /* waits to be repaired; does not campaign */
@@ -169,6 +177,16 @@ bool node_write(struct raft *r); /* give the disk what is there, take what it ha
 void node_write_settle(struct raft *r);
 void node_log_broke(struct raft *r, const struct err *err, bool may_repair);
 bool node_repair(struct raft *r);
+
+/* node_metrics.c */
+double node_ms_since(uint64_t began_ns);
+void node_measure_start(void);
+void node_measure_role(struct raft *r, const struct raft_core_output *o); /* before it is taken */
+void node_measure_announced(const struct raft *r); /* it leads, for others too */
+void node_measure_peers(const struct raft *r);
+void node_measure_turn(struct raft *r);
+/* ops->restore(), measured; also on other threads. */
+NODISCARD int node_fsm_restore(struct raft *r, struct str bytes, struct err *err);
 
 /* node_apply.c */
 bool node_take_inbound(struct raft *r);

@@ -1,5 +1,6 @@
 /* Proposals on their way in, entries on their way to the state machine, answers on their way out.
  */
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "raft/node.h"
@@ -7,7 +8,10 @@
 static struct metric metric_apply = METRIC_COUNTER("raft.apply");
 static struct metric metric_fsm_apply = METRIC_SAMPLE("raft.fsm.apply");
 static struct metric metric_commit = METRIC_SAMPLE("raft.commitTime");
-static struct metric metric_commit_count = METRIC_SAMPLE("raft.commitNumLogs");
+static struct metric metric_commit_count = METRIC_GAUGE("raft.commitNumLogs");
+static struct metric metric_dispatch_count = METRIC_GAUGE("raft.leader.dispatchNumLogs");
+static struct metric metric_barrier = METRIC_COUNTER("raft.barrier");
+static struct metric metric_process = METRIC_SAMPLE("raft.rpc.appendEntries.processLogs");
 
 /* --- in --- */
 
@@ -60,14 +64,20 @@ static void propose(struct raft *r, struct raft_proposal *first, size_t count)
     }
     struct raft_core_event e = {.kind = RAFT_EVENT_PROPOSE, .entries = r->proposed, .count = count};
     p = first;
+    uint64_t now_ns = clock_mono_ns();
+    size_t barriers = 0;
     for (size_t i = 0; i < count; i++, p = p->next) {
         p->index = index + 1 + i;
+        p->proposed_ns = now_ns;
+        barriers += p->type == RAFT_ENTRY_BARRIER;
         p->node = (struct list){NULL, NULL};
         list_push_back(&r->pending, &p->node);
         r->pending_count++;
         r->pending_size += p->entry.n;
     }
-    metric_add(&metric_apply, (double)count);
+    metric_add(&metric_apply, (double)(count - barriers));
+    metric_add(&metric_barrier, (double)barriers);
+    metric_set(&metric_dispatch_count, (double)count);
     if (node_step(r, &e, NULL) < 0) {
         node_pending_fail(r, index, -ERR_NO_LEADER); /* leadership is being handed over */
     }
@@ -116,9 +126,12 @@ bool node_take_inbound(struct raft *r)
 static int apply_one(struct raft *r, const struct raft_entry *e, struct raft_proposal *p)
 {
     int k = 0;
+    uint64_t began_ns;
     switch (e->type) {
     case RAFT_ENTRY_COMMAND:
+        began_ns = clock_mono_ns();
         k = r->ops->apply(r->fsm, e->index, e->term, e->data, e->extensions, p);
+        metric_observe(&metric_fsm_apply, node_ms_since(began_ns));
         break;
     case RAFT_ENTRY_NOOP:
     case RAFT_ENTRY_BARRIER:
@@ -140,6 +153,7 @@ static int apply_one(struct raft *r, const struct raft_entry *e, struct raft_pro
 static int apply_own(struct raft *r, uint64_t to, struct list *applied)
 {
     int n = 0;
+    uint64_t now_ns = clock_mono_ns();
     while (r->applied_index < to && !list_is_empty(&r->pending)) {
         struct raft_proposal *p = list_entry(r->pending.next, struct raft_proposal, node);
         if (p->index != r->applied_index + 1) {
@@ -150,6 +164,7 @@ static int apply_own(struct raft *r, uint64_t to, struct list *applied)
                                .type = p->type,
                                .data = p->entry};
         pending_remove(r, p);
+        metric_observe(&metric_commit, (double)(now_ns - p->proposed_ns) / (double)NS_PER_MS);
         if (apply_one(r, &e, p) < 0) {
             p->done(p, -ERR_LEADERSHIP_LOST, 0);
             return -ERR_FAILED;
@@ -188,6 +203,7 @@ static void announce(struct raft *r)
         !atomic_load_explicit(&r->is_leader, memory_order_relaxed)) {
         atomic_store(&r->is_leader, true);
         node_publish_status(r);
+        node_measure_announced(r);
         if (r->leadership != NULL) {
             r->leadership(r->leadership_data, true);
         }
@@ -201,7 +217,7 @@ bool node_apply(struct raft *r)
     }
     struct list applied;
     list_init(&applied);
-    uint64_t began_ms = node_now_ms(r), from = r->applied_index;
+    uint64_t began_ns = clock_mono_ns(), from = r->applied_index;
     uint64_t to = MIN(r->commit_index, r->applied_index + APPLY_BATCH_MAX);
     while (r->applied_index < to && !r->halted) {
         if (apply_own(r, to, &applied) == 0) {
@@ -211,10 +227,10 @@ bool node_apply(struct raft *r)
     if (r->ops->batch_end != NULL) {
         r->ops->batch_end(r->fsm);
     }
-    metric_observe(&metric_fsm_apply, (double)(node_now_ms(r) - began_ms));
     if (r->state == RAFT_LEADER) {
-        metric_observe(&metric_commit_count, (double)(r->applied_index - from));
-        metric_observe(&metric_commit, (double)(node_now_ms(r) - r->write.began_ms));
+        metric_set(&metric_commit_count, (double)(r->applied_index - from));
+    } else {
+        metric_observe(&metric_process, node_ms_since(began_ns));
     }
     node_publish_status(r);
     announce(r);

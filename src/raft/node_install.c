@@ -22,7 +22,6 @@
 #include "raft/node.h"
 
 static struct metric metric_install = METRIC_SAMPLE("raft.rpc.installSnapshot");
-static struct metric metric_restore = METRIC_SAMPLE("raft.fsm.restore");
 
 enum install_step {
     INSTALL_CREATE,
@@ -59,7 +58,7 @@ static int install_restore(struct node_install *in)
         return k;
     }
     k = raft_snapshot_read(r->snapshots, &in->meta, &bytes, &in->err);
-    k = k < 0 ? k : r->ops->restore(r->fsm, bytes, &in->err);
+    k = k < 0 ? k : node_fsm_restore(r, bytes, &in->err);
     mem_free((void *)bytes.p);
     if (k < 0) {
         raft_snapshot_remove(r->snapshots, &in->meta);
@@ -201,9 +200,6 @@ static void install_tell(struct raft *r, struct node_install *in)
 static void install_next(struct raft *r, struct node_install *in)
 {
     if (in->step == INSTALL_RESTORE || (in->step == INSTALL_CANCEL)) {
-        if (in->step == INSTALL_RESTORE) {
-            metric_observe(&metric_restore, (double)(node_now_ms(r) - in->began_ms));
-        }
         install_tell(r, in);
         return;
     }

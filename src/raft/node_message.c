@@ -1,11 +1,13 @@
 /* Messages to and from the other servers. What comes is a step of the core each; what the steps
  * have gathered for the disk goes there with the next turn, when all that came has been read. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "raft/node.h"
 
 static struct metric metric_append = METRIC_SAMPLE("raft.rpc.appendEntries");
-static struct metric metric_contact = METRIC_SAMPLE("raft.leader.lastContact");
+static struct metric metric_heartbeat = METRIC_SAMPLE("raft.rpc.processHeartbeat");
+static struct metric metric_vote = METRIC_SAMPLE("raft.rpc.requestVote");
 
 static void message_step(struct raft *r, struct str id, struct raft_msg *msg)
 {
@@ -22,28 +24,31 @@ static void on_request(void *data, struct raft_msg *msg)
     if (r->halted || r->closed) {
         return;
     }
-    if (msg->kind == RAFT_MSG_APPEND && msg->append.count > 0) {
-        metric_observe(&metric_append, (double)msg->append.count);
-    }
     if (msg->kind == RAFT_MSG_TIMEOUT_NOW && r->log_broken) {
         return;
     }
+    uint64_t began_ns = clock_mono_ns();
+    enum raft_msg_kind kind = msg->kind;
+    bool is_empty = kind == RAFT_MSG_APPEND && msg->append.count == 0;
+    bool is_heartbeat = is_empty && msg->append.prev_index == 0 && msg->append.commit_index == 0;
+    bool is_vote = kind == RAFT_MSG_VOTE && !msg->vote.pre;
     message_step(r, STR_NULL, msg);
+    double ms = node_ms_since(began_ns);
+    if (kind == RAFT_MSG_APPEND) {
+        metric_observe(&metric_append, ms);
+    }
+    if (is_heartbeat) {
+        metric_observe(&metric_heartbeat, ms);
+    }
+    if (is_vote) {
+        metric_observe(&metric_vote, ms);
+    }
 }
 
 static void on_result(void *data, struct str id, const struct raft_msg *msg)
 {
     struct raft *r = data;
     struct raft_msg m = *msg;
-    if (r->state == RAFT_LEADER && m.kind == RAFT_MSG_APPEND_RESULT) {
-        struct raft_peer_status peer;
-        for (size_t i = 0; raft_core_peer(r->core, i, &peer); i++) {
-            if (str_eq(peer.id, id)) {
-                uint64_t now = node_now_ms(r);
-                metric_observe(&metric_contact, (double)(now - MIN(now, peer.contact_ms)));
-            }
-        }
-    }
     message_step(r, id, &m);
 }
 

@@ -84,7 +84,7 @@ static int restore_newest(struct raft *r, struct err *err)
         struct str bytes = STR_NULL;
         k = raft_snapshot_read(r->snapshots, &metas[i], &bytes, err);
         if (k == 0) {
-            k = r->ops->restore(r->fsm, bytes, err);
+            k = node_fsm_restore(r, bytes, err);
             mem_free((void *)bytes.p);
         }
         if (k == 0) {

@@ -1,5 +1,9 @@
 /* What is asked of the node besides proposals, and when it is answered. */
+#include "base/metrics.h"
 #include "raft/node.h"
+
+static struct metric metric_verify = METRIC_COUNTER("raft.verify_leader");
+static struct metric metric_restore = METRIC_COUNTER("raft.restore");
 
 void node_request_done(struct raft_request *q, int code)
 {
@@ -125,6 +129,7 @@ bool node_take_requests(struct raft *r)
         }
         switch (q->kind) {
         case RAFT_REQUEST_VERIFY:
+            metric_add(&metric_verify, 1);
             request_verify(r, q);
             break;
         case RAFT_REQUEST_CHANGE:
@@ -140,6 +145,7 @@ bool node_take_requests(struct raft *r)
             node_snapshot_request(r, q);
             break;
         case RAFT_REQUEST_RESTORE:
+            metric_add(&metric_restore, 1);
             node_restore_request(r, q);
             break;
         }

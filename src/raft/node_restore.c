@@ -21,17 +21,20 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "raft/node.h"
 
 /* Indexes beyond this are nonsense that would run out. */
 #define RESTORE_INDEX_MAX (UINT64_MAX / 2)
+
+static struct metric metric_restore = METRIC_SAMPLE("raft.restoreUserSnapshot");
 
 struct node_restore {
     struct raft_job job;
     struct raft *raft;
     struct raft_request *requests; /* oldest first; the first is being carried out */
     bool is_running, is_committing;
-    uint64_t term;
+    uint64_t term, began_ns;
     int64_t wall_ns;
     struct raft_snapshot_meta meta;
     bool is_ahead; /* the state machine has it, the disk may not */
@@ -72,7 +75,7 @@ static void restore_run(struct raft_job *job)
         return;
     }
     x->result = raft_snapshot_sink_write(sink, q->bytes, &q->err);
-    if (x->result == 0 && (x->result = r->ops->restore(r->fsm, q->bytes, &q->err)) < 0) {
+    if (x->result == 0 && (x->result = node_fsm_restore(r, q->bytes, &q->err)) < 0) {
         (void)err_wrap(&q->err, "failed to restore snapshot");
     }
     if (x->result < 0) {
@@ -89,6 +92,7 @@ static void restore_begin(struct raft *r, struct node_restore *x)
     x->is_ahead = x->is_committing = false;
     x->is_running = true;
     x->term = raft_core_term(r->core);
+    x->began_ns = clock_mono_ns();
     x->wall_ns = r->env->ops->wall_ns(r->env);
     x->job.run = restore_run;
     x->meta = (struct raft_snapshot_meta){
@@ -176,6 +180,7 @@ bool node_restore(struct raft *r)
         if (r->applied_index <= x->meta.index) {
             return false;
         }
+        metric_observe(&metric_restore, node_ms_since(x->began_ns));
         restore_answer(r, 0);
         return true;
     }

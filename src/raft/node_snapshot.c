@@ -15,7 +15,11 @@
 
 #define MEMORY_LOG_SIZE_MAX (4u * 1024u * 1024u)
 
+static struct metric metric_begin = METRIC_SAMPLE("raft.fsm.snapshot");
+static struct metric metric_create = METRIC_SAMPLE("raft.snapshot.create");
 static struct metric metric_persist = METRIC_SAMPLE("raft.snapshot.persist");
+static struct metric metric_take = METRIC_SAMPLE("raft.snapshot.takeSnapshot");
+static struct metric metric_compact = METRIC_SAMPLE("raft.compactLogs");
 
 struct node_snapshot {
     struct raft_job job;
@@ -23,7 +27,7 @@ struct node_snapshot {
     void *handle;
     struct raft_snapshot_meta meta;
     struct raft_request *requests;
-    uint64_t started_ms;
+    uint64_t started_ms, began_ns;
     int64_t wall_ns;
     struct err err;
     int result;
@@ -55,16 +59,20 @@ static void snapshot_run(struct raft_job *job)
 {
     struct node_snapshot *s = container_of(job, struct node_snapshot, job);
     struct raft_snapshot_sink *sink = NULL;
+    uint64_t began_ns = clock_mono_ns();
     s->result = raft_snapshot_create(s->raft->snapshots, &s->meta, (uint64_t)s->wall_ns / NS_PER_MS,
                                      &sink, &s->err);
     if (s->result < 0) {
         return;
     }
+    metric_observe(&metric_create, node_ms_since(began_ns));
+    began_ns = clock_mono_ns();
     s->result = s->raft->ops->snapshot_write(s->handle, sink, &s->err);
     if (s->result < 0) {
         raft_snapshot_cancel(sink);
         return;
     }
+    metric_observe(&metric_persist, node_ms_since(began_ns));
     s->result = raft_snapshot_close(sink, NULL, &s->err);
 }
 
@@ -74,6 +82,7 @@ void node_compact(struct raft *r)
     uint64_t trailing = r->in_memory ? 0 : r->trailing_logs;
     uint64_t upto = last > trailing ? MIN(r->snapshot_index, last - trailing) : 0;
     struct err err = {0};
+    uint64_t began_ns = clock_mono_ns();
     if (upto >= raft_log_first_index(r->log) && raft_log_compact(r->log, upto, &err) < 0) {
         log_write(LOG_WARN, LOG_MODULE, "cannot compact the log",
                   LOG_CSTR("error", err_text(&err)));
@@ -82,6 +91,7 @@ void node_compact(struct raft *r)
                                 .index = r->snapshot_index,
                                 .term = r->snapshot_term,
                                 .first_index = raft_log_first_index(r->log)};
+    metric_observe(&metric_compact, node_ms_since(began_ns));
     (void)node_step(r, &e, NULL);
 }
 
@@ -121,7 +131,9 @@ static bool snapshot_begin(struct raft *r)
     if (s->meta.term == 0) {
         s->meta.term = r->snapshot_term; /* nothing has been applied since */
     }
+    s->began_ns = clock_mono_ns();
     s->handle = r->ops->snapshot_begin(r->fsm, r->applied_index);
+    metric_observe(&metric_begin, node_ms_since(s->began_ns));
     int k = r->env->ops->job(r->env, r, RAFT_LANE_SNAPSHOT, &s->job);
     if (k < 0) {
         log_write(LOG_ERROR, LOG_MODULE, "cannot start a thread for a snapshot",
@@ -150,7 +162,7 @@ static void snapshot_finish(struct raft *r)
         r->snapshot_term = s->meta.term;
         node_compact(r);
         node_publish_status(r);
-        metric_observe(&metric_persist, (double)ms);
+        metric_observe(&metric_take, node_ms_since(s->began_ns));
         log_write(LOG_INFO, LOG_MODULE, "snapshot complete up to", LOG_UINT("index", s->meta.index),
                   LOG_UINT("ms", ms));
     }

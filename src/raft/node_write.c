@@ -7,12 +7,12 @@
  * faster without us: then the core is asked to hand leadership to the most advanced of them. (That
  * they have what is in our batch would not say so: theirs may have begun it earlier, and disks that
  * are all slow would then pass leadership around.) */
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "raft/node.h"
 
-static struct metric metric_store = METRIC_SAMPLE("raft.boltdb.storeLogs");
-static struct metric metric_batch = METRIC_SAMPLE("raft.leader.dispatchNumLogs");
+static struct metric metric_store = METRIC_SAMPLE("raft.rpc.appendEntries.storeLogs");
 static struct metric metric_dispatch = METRIC_SAMPLE("raft.leader.dispatchLog");
 
 void node_log_broke(struct raft *r, const struct err *err, bool may_repair)
@@ -41,10 +41,8 @@ static void write_done(struct raft *r)
 {
     struct node_write *w = &r->write;
     double ms = (double)(node_now_ms(r) - w->began_ms);
-    metric_observe(&metric_store, ms);
-    if (r->state == RAFT_LEADER) {
-        metric_observe(&metric_dispatch, ms);
-    }
+    metric_observe(r->state == RAFT_LEADER ? &metric_dispatch : &metric_store,
+                   node_ms_since(w->began_ns));
     raft_log_batch_end(r->log, w->batch, w->result);
     w->batch = NULL;
     if (w->result < 0) {
@@ -64,12 +62,12 @@ static bool write_begin(struct raft *r, bool wait)
     }
     w->batch = batch;
     w->began_ms = node_now_ms(r);
+    w->began_ns = clock_mono_ns();
     w->stall_at_ms = w->began_ms + DISK_STALL_MS;
     w->stalled = false;
     w->probe_index = 0;
     w->job.run = write_run;
     err_clear(&w->err);
-    metric_observe(&metric_batch, (double)raft_log_batch_count(batch));
     /* In memory there is no disk to wait for, so no other thread to wake. */
     if (wait || r->in_memory || r->env->ops->job(r->env, r, RAFT_LANE_LOG, &w->job) < 0) {
         write_run(&w->job);

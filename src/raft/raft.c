@@ -192,6 +192,7 @@ int raft_start(const struct raft_options *o, struct raft **ret_raft, struct err 
         return k;
     }
     node_core_begin(r);
+    node_measure_start();
     node_snapshot_schedule(r);
     node_publish_status(r);
     if (r->own_env != NULL) {

@@ -52,6 +52,7 @@ struct raft_proposal {
     struct raft_proposal *next; /* of the inbound queue */
     enum raft_entry_type type;
     uint64_t index;
+    uint64_t proposed_ns; /* to measure by */
 };
 
 /* Any thread. Never blocks; answers through p->done (also refusals). */

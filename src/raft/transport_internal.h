@@ -48,7 +48,7 @@ struct asked {
     enum raft_msg_kind kind;
     bool pre, is_heartbeat;
     uint64_t token, index, term, count; /* index: prev_index, or the snapshot's */
-    uint64_t at_ms;
+    uint64_t at_ms, at_ns;              /* of the loop's clock, and to measure by */
 };
 
 struct path {
@@ -75,6 +75,7 @@ struct remote {
     struct transport *t;
     char id[RAFT_NAME_SIZE_MAX + 1], address[RAFT_NAME_SIZE_MAX + 1];
     struct path paths[PATHS_COUNT];
+    struct metric *append_time[2], *append_logs[2], *heartbeat_time[2], *install_time[2];
 };
 
 struct out_conn {
@@ -185,6 +186,10 @@ void path_close(struct path *p);
 /* The same, and if something was under way unreachable() speaks for it. */
 void path_lose(struct path *p, const char *why);
 void path_tell_lost(struct path *p);
+
+/* --- transport_metrics.c --- */
+
+void transport_measure(struct remote *s, const struct asked *asked); /* it has been answered */
 
 /* --- transport_send.c --- */
 

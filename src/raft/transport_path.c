@@ -10,6 +10,7 @@
  * for it too. A connection that ends while nothing is asked is only forgotten. */
 #include "raft/transport_internal.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -119,6 +120,7 @@ bool path_ask(struct path *p, const struct asked *asked)
     struct asked *to = &p->asked[(p->asked_first + p->asked_count++) % max];
     *to = *asked;
     to->at_ms = loop_now_ms(p->remote->t->loop);
+    to->at_ns = clock_mono_ns();
     int r = p->conn == NULL ? path_connect(p) : 0;
     if (r < 0) {
         path_lose(p, err_code_text(-r));
@@ -315,6 +317,7 @@ static int answer_take(struct out_conn *c, struct str bytes, struct err *err)
     }
     c->has_answered = true;
     p->is_failing = false;
+    transport_measure(p->remote, &asked);
     p->asked_first = (p->asked_first + 1) % path_limits[p->kind].asked_max;
     p->asked_count--;
     if (asked.is_heartbeat) {

@@ -54,7 +54,7 @@ static const struct field autopilot_config_fields[] = {
     FIELDS_END,
 };
 const struct schema autopilot_config_schema =
-    SCHEMA("AutopilotConfig", struct autopilot_config, autopilot_config_fields);
+    SCHEMA("AutopilotConfiguration", struct autopilot_config, autopilot_config_fields);
 
 static const struct field autopilot_set_config_request_fields[] = {
     F_STR(struct autopilot_set_config_request, datacenter, "Datacenter", 0),

@@ -62,6 +62,7 @@ void call_done(struct call *c);
 void call_fail(struct call *c, int code, const char *format, ...) PRINTF(3, 4);
 /* The arguments move to a block of exact size, the arena is emptied: it may wait for long. */
 void call_shrink(struct call *c);
+bool call_blocks(const struct call *c); /* a read that may have to wait for news */
 /* How long it may block, from its arguments and the server's bounds, without jitter. */
 uint64_t call_wait_ms(const struct call *c);
 

@@ -16,13 +16,15 @@
 #define SESSION_DESTROY_ATTEMPTS_MAX 6u
 #define SESSION_DESTROY_RETRY_MS 10000u
 
+static struct metric metric_invalidate = METRIC_SAMPLE("session_ttl.invalidate");
 static struct metric metric_sessions = METRIC_GAUGE("session_ttl.active");
 
 struct session_timer {
     struct loop_timer timer;
     struct leader_sessions *sessions;
     uint32_t attempts;
-    struct str id; /* behind the struct */
+    uint64_t began_ns; /* of the last of them */
+    struct str id;     /* behind the struct */
 };
 
 struct leader_sessions {
@@ -70,6 +72,10 @@ static void session_destroyed(struct rpc_call *call)
     struct leader_sessions *l = call->data;
     const struct session_request *args = call->args;
     struct session_timer *st = map_get(&l->timers, args->session.id);
+    if (st != NULL) {
+        metric_observe(&metric_invalidate,
+                       (double)(clock_mono_ns() - st->began_ns) / (double)NS_PER_MS);
+    }
     if (call->err == NULL) {
         log_write(LOG_DEBUG, "agent.server", "Session TTL expired",
                   LOG_STR("session", args->session.id));
@@ -100,6 +106,7 @@ static void session_expired(struct loop_timer *t)
     call->done = session_destroyed;
     call->data = st->sessions;
     call->is_duty = true;
+    st->began_ns = clock_mono_ns();
     rpc_start(call);
 }
 

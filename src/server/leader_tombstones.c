@@ -1,5 +1,7 @@
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "fsm/fsm.h"
 #include "schema/kv.h"
 #include "schema/msgpack.h"
@@ -7,6 +9,8 @@
 #include "server/rpc.h"
 #include "server/server.h"
 #include "store/store.h"
+
+static struct metric metric_reap = METRIC_SAMPLE("leader.reapTombstones");
 
 /* Tombstones of the same granule are reaped together. */
 #define TOMBSTONE_GRANULES_MAX 64u
@@ -22,6 +26,7 @@ struct leader_tombstones {
     struct tombstone_granule granules[TOMBSTONE_GRANULES_MAX]; /* oldest first */
     size_t granules_count;
     struct loop_timer timer;
+    uint64_t reap_began_ns; /* of the last one */
 };
 
 /* Not one of Consul's methods: only the leader asks itself. */
@@ -58,6 +63,8 @@ static void tombstones_schedule(struct leader_tombstones *l)
 
 static void tombstones_reaped(struct rpc_call *call)
 {
+    const struct leader_tombstones *l = call->data;
+    metric_observe(&metric_reap, (double)(clock_mono_ns() - l->reap_began_ns) / (double)NS_PER_MS);
     if (call->err != NULL) {
         log_write(LOG_ERROR, "agent.server", "failed to reap tombstones",
                   LOG_CSTR("error", err_text(call->err)));
@@ -82,6 +89,8 @@ static void tombstones_due(struct loop_timer *t)
         args->op = STR("reap");
         args->reap_index = raft_index;
         call->done = tombstones_reaped;
+        call->data = l;
+        l->reap_began_ns = clock_mono_ns();
         call->is_duty = true;
         rpc_start(call);
     }

@@ -29,6 +29,8 @@
 /* Recycled calls keep no more memory than this. */
 #define RPC_IDLE_ARENA_SIZE_MAX (64u * 1024u)
 
+/* What this agent itself asks for, wherever it is answered. */
+static struct metric metric_asked = METRIC_COUNTER("client.rpc");
 static struct metric metric_query = METRIC_COUNTER("rpc.query");
 static struct metric metric_blocking = METRIC_GAUGE("rpc.queries_blocking");
 static _Atomic uint64_t blocking_count;
@@ -168,6 +170,13 @@ static void call_timed_out(struct loop_timer *t)
     } /* else it is being verified, and will answer then */
 }
 
+bool call_blocks(const struct call *c)
+{
+    const struct query_options *options = call_options(c);
+    return (c->pub.method->flags & RPC_BLOCKING) != 0 && options != NULL &&
+           options->min_query_index > 0;
+}
+
 uint64_t call_wait_ms(const struct call *c)
 {
     const struct query_options *options = call_options(c);
@@ -233,8 +242,7 @@ static void call_run_read(struct call *c)
     struct rpc_call *call = &c->pub;
     const struct rpc_method *method = call->method;
     const struct query_options *options = call_options(c);
-    bool blocks =
-        (method->flags & RPC_BLOCKING) != 0 && options != NULL && options->min_query_index > 0;
+    bool blocks = call_blocks(c);
 
     metric_add(&metric_query, 1);
     if (blocks && !c->is_blocking) {
@@ -399,6 +407,9 @@ void rpc_start(struct rpc_call *call)
     struct call *c = container_of(call, struct call, pub);
     ASSERT(c->state == CALL_NEW);
     ASSERT(call->done != NULL);
+    if (!call->is_duty && !call->is_served) {
+        metric_add(&metric_asked, 1);
+    }
 
     struct str datacenter = call_datacenter(c);
     if (datacenter.n > 0 && !str_eq(datacenter, call->worker->server->options.datacenter)) {
@@ -440,7 +451,16 @@ void rpc_cancel(struct rpc_call *call)
 
 bool rpc_is_parked(const struct rpc_call *call)
 {
-    return container_of(call, struct call, pub)->state == CALL_PARKED;
+    const struct call *c = container_of(call, struct call, pub);
+    switch (c->state) {
+    case CALL_PARKED:
+        return true;
+    case CALL_HELD:
+    case CALL_FORWARDED:
+        return call_blocks(c);
+    default:
+        return false;
+    }
 }
 
 void rpc_worker_changed(struct worker *w, struct change_list *const *changes, size_t count)

@@ -104,6 +104,7 @@ struct rpc_call {
     void *data;
     bool
         is_duty; /* set before rpc_start(): a duty of this server as leader, never done elsewhere */
+    bool is_served; /* set before rpc_start(): it came by port 8300 */
     bool is_remote; /* another server has answered */
 };
 
@@ -114,7 +115,8 @@ void rpc_start(struct rpc_call *call);
 /* The asker is gone: done will not be called, the call frees itself when it can (a proposed write
  * is still carried out). */
 void rpc_cancel(struct rpc_call *call);
-/* rpc_start put it to sleep until a watch fires. */
+/* A blocking read that waits, for a watch of this server or, with the leader, of that one: who asked
+ * may take all the time there is, or go. */
 bool rpc_is_parked(const struct rpc_call *call);
 
 /* All methods, for port 8300, for tests and for the table of metrics. NULL when unknown. */

@@ -68,6 +68,7 @@ struct rpc_pool {
     uint32_t connections_count, calls;
     size_t out_size;
     uint64_t seq;
+    uint32_t streams_max;
     uint64_t connect_ms, write_ms, ping_ms, idle_ms; /* RPC_POOL_…; tests have less time */
     struct list finished;                            /* calls to be reported */
     struct loop_msg turn;                            /* the end of it */

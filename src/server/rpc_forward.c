@@ -131,18 +131,11 @@ static void answered(struct rpc_remote *remote)
     hold(c, rng_below(&w->rng, pause_ms + 1) + 1);
 }
 
-static bool is_blocking(const struct call *c)
-{
-    const struct query_options *options = call_options(c);
-    return (c->pub.method->flags & RPC_BLOCKING) != 0 && options != NULL &&
-           options->min_query_index > 0;
-}
-
 static void forward(struct call *c, const char *leader)
 {
     struct worker *w = c->pub.worker;
     uint64_t timeout_ms = RPC_FORWARD_TIMEOUT_MS;
-    if (is_blocking(c)) {
+    if (call_blocks(c)) {
         uint64_t wait_ms = call_wait_ms(c);
         timeout_ms += wait_ms + wait_ms / JITTER_FRACTION;
         call_shrink(c);

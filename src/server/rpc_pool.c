@@ -18,6 +18,7 @@ struct rpc_pool *rpc_pool_new(struct loop *loop)
     struct rpc_pool *p = xcalloc(1, sizeof(*p));
     p->loop = loop;
     p->turn.run = turn_run;
+    p->streams_max = RPC_POOL_STREAMS_MAX;
     p->connect_ms = RPC_POOL_CONNECT_MS;
     p->write_ms = RPC_POOL_WRITE_MS;
     p->ping_ms = RPC_POOL_PING_MS;
@@ -114,7 +115,8 @@ static struct rpc_connection *connection_find(struct rpc_pool *p, struct str add
 {
     list_for_each (node, &p->connections) {
         struct rpc_connection *c = list_entry(node, struct rpc_connection, node);
-        if (!c->is_leaving && str_eq(str_from_cstr(c->address), address)) {
+        if (!c->is_leaving && c->calls < p->streams_max &&
+            str_eq(str_from_cstr(c->address), address)) {
             return c;
         }
     }
@@ -196,7 +198,7 @@ static int call_start(struct rpc_pool *p, struct str address, struct rpc_remote 
                       uint64_t timeout_ms)
 {
     struct buf request;
-    if (p->calls > RPC_POOL_CALLS_MAX) {
+    if (p->calls > RPC_POOL_CALLS_MAX) { /* this one included */
         return err_set(rpc_remote_err(call), ERR_RATE_LIMIT,
                        "%u calls to other servers are under way", RPC_POOL_CALLS_MAX);
     }

@@ -1,4 +1,5 @@
-/* rpc_pool.h - calls to other servers on port 8300: one pool a worker, one connection a server.
+/* rpc_pool.h - calls to other servers on port 8300: one pool a worker, one connection a server
+ * (more when RPC_POOL_STREAMS_MAX calls wait there).
  *
  *     remote->method = &rpc_kvs_get;  remote->args = my_args;  remote->arena = my_arena;
  *     remote->done = my_done;
@@ -41,9 +42,9 @@ struct rpc_pool;
 struct rpc_stream;
 
 #define RPC_POOL_SERVERS_MAX 64u /* connections; the longest unused one makes room */
-#define RPC_POOL_CALLS_MAX                                                \
-    7168u /* under way; less than yamux's YAMUX_STREAMS_MAX of one server \
-           */
+/* Calls in one connection, less than yamux's YAMUX_STREAMS_MAX; then there is another one. */
+#define RPC_POOL_STREAMS_MAX 7168u
+#define RPC_POOL_CALLS_MAX 65536u                 /* under way, of one worker */
 #define RPC_POOL_OUT_SIZE_MAX ((size_t)128 << 20) /* of requests that wait to be sent */
 #define RPC_POOL_IDLE_STREAMS_MAX 64u             /* kept of a connection; the reference's number */
 #define RPC_POOL_IDLE_MS 120000u

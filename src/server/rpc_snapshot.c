@@ -3,7 +3,11 @@
  * A save: the request is whole → the task makes the archive → the response, the archive. A restore:
  * the request is whole → the archive gathers until the peer shuts its direction → the task checks
  * it and puts it in place → the response. What is refused is refused before the archive is read.
- * The connection ends behind the response. Nothing is forwarded to the leader from here. */
+ * The connection ends behind the response.
+ *
+ * A server that does not lead passes the request on (snapshot_remote.h) and everything that follows
+ * it, either way, a piece at a time: this connection is read when the other has taken all, and the
+ * other when this one has. What breaks off there is cut off here. */
 #include "server/snapshot.h"
 
 #include "base/log.h"
@@ -14,16 +18,19 @@
 #include "schema/snapshot.h"
 #include "server/rpc_conn.h"
 #include "server/server.h"
+#include "server/snapshot_remote.h"
 
 #define REQUEST_SIZE_MAX (64u * 1024u)
 /* A read may bring the archive's beginning along with the request. */
 #define INPUT_SIZE_MAX (SNAPSHOT_ARCHIVE_SIZE_MAX + (1u << 20))
 
 enum snapshot_state {
-    SNAPSHOT_REQUEST,   /* until it is whole */
-    SNAPSHOT_RECEIVING, /* the archive to be restored */
-    SNAPSHOT_WORKING,   /* a task is under way; input is thrown away */
-    SNAPSHOT_ANSWERED,  /* the same */
+    SNAPSHOT_REQUEST,     /* until it is whole */
+    SNAPSHOT_RECEIVING,   /* the archive to be restored */
+    SNAPSHOT_WORKING,     /* a task is under way; input is thrown away */
+    SNAPSHOT_PASSING_IN,  /* the archive goes on to the leader, `in` holds what is to go first */
+    SNAPSHOT_PASSING_OUT, /* its answer comes from there; input is thrown away */
+    SNAPSHOT_ANSWERED,    /* the same */
 };
 
 struct rpc_snapshot {
@@ -33,6 +40,10 @@ struct rpc_snapshot {
     struct msgpack_scan scan;
     struct buf in;
     struct snapshot_task *task;
+    struct snapshot_remote *remote;
+    bool has_room;            /* the remote waits for a piece */
+    bool has_answer;          /* of the remote, and has begun to pass it on */
+    bool is_ended;            /* by the peer, in its direction */
     struct buf head, archive; /* the answer */
 };
 
@@ -53,6 +64,9 @@ struct rpc_snapshot *rpc_snapshot_free(struct rpc_snapshot *s)
     }
     if (s->task != NULL) {
         snapshot_task_cancel(s->task);
+    }
+    if (s->remote != NULL) {
+        snapshot_remote_cancel(s->remote);
     }
     buf_deinit(&s->in);
     buf_deinit(&s->head);
@@ -96,12 +110,7 @@ static void task_done(struct snapshot_task *t)
     } else if (s->is_restore) {
         snapshot_answer(s, &response);
     } else {
-        struct raft_status status;
-        raft_status(snapshot_server(s)->raft, &status);
-        bool is_leader = server_is_leader(snapshot_server(s));
-        response.meta.index = t->index;
-        response.meta.known_leader = is_leader || status.leader_address[0] != '\0';
-        response.meta.last_contact = is_leader ? 0 : (int64_t)status.last_contact_ms * 1000000;
+        response.meta = t->meta;
         s->archive = t->archive;
         t->archive = (struct buf){0};
         snapshot_answer(s, &response);
@@ -109,38 +118,108 @@ static void task_done(struct snapshot_task *t)
     snapshot_task_free(t);
 }
 
-static void snapshot_work(struct rpc_snapshot *s)
+static void snapshot_work(struct rpc_snapshot *s, bool allow_stale)
 {
     struct worker *w = s->conn->listener->worker;
     struct err err = {0};
     s->state = SNAPSHOT_WORKING;
-    s->task = s->is_restore ? snapshot_restore_archive(w, buf_view(&s->in), task_done, s, &err)
-                            : snapshot_save(w, task_done, s, &err);
+    s->task = s->is_restore ? snapshot_restore_archive(w, &s->in, task_done, s, &err)
+                            : snapshot_save(w, allow_stale, task_done, s, &err);
     buf_deinit(&s->in);
     if (s->task == NULL) {
         snapshot_refuse(s, &err);
     }
 }
 
-static int request_check(const struct rpc_snapshot *s, const struct snapshot_request *r,
-                         struct err *err)
+/* --- passing on ------------------------------------------------------------------------------ */
+
+static void remote_answered(void *data, const struct snapshot_response *response)
 {
-    const struct server *server = snapshot_server(s);
-    if (!str_eq(r->datacenter, server->options.datacenter)) {
-        return err_set(err, ERR_NO_DC_PATH, "%s", err_code_text(ERR_NO_DC_PATH));
+    struct rpc_snapshot *s = data;
+    s->has_answer = true;
+    msgpack_object(&s->head, &snapshot_response_schema, response);
+    if (tcp_write_buf(&s->conn->tcp, &s->head) < 0) {
+        rpc_conn_close(s->conn); /* and this object, and the remote */
     }
-    if (!r->allow_stale && !server_is_leader(server)) {
-        return err_set(err, ERR_NO_LEADER, "%s", err_code_text(ERR_NO_LEADER));
-    }
-    if (r->op != SNAPSHOT_SAVE && r->op != SNAPSHOT_RESTORE) {
-        return err_set(err, ERR_INVALID, "unrecognized snapshot op '\\x%02llx'",
-                       (unsigned long long)r->op);
-    }
-    if (r->op == SNAPSHOT_RESTORE && r->allow_stale) {
-        return err_set(err, ERR_INVALID, "stale not allowed for restore");
-    }
-    return 0;
 }
+
+static void remote_bytes(void *data, struct str bytes)
+{
+    struct rpc_snapshot *s = data;
+    const struct iovec iov = {(void *)(uintptr_t)bytes.p, bytes.n};
+    if (tcp_write(&s->conn->tcp, &iov, 1) < 0) {
+        rpc_conn_close(s->conn);
+    } else if (tcp_pending(&s->conn->tcp) > 0) {
+        snapshot_remote_pause(s->remote);
+        rpc_conn_flush_soon(s->conn); /* for its timer */
+    }
+}
+
+/* What was read goes out, and there is more to be read. */
+static void pass_in(struct rpc_snapshot *s)
+{
+    if (s->has_room && s->in.n > 0) {
+        s->has_room = snapshot_remote_write(s->remote, buf_view(&s->in));
+        buf_clear(&s->in);
+    }
+    if (s->has_room && s->is_ended) {
+        snapshot_remote_finish(s->remote);
+        s->state = SNAPSHOT_PASSING_OUT;
+        s->has_room = false;
+    } else if (s->has_room) {
+        tcp_read_start(&s->conn->tcp);
+    } else if (!s->is_ended) {
+        tcp_read_stop(&s->conn->tcp);
+    }
+    rpc_conn_flush_soon(s->conn); /* for its timer */
+}
+
+static void remote_room(void *data)
+{
+    struct rpc_snapshot *s = data;
+    s->has_room = true;
+    pass_in(s);
+}
+
+static void remote_ended(void *data, const struct err *err)
+{
+    struct rpc_snapshot *s = data;
+    s->remote = NULL;
+    if (err != NULL && s->has_answer) {
+        snapshot_log(s, err);
+        rpc_conn_close(s->conn);
+    } else if (err != NULL) {
+        tcp_read_start(&s->conn->tcp);
+        snapshot_refuse(s, err);
+    } else if (s->has_answer) {
+        s->state = SNAPSHOT_ANSWERED;
+        rpc_conn_flush_soon(s->conn);
+    } else {
+        snapshot_answer(s, &(struct snapshot_response){0});
+    }
+}
+
+static const struct snapshot_remote_ops remote_ops = {
+    .answered = remote_answered, .bytes = remote_bytes, .room = remote_room, .ended = remote_ended};
+
+/* The archive's beginning may be in `in` already. */
+static void snapshot_pass(struct rpc_snapshot *s, const char *leader,
+                          const struct snapshot_request *r)
+{
+    struct err err = {0};
+    s->remote = snapshot_remote_new(s->conn->listener->worker, leader, r, &remote_ops, s, &err);
+    if (s->remote == NULL) {
+        snapshot_refuse(s, &err);
+    } else if (s->is_restore) {
+        s->state = SNAPSHOT_PASSING_IN;
+        tcp_read_stop(&s->conn->tcp); /* until it is connected */
+    } else {
+        s->state = SNAPSHOT_PASSING_OUT;
+        buf_deinit(&s->in);
+    }
+}
+
+/* --- the request ------------------------------------------------------------------------------ */
 
 /* What came is no request: nothing is answered, as in the reference. */
 static void request_fail(struct rpc_snapshot *s, struct err *err)
@@ -148,6 +227,18 @@ static void request_fail(struct rpc_snapshot *s, struct err *err)
     err_wrap(err, "failed to decode request");
     snapshot_log(s, err);
     s->state = SNAPSHOT_ANSWERED;
+}
+
+static void request_place(struct rpc_snapshot *s, const char *leader,
+                          const struct snapshot_request *r)
+{
+    if (leader[0] != '\0') {
+        snapshot_pass(s, leader, r);
+    } else if (s->is_restore) {
+        s->state = SNAPSHOT_RECEIVING;
+    } else {
+        snapshot_work(s, r->allow_stale);
+    }
 }
 
 static void request_handle(struct rpc_snapshot *s)
@@ -165,16 +256,15 @@ static void request_handle(struct rpc_snapshot *s)
     struct arena a = {0};
     struct snapshot_request r = {0};
     struct cur c = cur_make(str_first(buf_view(&s->in), s->scan.at));
+    char leader[SNAPSHOT_ADDRESS_SIZE];
     if (msgpack_decode(&c, &snapshot_request_schema, &r, &a, &err) < 0) {
         request_fail(s, &err);
-    } else if (request_check(s, &r, &err) < 0) {
+    } else if (snapshot_place(snapshot_server(s), &r, leader, &err) < 0) {
         snapshot_refuse(s, &err);
-    } else if (r.op == SNAPSHOT_SAVE) {
-        snapshot_work(s);
     } else {
-        buf_consume(&s->in, s->scan.at);
-        s->state = SNAPSHOT_RECEIVING;
-        s->is_restore = true;
+        buf_consume(&s->in, s->scan.at); /* what is left of it is the archive's */
+        s->is_restore = r.op == SNAPSHOT_RESTORE;
+        request_place(s, leader, &r);
     }
     arena_deinit(&a);
 }
@@ -183,7 +273,8 @@ static void request_handle(struct rpc_snapshot *s)
 
 void rpc_snapshot_read(struct rpc_snapshot *s, struct str bytes)
 {
-    if (s->state != SNAPSHOT_REQUEST && s->state != SNAPSHOT_RECEIVING) {
+    if (s->state != SNAPSHOT_REQUEST && s->state != SNAPSHOT_RECEIVING &&
+        s->state != SNAPSHOT_PASSING_IN) {
         return;
     }
     buf_str(&s->in, bytes);
@@ -194,14 +285,19 @@ void rpc_snapshot_read(struct rpc_snapshot *s, struct str bytes)
         snapshot_refuse(s, &err);
     } else if (s->state == SNAPSHOT_REQUEST) {
         request_handle(s);
+    } else if (s->state == SNAPSHOT_PASSING_IN) {
+        pass_in(s);
     }
 }
 
 void rpc_snapshot_end(struct rpc_snapshot *s)
 {
     struct err err = {0};
+    s->is_ended = true;
     if (s->state == SNAPSHOT_RECEIVING) {
-        snapshot_work(s);
+        snapshot_work(s, false);
+    } else if (s->state == SNAPSHOT_PASSING_IN) {
+        pass_in(s);
     } else if (s->state == SNAPSHOT_REQUEST) {
         err_set(&err, ERR_INVALID, "EOF");
         request_fail(s, &err);
@@ -210,11 +306,15 @@ void rpc_snapshot_end(struct rpc_snapshot *s)
 
 bool rpc_snapshot_is_reading(const struct rpc_snapshot *s)
 {
-    return s->state == SNAPSHOT_REQUEST || s->state == SNAPSHOT_RECEIVING;
+    return s->state == SNAPSHOT_REQUEST || s->state == SNAPSHOT_RECEIVING ||
+           (s->state == SNAPSHOT_PASSING_IN && s->has_room && !s->is_ended);
 }
 
 bool rpc_snapshot_flush(struct rpc_snapshot *s)
 {
+    if (s->state == SNAPSHOT_PASSING_OUT && tcp_pending(&s->conn->tcp) == 0) {
+        snapshot_remote_resume(s->remote);
+    }
     if (s->state != SNAPSHOT_ANSWERED) {
         return false;
     }

@@ -141,6 +141,7 @@ static void stream_request(struct rpc_stream *s, struct str frame)
         stream_refuse(s, &r, err_text(&err));
         return;
     }
+    call->is_served = true;
     call->done = stream_done;
     call->data = s;
     s->call = call;

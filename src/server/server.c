@@ -12,8 +12,8 @@
 #include "raft/raft.h"
 #include "raft/snapshot.h"
 #include "raft/transport_tcp.h"
-#include "schema/query.h"
 #include "schema/config_entry.h"
+#include "schema/query.h"
 #include "server/autopilot.h"
 #include "server/bootstrap.h"
 #include "server/call.h"
@@ -405,9 +405,10 @@ void server_fill_meta(const struct server *s, struct query_meta *meta)
     if (!server_is_leader(s)) {
         raft_status(s->raft, &status);
         meta->known_leader = status.leader_address[0] != '\0';
-        meta->last_contact = status.last_contact_ms > INT64_MAX / NS_PER_MS
+        /* Not less than it is: a follower is never as fresh as the leader. */
+        meta->last_contact = status.last_contact_ms >= INT64_MAX / NS_PER_MS
                                  ? INT64_MAX
-                                 : (int64_t)(status.last_contact_ms * NS_PER_MS);
+                                 : (int64_t)((status.last_contact_ms + 1) * NS_PER_MS) - 1;
     }
 }
 

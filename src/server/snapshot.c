@@ -8,8 +8,10 @@
 #include "fsm/snapshot.h"
 #include "raft/raft.h"
 #include "raft/snapshot.h"
+#include "schema/kv.h"
 #include "server/fsm_metrics.h"
 #include "server/leader.h"
+#include "server/rpc.h"
 #include "server/server.h"
 #include "store/store.h"
 
@@ -38,7 +40,7 @@ struct task {
     struct raft_snapshot_meta meta;
     struct archive_writer *writer;
     /* a restore */
-    struct str bytes; /* of the archive, ours */
+    struct buf bytes; /* of the archive */
     struct buf state; /* what it had in it */
     struct raft_request restore;
 };
@@ -49,7 +51,7 @@ static void task_free(struct task *t)
 {
     buf_deinit(&t->pub.archive);
     buf_deinit(&t->state);
-    mem_free((void *)t->bytes.p);
+    buf_deinit(&t->bytes);
     mem_free(t);
 }
 
@@ -179,27 +181,65 @@ static void *save_run(void *data)
     return NULL;
 }
 
-struct snapshot_task *snapshot_save(struct worker *w, snapshot_done_fn done, void *data,
-                                    struct err *err)
+/* The state of this moment is what will be saved. */
+static int save_begin(struct task *t, struct err *err)
 {
-    struct server *s = w->server;
-    struct task *t = task_new(w, done, data);
+    struct server *s = t->server;
     struct raft_status status;
+    server_fill_meta(s, &t->pub.meta);
     raft_status(s->raft, &status); /* before the view: that has all that was applied by then */
     t->view = store_view(s->store);
     int r = epoch_pin(s->epoch, &t->pin);
     if (r < 0) {
-        err_set(err, -r, "too many snapshots are being written");
-        task_free(t);
-        return NULL;
+        return err_set(err, -r, "too many snapshots are being written");
     }
-    t->meta.index = t->pub.index = MAX(t->view->last_index, status.applied_index);
+    t->meta.index = MAX(t->view->last_index, status.applied_index);
+    t->pub.meta.index = t->meta.index;
     t->meta.term = status.term;
     (void)snprintf(t->meta.id, sizeof(t->meta.id), "%" PRIu64 "-%" PRIu64 "-%" PRIu64, t->meta.term,
                    t->meta.index, clock_wall_ms());
     raft_get_configuration(s->raft, &t->meta.configuration, &t->meta.configuration_index);
-    if (thread_start(t, save_run, err) < 0) {
+    r = thread_start(t, save_run, err);
+    if (r < 0) {
         epoch_unpin(s->epoch, t->pin);
+    }
+    return r;
+}
+
+static void verified(struct rpc_call *call)
+{
+    struct task *t = call->data;
+    if (call->err != NULL) {
+        t->pub.err = *call->err;
+    }
+    rpc_call_free(call);
+    if (t->is_canceled) {
+        task_free(t);
+    } else if (t->pub.err.code != 0 || save_begin(t, &t->pub.err) < 0) {
+        task_answer(t);
+    }
+}
+
+/* A consistent read of nothing, which is not to be made elsewhere, finds out whether this server
+ * still leads. */
+static void save_verify(struct task *t)
+{
+    struct rpc_call *call = rpc_call_new(t->worker, &rpc_kvs_get);
+    struct key_request *args = call->args;
+    args->options.require_consistent = true;
+    call->is_duty = true;
+    call->done = verified;
+    call->data = t;
+    rpc_start(call);
+}
+
+struct snapshot_task *snapshot_save(struct worker *w, bool allow_stale, snapshot_done_fn done,
+                                    void *data, struct err *err)
+{
+    struct task *t = task_new(w, done, data);
+    if (!allow_stale) {
+        save_verify(t);
+    } else if (save_begin(t, err) < 0) {
         task_free(t);
         return NULL;
     }
@@ -215,7 +255,7 @@ static void restored(struct raft_request *q, int code)
         t->pub.err = q->err;
         (void)err_wrap(&t->pub.err, "Raft error when restoring snapshot");
     } else {
-        t->pub.index = q->restored_index;
+        t->pub.meta.index = q->restored_index;
         leader_restored(t->server->leader);
     }
     task_answer(t);
@@ -232,7 +272,7 @@ static int archive_unpack(struct task *t, struct archive_reader *reader)
 {
     struct err *err = &t->pub.err;
     struct str meta;
-    int r = archive_reader_feed(reader, t->bytes, err);
+    int r = archive_reader_feed(reader, buf_view(&t->bytes), err);
     if (t->state.failed) {
         err_clear(err);
         return err_set(err, ERR_TOO_LARGE, "state.bin has more than %zu bytes", t->state.max);
@@ -264,8 +304,7 @@ static void *restore_run(void *data)
     struct task *t = data;
     struct snapshots *s = t->server->snapshots;
     int r = restore_check(t);
-    mem_free((void *)t->bytes.p); /* unpacked by now */
-    t->bytes = STR_NULL;
+    buf_deinit(&t->bytes); /* unpacked by now */
     if (r < 0) {
         task_answer(t);
     } else {
@@ -278,24 +317,18 @@ static void *restore_run(void *data)
     return NULL;
 }
 
-struct snapshot_task *snapshot_restore_archive(struct worker *w, struct str bytes,
+struct snapshot_task *snapshot_restore_archive(struct worker *w, struct buf *take_archive,
                                                snapshot_done_fn done, void *data, struct err *err)
 {
-    char *copy = try_malloc(bytes.n + 1);
-    if (copy == NULL) {
-        err_set(err, ERR_TOO_LARGE, "no memory for a snapshot of %zu bytes", bytes.n);
-        return NULL;
-    }
-    if (bytes.n > 0) {
-        memcpy(copy, bytes.p, bytes.n);
-    }
     struct task *t = task_new(w, done, data);
-    t->bytes = str_make(copy, bytes.n);
+    size_t size = take_archive->n;
+    t->bytes = *take_archive;
+    *take_archive = (struct buf){0};
     if (thread_start(t, restore_run, err) < 0) {
         task_free(t);
         return NULL;
     }
-    log_write(LOG_INFO, LOG_MODULE, "restoring a snapshot", LOG_UINT("bytes", bytes.n));
+    log_write(LOG_INFO, LOG_MODULE, "restoring a snapshot", LOG_UINT("bytes", size));
     return &t->pub;
 }
 

@@ -1,8 +1,8 @@
 /* snapshot.h - archives of the whole state, made and restored while the server goes on.
  *
- *     struct snapshot_task *t = snapshot_save(worker, done, data);          // on a worker's thread
- *     ... done(t): t->err, or t->archive and t->index ...; snapshot_task_free(t)
- *     snapshot_restore_archive(worker, bytes, done, data);
+ *     struct snapshot_task *t = snapshot_save(worker, false, done, data, &err); // on its thread
+ *     ... done(t): t->err, or t->archive and t->meta ...; snapshot_task_free(t)
+ *     snapshot_restore_archive(worker, &bytes, done, data, &err);
  *
  * Each task has a thread of its own. A save pins the store's view and writes it out twice: once to
  * learn its size, which a tar wants first, and once to keep it; writes go on meanwhile. A restore
@@ -10,6 +10,7 @@
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"
+#include "schema/query.h"
 
 struct server;
 struct snapshots;
@@ -25,16 +26,19 @@ typedef void (*snapshot_done_fn)(struct snapshot_task *t);
 struct snapshot_task {
     struct err err;     /* code 0: it worked */
     struct buf archive; /* of a save */
-    uint64_t index;     /* of the state that was saved */
+    /* Of a save: what is known of the state that was saved, as of before. Of a restore: the index.
+     */
+    struct query_meta meta;
     snapshot_done_fn done;
     void *data;
 };
 
-/* done is called on the worker's thread, never before these return. NULL: refused, err is set. */
-struct snapshot_task *snapshot_save(struct worker *w, snapshot_done_fn done, void *data,
-                                    struct err *err);
-/* The bytes are copied. */
-struct snapshot_task *snapshot_restore_archive(struct worker *w, struct str bytes,
+/* done is called on the worker's thread, never before these return. NULL: refused, err is set.
+ * Unless a stale state will do, this server first makes sure that it still leads. */
+struct snapshot_task *snapshot_save(struct worker *w, bool allow_stale, snapshot_done_fn done,
+                                    void *data, struct err *err);
+/* The bytes are taken over. */
+struct snapshot_task *snapshot_restore_archive(struct worker *w, struct buf *take_archive,
                                                snapshot_done_fn done, void *data, struct err *err);
 /* After done. */
 void snapshot_task_free(struct snapshot_task *t);

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from cluster import COMPACTING
+from cluster import COMPACTING, wait_for
 from workload import Workload
 
 KILLS = 3  # in one round
@@ -106,3 +106,19 @@ def test_orderly_restart_one_by_one(start_cluster):
             c.wait_leader()
     print(load.check())
     c.wait_voters()
+
+
+def test_far_behind_with_large_values(start_cluster):
+    """It is brought up from the log by one connection: no more is sent ahead than that may hold."""
+    c = start_cluster(config={"raft_snapshot_threshold": 100000})
+    leader = c.wait_leader()
+    c.wait_voters()
+    late = c.running(leader)[0]
+    late.kill()
+    for n in range(400):
+        assert leader.set("large/%d" % n, bytes([n % 256]) * 500000)
+    late.start()
+    wait_for(lambda: late.get("/v1/kv/large/399?stale").status == 200, "the last value")
+    assert "too much is under way" not in leader.log()
+    assert int(late.raft()["last_snapshot_index"]) == 0
+    c.wait_same()

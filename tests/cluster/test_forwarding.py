@@ -211,3 +211,13 @@ def test_stale_reads_without_a_leader(start_cluster):
     # Too old for this one, so the leader would have to be asked (Consul looks at max_stale in the catalog only).
     assert last.get("/v1/catalog/nodes?max_stale=24h").status == 200
     assert last.get("/v1/catalog/nodes?max_stale=10ms").status == 500
+
+
+def test_operator_through_a_follower(roles):
+    _, one, _ = roles
+    state = wait_for(lambda: (s := one.get("/v1/operator/autopilot/state").json)["FailureTolerance"] == 1 and s, "three healthy servers")
+    assert state["Healthy"] and state["OptimisticFailureTolerance"] == 1
+    got = one.cli("operator", "autopilot", "state", "-format", "json")
+    assert got.returncode == 0 and got.stdout.startswith('{\n    "Healthy": true,\n    "FailureTolerance": 1,\n    "OptimisticFailureTolerance": 1,\n'), got
+    answer = one.put("/v1/operator/autopilot/configuration", {"MaxTrailingLogs": -1})
+    assert answer.status == 400 and answer.text.endswith("Go struct field AutopilotConfiguration.MaxTrailingLogs of type uint64")

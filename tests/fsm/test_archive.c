@@ -150,6 +150,8 @@ static void test_errors(void **unused)
 {
     (void)unused;
     assert_refused(STR(""), "failed to decompress snapshot: EOF");
+    assert_refused(STR("garbage"), "failed to decompress snapshot: unexpected EOF");
+    assert_refused(str_first(recorded(), 9), "failed to decompress snapshot: unexpected EOF");
     assert_refused(STR("this is not a snapshot"), "failed to decompress snapshot: gzip: invalid "
                                                   "header");
     struct buf archive = {0};

@@ -134,7 +134,102 @@ static void header_injection(struct http_req *req)
     http_finish(req, 200);
 }
 
+/* Adds up a body as it comes; ?pause: some milliseconds between two pieces, ?stop: no more after so
+ * many bytes, ?end: finished before it comes. */
+struct sink {
+    struct loop_timer timer;
+    struct http_req *req;
+    uint64_t size, sum;
+};
+
+static void sink_resume(struct loop_timer *t)
+{
+    http_body_resume(container_of(t, struct sink, timer)->req);
+}
+
+static void sink_close(struct http_req *req)
+{
+    struct sink *s = req->data;
+    loop_timer_stop(loop, &s->timer);
+    atomic_fetch_add(&canceled, 1);
+}
+
+static void sink_body(struct http_req *req, struct str piece, bool is_last)
+{
+    struct sink *s = req->data;
+    assert_false(loop_timer_is_active(&s->timer)); /* nothing comes while it is paused */
+    for (size_t i = 0; i < piece.n; i++) {
+        s->sum = s->sum * 31 + (uint8_t)piece.p[i];
+    }
+    s->size += piece.n;
+    if (is_last || s->size > number_param(req, STR("stop"), UINT64_MAX)) {
+        buf_printf(req->out, "%llu bytes, %llu", (unsigned long long)s->size,
+                   (unsigned long long)s->sum);
+        http_finish(req, is_last ? 200 : 500);
+    } else if (http_has_param(req, STR("pause"))) {
+        http_body_pause(req);
+        loop_timer_start(loop, &s->timer, number_param(req, STR("pause"), 1), sink_resume);
+    }
+}
+
+static void sink(struct http_req *req)
+{
+    struct sink *s = ARENA_NEW(req->arena, struct sink);
+    s->req = req;
+    req->data = s;
+    req->on_close = sink_close;
+    req->on_body = sink_body;
+    atomic_fetch_add(&requests_held, 1);
+    if (http_has_param(req, STR("end"))) {
+        http_error(req, 403, "not now");
+    } else if (http_has_param(req, STR("pause"))) {
+        http_body_pause(req);
+        loop_timer_start(loop, &s->timer, 1, sink_resume);
+    }
+}
+
+/* As much as was asked for, as fast as it is taken; ?cut: the end is missing. */
+struct source {
+    struct loop_timer timer;
+    struct http_req *req;
+    uint64_t left;
+};
+
+static void source_go(struct http_req *req)
+{
+    struct source *s = req->data;
+    static const char piece[16384];
+    while (s->left > 0 && http_stream_has_room(req)) {
+        size_t n = (size_t)MIN(s->left, (uint64_t)sizeof(piece));
+        assert_true(http_stream_write(req, str_make(piece, n)));
+        s->left -= n;
+    }
+    if (s->left == 0 && http_has_param(req, STR("cut"))) {
+        http_stream_abort(req);
+    } else if (s->left == 0) {
+        http_stream_end(req);
+    }
+}
+
+static void source_fire(struct loop_timer *t)
+{
+    source_go(container_of(t, struct source, timer)->req);
+}
+
+static void source(struct http_req *req)
+{
+    struct source *s = ARENA_NEW(req->arena, struct source);
+    s->req = req;
+    s->left = number_param(req, STR("n"), 0);
+    req->data = s;
+    req->on_room = source_go;
+    http_stream_begin(req, 200);
+    loop_timer_start(loop, &s->timer, 0, source_fire);
+}
+
 static const struct http_route routes[] = {
+    {"/v1/sink", HTTP_PUT, "PUT", HTTP_ROUTE_STREAM_BODY, sink},
+    {"/v1/source", HTTP_GET, "GET", 0, source},
     {"/v1/echo/", HTTP_GET | HTTP_PUT, "GET,PUT", HTTP_ROUTE_PREFIX, echo},
     {"/v1/echo/deep/", HTTP_GET, "GET", HTTP_ROUTE_PREFIX, json_answer},
     {"/v1/json", HTTP_GET, "GET", 0, json_answer},
@@ -473,6 +568,127 @@ static void test_large_bodies(void **state)
     buf_deinit(&out);
 }
 
+static uint64_t sum_of(struct str bytes)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < bytes.n; i++) {
+        sum = sum * 31 + (uint8_t)bytes.p[i];
+    }
+    return sum;
+}
+
+static void put_sink(struct buf *to, const char *params, struct str body, bool chunked)
+{
+    buf_printf(to, "PUT /v1/sink%s HTTP/1.1\r\nHost: x\r\n", params);
+    if (!chunked) {
+        buf_printf(to, "Content-Length: %zu\r\n\r\n", body.n);
+        buf_str(to, body);
+        return;
+    }
+    buf_lit(to, "Transfer-Encoding: chunked\r\n\r\n");
+    while (body.n > 0) {
+        struct str piece = str_first(body, MIN(body.n, (size_t)30000));
+        buf_printf(to, "%zx\r\n", piece.n);
+        buf_str(to, piece);
+        buf_lit(to, "\r\n");
+        body = str_from(body, piece.n);
+    }
+    buf_lit(to, "0\r\n\r\n");
+}
+
+/* Told in pieces, paused or not, one request behind the other on the same connection. */
+static void test_streamed_bodies(void **state)
+{
+    (void)state;
+    struct buf body = {0}, in = {0};
+    for (int i = 0; i < 400000; i++) {
+        buf_printf(&body, "%d,", i);
+    }
+    put_sink(&in, "", STR(""), false);
+    put_sink(&in, "", STR(""), true);
+    put_sink(&in, "?pause", STR(""), false);
+    put_sink(&in, "", STR("abc"), false);
+    put_sink(&in, "?pause", STR("abc"), true);
+    put_sink(&in, "?pause", buf_view(&body), true);
+    put_sink(&in, "?pause", buf_view(&body), false);
+    put_sink(&in, "", buf_view(&body), false);
+    buf_lit(&in, "GET /v1/echo/last HTTP/1.1\r\n" CLOSE);
+    int fd = dial();
+    put(fd, buf_view(&in));
+    struct buf out = get_all(fd);
+    struct str got = buf_view(&out);
+    char wanted[64];
+    (void)snprintf(wanted, sizeof(wanted), "%zu bytes, %llu", body.n,
+                   (unsigned long long)sum_of(buf_view(&body)));
+    assert_int_equal(count_of(got, "0 bytes, 0"), 3);
+    assert_int_equal(count_of(got, "3 bytes, 96354"), 2);
+    assert_int_equal(count_of(got, wanted), 3);
+    assert_true(str_has_suffix(got, STR("[last] 0 ")));
+    assert_int_equal(atomic_load(&canceled), 0);
+    close(fd);
+    buf_deinit(&out);
+    buf_deinit(&in);
+    buf_deinit(&body);
+}
+
+static void test_streamed_bodies_broken_off(void **state)
+{
+    (void)state;
+    /* By the handler: answered, and the end, since the rest is not wanted. */
+    expect("PUT /v1/sink?end HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\nabc",
+           "HTTP/1.1 403 ", "Connection: close\r\n", "not now");
+    expect("PUT /v1/sink?stop=2 HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\nabc",
+           "HTTP/1.1 500 ", "Connection: close\r\n", "3 bytes, 96354");
+    expect(
+        "PUT /v1/sink?stop=2 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        "HTTP/1.1 500 ", "Connection: close\r\n", "3 bytes, 96354");
+    /* By the handler before a body that is not there: nothing to be skipped. */
+    expect("PUT /v1/sink?end HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\nGET /v1/echo/x "
+           "HTTP/1.1\r\n" CLOSE,
+           "HTTP/1.1 403 ", "not now", "[x] 0 ");
+    /* Without waiting for it. */
+    expect("PUT /v1/sink HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n" CLOSE "abc",
+           "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 200 OK\r\n", "3 bytes, 96354");
+    expect("PUT /v1/sink?end HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n" CLOSE,
+           "HTTP/1.1 403 ", "", "not now");
+    expect("PUT /v1/sink HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+           "HTTP/1.1 400 ", "", "400 Bad Request");
+    /* By the client, in the middle. */
+    int before = atomic_load(&canceled);
+    int fd = dial();
+    put_text(fd, "PUT /v1/sink?pause=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc");
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    struct buf out = get_all(fd);
+    assert_int_equal(out.n, 0);
+    close(fd);
+    assert_int_equal(atomic_load(&canceled), before + 1);
+    buf_deinit(&out);
+}
+
+static void test_answers_in_pieces(void **state)
+{
+    (void)state;
+    struct buf out = ask("GET /v1/source?n=20000000 HTTP/1.0\r\n\r\n");
+    struct str got = buf_view(&out);
+    ptrdiff_t at = str_find(got, STR("\r\n\r\n"));
+    assert_true(at > 0);
+    assert_int_equal(got.n - (size_t)at - 4, 20000000);
+    buf_deinit(&out);
+    expect("GET /v1/source?n=5 HTTP/1.1\r\nHost: x\r\n\r\nGET /v1/echo/x HTTP/1.1\r\n" CLOSE,
+           "HTTP/1.1 200 OK", "\r\n0\r\n\r\n", "[x] 0 ");
+    /* Its client has said all it has to say, and is answered all the same. */
+    int fd = dial();
+    put_text(fd, "GET /v1/source?n=20000000 HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    out = get_all(fd);
+    assert_true(out.n > 20000000 && str_has_suffix(buf_view(&out), STR("\r\n0\r\n\r\n")));
+    buf_deinit(&out);
+    close(fd);
+    out = ask("GET /v1/source?n=100000&cut HTTP/1.1\r\n" CLOSE);
+    assert_false(str_has_suffix(buf_view(&out), STR("\r\n0\r\n\r\n")));
+    buf_deinit(&out);
+}
+
 static void test_refused_unread(void **state)
 {
     (void)state;
@@ -771,6 +987,9 @@ int main(void)
         SERVED(test_byte_by_byte),
         SERVED(test_expect_continue),
         SERVED(test_large_bodies),
+        SERVED(test_streamed_bodies),
+        SERVED(test_streamed_bodies_broken_off),
+        SERVED(test_answers_in_pieces),
         SERVED(test_refused_unread),
         SERVED(test_gzip),
         SERVED(test_stream),

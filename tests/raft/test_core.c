@@ -8,8 +8,8 @@
  *     deliver                all messages, and what they cause, until none is left (disks: see
  * sync) deliver a b            only those from a to b that wait now drop a b               they are
  * lost; a learns that b is unreachable sync a                 the disk of a is done auto-sync
- * on|off       whether every append is durable at once propose a 3            three commands change
- * a add d | nonvoter d | demote d | remove d transfer a [b]         verify a       fail-disk a
+ * on|off       whether every append is durable at once propose a 3 [large]    three commands (of 1
+ * MB) change a add d | nonvoter d | demote d | remove d transfer a [b]         verify a fail-disk a
  * crash a (and start again) compact a 5            a snapshot up to 5, log from 6 on quiet on|off
  * whether outputs are printed state                  one line a server
  *
@@ -28,6 +28,8 @@
 #define NODES 6
 #define LOG_MAX 256u
 
+static char large[1 << 20];
+
 struct node {
     char id[2], address[3];
     bool is_up, is_reference;
@@ -41,6 +43,8 @@ struct node {
     struct raft_configuration snapshot_configuration;
     char vote[8];
     uint64_t token, applied;
+    const struct raft_entry *proposed; /* in the step that is under way */
+    size_t proposed_count;
 };
 
 struct letter {
@@ -373,6 +377,29 @@ static bool deliver_waiting(struct play *p, int from, int to, bool drop)
     return any;
 }
 
+static uint64_t node_fit(void *data, uint64_t index, uint64_t count_max, uint64_t size_max,
+                         uint64_t *ret_size)
+{
+    const struct node *n = data;
+    uint64_t count = 0;
+    *ret_size = 0;
+    while (count < count_max) {
+        uint64_t at = index + count;
+        bool is_new = at > n->last;
+        bool is_known = !is_new || (n->proposed_count > 0 && at >= n->proposed[0].index &&
+                                    at - n->proposed[0].index < n->proposed_count);
+        size_t size = !is_known ? 0
+                      : is_new  ? n->proposed[at - n->proposed[0].index].data.n
+                                : n->log[at].data.n;
+        if (count > 0 && (!is_known || *ret_size + size > size_max)) {
+            break;
+        }
+        *ret_size += size;
+        count++;
+    }
+    return count;
+}
+
 static void node_start(struct play *p, struct node *n)
 {
     struct raft_configuration latest = n->snapshot_configuration, committed = latest;
@@ -398,6 +425,8 @@ static void node_start(struct play *p, struct node *n)
                                                         .lease_timeout_ms = p->timeout_ms / 2,
                                                         .commit_timeout_ms = 50,
                                                         .pre_vote = true,
+                                                        .fit = node_fit,
+                                                        .fit_data = n,
                                                         .seed = 1 + (uint64_t)(n - p->nodes),
                                                         .now_ms = n->now_ms,
                                                         .term = n->term,
@@ -525,11 +554,16 @@ static void command(struct play *p, struct str *args, size_t count)
         struct raft_entry entries[LOG_MAX] = {0};
         assert_true(number < LOG_MAX);
         for (uint64_t i = 0; i < number; i++) {
-            entries[i].data = STR("command");
+            entries[i].data = count > 3 && str_eq_lit(args[3], "large")
+                                  ? str_make(large, sizeof(large))
+                                  : STR("command");
         }
+        n->proposed = entries;
+        n->proposed_count = number;
         (void)step(p, n,
                    (struct raft_core_event){
                        .kind = RAFT_EVENT_PROPOSE, .entries = entries, .count = number});
+        n->proposed_count = 0;
     } else if (str_eq_lit(verb, "change")) {
         enum raft_change change = str_eq_lit(args[2], "add")        ? RAFT_ADD_VOTER
                                   : str_eq_lit(args[2], "nonvoter") ? RAFT_ADD_NONVOTER

@@ -76,7 +76,9 @@ static void check(struct raft_log *log, uint64_t from, uint64_t last, const uint
     struct err err = {0};
     assert_true(raft_log_last_index(log) >= last);
     for (uint64_t index = from; index <= last;) {
+        uint64_t size, fit = raft_log_fit(log, index, ARRAY_SIZE(entries), 500, &size);
         int n = raft_log_read(log, index, ARRAY_SIZE(entries), 500, entries, &err);
+        assert_int_equal(n, fit);
         if (n <= 0) {
             print_error("read %llu: %s\n", (unsigned long long)index, err_text(&err));
             fail();

@@ -28,7 +28,7 @@ struct fixture {
     unsigned done, wanted;
     struct stub_call held[CALLS_MAX];
     struct buf held_method;
-    unsigned held_count;
+    unsigned held_count, held_wanted;
     struct loop_timer limit;
     bool gave_up;
     struct buf big;
@@ -67,6 +67,9 @@ static void handle_get(struct fixture *f, struct stub_call *call, const struct k
     } else if (str_eq_lit(key, "hold")) {
         f->held[f->held_count] = *call;
         f->held[f->held_count++].method = str_from_cstr(rpc_kvs_get.name);
+        if (f->held_count == f->held_wanted) {
+            loop_stop(f->loop);
+        }
     } else if (str_eq_lit(key, "hang up")) {
         stub_hang_up(&f->stub);
     } else if (str_eq_lit(key, "garbage")) {
@@ -266,6 +269,28 @@ static void test_many_at_once(void **state)
     assert_int_equal(f->stub.calls, 2 * CALLS_MAX);
     assert_true(f->stub.opened <= 2 * CALLS_MAX - RPC_POOL_IDLE_STREAMS_MAX);
     assert_int_equal(f->stub.resets, 0);
+}
+
+/* One connection has room for so many; the rest go by others, which last as long as they are used.
+ */
+static void test_more_than_a_connection_takes(void **state)
+{
+    struct fixture *f = *state;
+    f->pool->streams_max = 100;
+    for (size_t i = 0; i < 250; i++) {
+        start(f, i, STR("hold"), 0);
+    }
+    f->held_wanted = 250;
+    run(f);
+    assert_int_equal(f->stub.accepted, 3);
+    assert_int_equal(f->pool->connections_count, 3);
+    for (size_t i = 0; i < 250; i++) {
+        reply_entry(&f->held[i], STR("hold"), STR("at last"));
+    }
+    run_until_done(f, 250);
+    f->held_count = 0;
+    assert_value(ask(f, STR("a")), STR("a"));
+    assert_int_equal(f->stub.accepted, 3);
 }
 
 /* Answers in another order than the calls, and a call that waits keeps no other waiting. */
@@ -494,6 +519,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_more_than_a_connection_takes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_of_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors_are_the_servers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_answers_fail_their_call, setup, teardown),

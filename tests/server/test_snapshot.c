@@ -103,7 +103,7 @@ static void task_done(struct snapshot_task *t)
 {
     struct fixture *f = t->data;
     f->err = t->err;
-    f->index = t->index;
+    f->index = t->meta.index;
     if (t->archive.n > 0) {
         buf_clear(&f->archive);
         buf_str(&f->archive, buf_view(&t->archive));
@@ -116,7 +116,7 @@ static void save(struct fixture *f)
 {
     struct err err = {0};
     f->is_done = false;
-    assert_non_null(snapshot_save(&f->base.main, task_done, f, &err));
+    assert_non_null(snapshot_save(&f->base.main, false, task_done, f, &err));
     run_until(f, is_done);
     assert_string_equal(f->err.text, "");
 }
@@ -124,8 +124,10 @@ static void save(struct fixture *f)
 static void restore(struct fixture *f, struct str bytes)
 {
     struct err err = {0};
+    struct buf archive = {0};
+    buf_str(&archive, bytes);
     f->is_done = false;
-    assert_non_null(snapshot_restore_archive(&f->base.main, bytes, task_done, f, &err));
+    assert_non_null(snapshot_restore_archive(&f->base.main, &archive, task_done, f, &err));
     run_until(f, is_done);
 }
 
@@ -183,9 +185,8 @@ static void test_cancel(void **state)
     put(f, STR("a"), STR("one"));
     save(f);
     put(f, STR("a"), STR("two"));
-    snapshot_task_cancel(snapshot_save(&f->base.main, NULL, NULL, &err));
-    snapshot_task_cancel(
-        snapshot_restore_archive(&f->base.main, buf_view(&f->archive), NULL, NULL, &err));
+    snapshot_task_cancel(snapshot_save(&f->base.main, false, NULL, NULL, &err));
+    snapshot_task_cancel(snapshot_restore_archive(&f->base.main, &f->archive, NULL, NULL, &err));
     check(f, STR("a"), STR("one"));
 }
 

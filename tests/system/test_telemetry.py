@@ -203,10 +203,10 @@ def test_sigusr1(agent):
     def printed():
         """Only intervals of ten seconds that are over are printed."""
         agent.process.send_signal(signal.SIGUSR1)
-        return re.search(start + r"\[S\] 'consul\.kvs\.apply': Count: 1 Sum: [\d.]+$", agent.log(), re.M)
-    wait_for(printed, "a sample")
-    assert re.search(start + r"\[G\] 'consul\.raft\.applied_index': \d+\.000$", agent.log(), re.M)
-    assert re.search(start + r"\[C\] 'consul\.raft\.apply': Count: ", agent.log(), re.M)
+        return all(re.search(start + line, agent.log(), re.M) for line in (
+            r"\[S\] 'consul\.kvs\.apply': Count: 1 Sum: [\d.]+$", r"\[G\] 'consul\.raft\.applied_index': \d+\.000$",
+            r"\[C\] 'consul\.raft\.apply': Count: "))
+    wait_for(printed, "a sample, a gauge and a counter")
     assert agent.process.poll() is None
 
 

@@ -281,6 +281,8 @@ struct raft_core *raft_core_new(const struct raft_core_options *o)
     core_set_name(c->address, o->address);
     c->heartbeat_timeout_ms = o->heartbeat_timeout_ms;
     c->election_timeout_ms = o->election_timeout_ms;
+    c->fit = o->fit;
+    c->fit_data = o->fit_data;
     c->lease_timeout_ms = o->lease_timeout_ms;
     c->commit_timeout_ms = o->commit_timeout_ms;
     c->pre_vote = o->pre_vote;

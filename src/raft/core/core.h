@@ -23,9 +23,12 @@
 struct raft_core;
 
 #define RAFT_APPEND_COUNT_MAX 64u            /* entries in one message, as the reference's */
-#define RAFT_APPEND_SIZE_MAX (1024u * 1024u) /* of data; the node may send fewer entries */
+#define RAFT_APPEND_SIZE_MAX (1024u * 1024u) /* and of their data, or one entry */
 #define RAFT_PIPELINE_MAX 128u               /* messages under way to a server */
-#define RAFT_ACKS_MAX 512u                   /* messages of the leader not answered yet */
+/* And of entries in them, but for the last one, and as far as the count is good: an answer to what
+ * was sent before a server was probed anew counts for what was sent since. */
+#define RAFT_PIPELINE_SIZE_MAX (16u * 1024u * 1024u)
+#define RAFT_ACKS_MAX 512u /* messages of the leader not answered yet */
 #define RAFT_VERIFY_MAX 1024u
 
 /* --- messages --- */
@@ -170,6 +173,12 @@ struct raft_core_options {
     uint64_t commit_timeout_ms; /* followers learn of a commit this late at the latest */
     bool pre_vote;
     uint64_t seed, now_ms;
+    /* How many of count_max entries from index on make one message of size_max bytes (at least one
+     * is told), and their bytes. They are in the log, or among those of the event whose step is
+     * under way. NULL: all, and they count for nothing. */
+    uint64_t (*fit)(void *data, uint64_t index, uint64_t count_max, uint64_t size_max,
+                    uint64_t *ret_size);
+    void *fit_data;
 
     /* What was found on disk. */
     uint64_t term;

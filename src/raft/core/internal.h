@@ -24,6 +24,10 @@ struct peer {
     uint64_t next_index, match_index;
     uint64_t commit_sent;
     uint32_t inflight;
+    struct { /* sizes of the messages that are, oldest first, and their sum */
+        uint32_t v[RAFT_PIPELINE_MAX], first, count;
+        uint64_t sum;
+    } flight;
     uint32_t failures;
     uint64_t retry_ms;   /* not before; after failures */
     uint64_t contact_ms; /* the last answer */
@@ -47,6 +51,9 @@ struct raft_core {
     uint64_t follow_ms;   /* the same for the leader of now, from what it says of its pace */
     uint64_t started_ms;
     bool pre_vote;
+    uint64_t (*fit)(void *data, uint64_t index, uint64_t count_max, uint64_t size_max,
+                    uint64_t *ret_size);
+    void *fit_data;
     struct rng rng;
     uint64_t now_ms;
 

@@ -1,8 +1,9 @@
 /* Leading: bring every server's log to ours, find what a majority has, know that we still lead.
  *
  * To each peer entries flow in one of three modes: probing (one message, to find where the logs
- * part), pipelined (up to RAFT_PIPELINE_MAX messages ahead of the answers), or by snapshot, when
- * the entries it needs are gone from the log. A refusal or a lost connection leads back to probing.
+ * part), pipelined (up to RAFT_PIPELINE_MAX messages, and RAFT_PIPELINE_SIZE_MAX bytes, ahead of
+ * the answers, so that a slow server costs a bounded amount of memory), or by snapshot, when the
+ * entries it needs are gone from the log. A refusal or a lost connection leads back to probing.
  *
  * The leader's own disk is one of the majority: its share is what is durable, and entries are sent
  * before that. Only an entry of its own term is committed by counting (section 5.4.2 of the paper);
@@ -35,11 +36,38 @@ static void send_heartbeats(struct raft_core *c, struct raft_core_out *out)
 
 /* --- replication --- */
 
+static void flight_clear(struct peer *p)
+{
+    p->inflight = 0;
+    p->flight.first = p->flight.count = 0;
+    p->flight.sum = 0;
+}
+
+static void flight_add(struct peer *p, uint64_t size)
+{
+    p->inflight++;
+    if (p->flight.count < RAFT_PIPELINE_MAX) { /* news of commits may come on top */
+        uint32_t at = (p->flight.first + p->flight.count++) % RAFT_PIPELINE_MAX;
+        p->flight.v[at] = (uint32_t)MIN(size, (uint64_t)UINT32_MAX);
+        p->flight.sum += p->flight.v[at];
+    }
+}
+
+static void flight_remove(struct peer *p)
+{
+    p->inflight -= p->inflight > 0;
+    if (p->flight.count > 0) {
+        p->flight.sum -= p->flight.v[p->flight.first];
+        p->flight.first = (p->flight.first + 1) % RAFT_PIPELINE_MAX;
+        p->flight.count--;
+    }
+}
+
 static void peer_probe(struct peer *p, uint64_t next_index)
 {
     p->mode = PEER_PROBE;
     p->next_index = MAX(next_index, (uint64_t)1);
-    p->inflight = 0;
+    flight_clear(p);
 }
 
 static void peer_send_snapshot(struct raft_core *c, struct peer *p, struct raft_core_out *out)
@@ -59,14 +87,17 @@ static void peer_send_entries(struct raft_core *c, struct peer *p, struct raft_c
         peer_send_snapshot(c, p, out);
         return;
     }
-    uint64_t count = MIN(c->log.last_index - prev, (uint64_t)RAFT_APPEND_COUNT_MAX);
+    uint64_t count = MIN(c->log.last_index - prev, (uint64_t)RAFT_APPEND_COUNT_MAX), size = 0;
+    if (count > 0 && c->fit != NULL) {
+        count = c->fit(c->fit_data, p->next_index, count, RAFT_APPEND_SIZE_MAX, &size);
+    }
     struct raft_core_output *o = peer_send(c, p, RAFT_MSG_APPEND, out);
     o->msg.append.leader = str_from_cstr(c->address);
     o->msg.append.prev_index = prev;
     o->msg.append.prev_term = prev_term;
     o->msg.append.commit_index = c->commit_index;
     o->msg.append.count = count;
-    p->inflight++;
+    flight_add(p, size);
     p->commit_sent = c->commit_index;
     if (p->mode == PEER_PIPELINE) {
         p->next_index += count;
@@ -82,7 +113,7 @@ static void peer_replicate(struct raft_core *c, struct peer *p, struct raft_core
         peer_send_entries(c, p, out);
     }
     while (p->mode == PEER_PIPELINE && p->inflight < RAFT_PIPELINE_MAX &&
-           p->next_index <= c->log.last_index) {
+           p->flight.sum < RAFT_PIPELINE_SIZE_MAX && p->next_index <= c->log.last_index) {
         peer_send_entries(c, p, out);
     }
 }
@@ -463,7 +494,7 @@ void core_on_append_result(struct raft_core *c, struct peer *p, const struct raf
     if (last > c->log.last_index) {
         return; /* we never sent that */
     }
-    p->inflight -= p->inflight > 0;
+    flight_remove(p);
     p->failures = 0;
     p->retry_ms = 0;
     if (last > p->match_index) {
@@ -476,7 +507,7 @@ void core_on_append_result(struct raft_core *c, struct peer *p, const struct raf
     if (p->mode == PEER_PROBE) {
         p->mode = PEER_PIPELINE;
         p->next_index = p->match_index + 1;
-        p->inflight = 0;
+        flight_clear(p);
     }
     p->next_index = MAX(p->next_index, p->match_index + 1);
     peer_replicate(c, p, out);
