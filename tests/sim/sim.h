@@ -187,6 +187,9 @@ struct sim {
     /* The moment. */
     bool cut[SIM_SERVERS][SIM_SERVERS]; /* messages from, to are lost */
     uint64_t last_us[SIM_SERVERS][SIM_SERVERS];
+    struct {
+        uint64_t second, count; /* requests sent in a second of the simulation's */
+    } sent[SIM_SERVERS][SIM_SERVERS];
     bool is_quiet;                     /* nothing goes wrong any more */
     bool is_silent;                    /* and nobody writes */
     uint64_t tokens;                   /* of the network */

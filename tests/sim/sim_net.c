@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <stddef.h>
 
+#define SENT_PER_SECOND_MAX 30000u /* requests of one server to another; a storm has millions */
 #define CALL_TIMEOUT_US (3 * SIM_SECOND)
 
 /* A request that has no answer yet; the asker's. */
@@ -277,6 +278,18 @@ uint64_t net_serve(struct sim_server *sv, struct sim_server *from, uint64_t call
     return token;
 }
 
+/* Answers must not breed requests. */
+static void check_rate(struct sim *s, const struct sim_server *from, const struct sim_server *to)
+{
+    uint64_t second = s->now_us / SIM_SECOND;
+    if (s->sent[from->number][to->number].second != second) {
+        s->sent[from->number][to->number].second = second;
+        s->sent[from->number][to->number].count = 0;
+    }
+    uint64_t count = ++s->sent[from->number][to->number].count;
+    SIM_CHECK(count <= SENT_PER_SECOND_MAX, from->number, to->number);
+}
+
 static void net_send(struct raft_transport *t, struct str id, struct str address,
                      const struct raft_msg *m, const struct raft_entry *entries)
 {
@@ -286,6 +299,7 @@ static void net_send(struct raft_transport *t, struct str id, struct str address
     if (m->kind == RAFT_MSG_VOTE && !m->vote.pre) {
         sim_check_vote(from, m->term, from->number);
     }
+    check_rate(s, from, to);
     uint64_t call = net_call_new(s, from, to, m, CALL_TIMEOUT_US);
     bool is_ordered =
         s->is_ordered && m->kind == RAFT_MSG_APPEND && m->append.prev_index + m->append.count > 0;

@@ -25,8 +25,7 @@ struct raft_core;
 #define RAFT_APPEND_COUNT_MAX 64u            /* entries in one message, as the reference's */
 #define RAFT_APPEND_SIZE_MAX (1024u * 1024u) /* and of their data, or one entry */
 #define RAFT_PIPELINE_MAX 128u               /* messages under way to a server */
-/* And of entries in them, but for the last one, and as far as the count is good: an answer to what
- * was sent before a server was probed anew counts for what was sent since. */
+/* And of entries in them, but for the last one. */
 #define RAFT_PIPELINE_SIZE_MAX (16u * 1024u * 1024u)
 #define RAFT_ACKS_MAX 512u /* messages of the leader not answered yet */
 #define RAFT_VERIFY_MAX 1024u

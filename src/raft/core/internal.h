@@ -23,10 +23,14 @@ struct peer {
     enum peer_mode mode;
     uint64_t next_index, match_index;
     uint64_t commit_sent;
-    uint32_t inflight;
-    struct { /* sizes of the messages that are, oldest first, and their sum */
-        uint32_t v[RAFT_PIPELINE_MAX], first, count;
-        uint64_t sum;
+    bool is_asked; /* probing: the message is under way */
+    struct {       /* pipelined messages that are, oldest first */
+        struct {
+            uint64_t last_index;
+            uint64_t size;
+        } v[RAFT_PIPELINE_MAX];
+        uint32_t first, count;
+        uint64_t size; /* of all */
     } flight;
     uint32_t failures;
     uint64_t retry_ms;   /* not before; after failures */

@@ -36,28 +36,21 @@ static void send_heartbeats(struct raft_core *c, struct raft_core_out *out)
 
 /* --- replication --- */
 
-static void flight_clear(struct peer *p)
+static void flight_add(struct peer *p, uint64_t last_index, uint64_t size)
 {
-    p->inflight = 0;
-    p->flight.first = p->flight.count = 0;
-    p->flight.sum = 0;
+    ASSERT(p->flight.count < RAFT_PIPELINE_MAX);
+    uint32_t at = (p->flight.first + p->flight.count++) % RAFT_PIPELINE_MAX;
+    p->flight.v[at].last_index = last_index;
+    p->flight.v[at].size = size;
+    p->flight.size += size;
 }
 
-static void flight_add(struct peer *p, uint64_t size)
+/* What is matched has arrived, whichever answer said so; an answer to what was sent before a probe
+ * says nothing of what was sent since. */
+static void flight_update(struct peer *p)
 {
-    p->inflight++;
-    if (p->flight.count < RAFT_PIPELINE_MAX) { /* news of commits may come on top */
-        uint32_t at = (p->flight.first + p->flight.count++) % RAFT_PIPELINE_MAX;
-        p->flight.v[at] = (uint32_t)MIN(size, (uint64_t)UINT32_MAX);
-        p->flight.sum += p->flight.v[at];
-    }
-}
-
-static void flight_remove(struct peer *p)
-{
-    p->inflight -= p->inflight > 0;
-    if (p->flight.count > 0) {
-        p->flight.sum -= p->flight.v[p->flight.first];
+    while (p->flight.count > 0 && p->flight.v[p->flight.first].last_index <= p->match_index) {
+        p->flight.size -= p->flight.v[p->flight.first].size;
         p->flight.first = (p->flight.first + 1) % RAFT_PIPELINE_MAX;
         p->flight.count--;
     }
@@ -66,8 +59,10 @@ static void flight_remove(struct peer *p)
 static void peer_probe(struct peer *p, uint64_t next_index)
 {
     p->mode = PEER_PROBE;
+    p->is_asked = false;
     p->next_index = MAX(next_index, (uint64_t)1);
-    flight_clear(p);
+    p->flight.first = p->flight.count = 0;
+    p->flight.size = 0;
 }
 
 static void peer_send_snapshot(struct raft_core *c, struct peer *p, struct raft_core_out *out)
@@ -97,9 +92,10 @@ static void peer_send_entries(struct raft_core *c, struct peer *p, struct raft_c
     o->msg.append.prev_term = prev_term;
     o->msg.append.commit_index = c->commit_index;
     o->msg.append.count = count;
-    flight_add(p, size);
     p->commit_sent = c->commit_index;
-    if (p->mode == PEER_PIPELINE) {
+    p->is_asked = p->mode == PEER_PROBE;
+    if (p->mode == PEER_PIPELINE && count > 0) {
+        flight_add(p, prev + count, size);
         p->next_index += count;
     }
 }
@@ -109,11 +105,11 @@ static void peer_replicate(struct raft_core *c, struct peer *p, struct raft_core
     if (p->retry_ms > c->now_ms) {
         return;
     }
-    if (p->mode == PEER_PROBE && p->inflight == 0) {
+    if (p->mode == PEER_PROBE && !p->is_asked) {
         peer_send_entries(c, p, out);
     }
-    while (p->mode == PEER_PIPELINE && p->inflight < RAFT_PIPELINE_MAX &&
-           p->flight.sum < RAFT_PIPELINE_SIZE_MAX && p->next_index <= c->log.last_index) {
+    while (p->mode == PEER_PIPELINE && p->flight.count < RAFT_PIPELINE_MAX &&
+           p->flight.size < RAFT_PIPELINE_SIZE_MAX && p->next_index <= c->log.last_index) {
         peer_send_entries(c, p, out);
     }
 }
@@ -456,18 +452,27 @@ int core_propose(struct raft_core *c, struct raft_entry *entries, size_t count,
 
 /* --- answers --- */
 
+/* To the probe that is under way, or to something that was sent before it? */
+static bool answers_probe(const struct peer *p, const struct raft_msg *m)
+{
+    return p->mode == PEER_PROBE && p->is_asked && m->append_result.prev_index == p->next_index - 1;
+}
+
 static void append_refused(struct raft_core *c, struct peer *p, const struct raft_msg *m,
                            struct raft_core_out *out)
 {
-    uint64_t prev = m->append_result.prev_index;
-    if (p->mode == PEER_SNAPSHOT || (p->mode == PEER_PROBE && prev != p->next_index - 1)) {
-        return; /* of before we went back to probing */
+    uint64_t prev = m->append_result.prev_index, last = prev + m->append_result.count;
+    if (!answers_probe(p, m) && (p->mode != PEER_PIPELINE || last <= p->match_index)) {
+        return; /* of before we went back to probing, or it has taken those entries since */
     }
     uint64_t next = MIN(prev, m->append_result.last_index + 1);
     if (m->append_result.conflict_index != 0) {
         next = MIN(next, m->append_result.conflict_index);
     }
-    peer_probe(p, next);
+    if (prev == p->match_index && m->append_result.last_index < prev) {
+        p->match_index = 0; /* its log is gone */
+    }
+    peer_probe(p, MAX(next, p->match_index + 1));
     if (m->append_result.no_backoff) {
         p->failures = 0;
     } else {
@@ -494,22 +499,25 @@ void core_on_append_result(struct raft_core *c, struct peer *p, const struct raf
     if (last > c->log.last_index) {
         return; /* we never sent that */
     }
-    flight_remove(p);
-    p->failures = 0;
-    p->retry_ms = 0;
+    if (answers_probe(p, m)) {
+        p->mode = PEER_PIPELINE;
+        p->is_asked = false;
+    }
+    if (p->mode == PEER_PIPELINE) {
+        p->failures = 0;
+        p->retry_ms = 0;
+    }
     if (last > p->match_index) {
         p->match_index = last;
+        flight_update(p);
         core_advance_commit(c, out);
         if (c->state != RAFT_LEADER) {
             return;
         }
     }
-    if (p->mode == PEER_PROBE) {
-        p->mode = PEER_PIPELINE;
-        p->next_index = p->match_index + 1;
-        flight_clear(p);
+    if (!p->is_asked) {
+        p->next_index = MAX(p->next_index, p->match_index + 1);
     }
-    p->next_index = MAX(p->next_index, p->match_index + 1);
     peer_replicate(c, p, out);
     if (c->transfer[0] != '\0') {
         transfer_try(c, out);
