@@ -229,6 +229,7 @@ struct sim_server *sim_leader(struct sim *s);
 /* --- clients and faults --- */
 
 void sim_client_begin(struct sim *s);
+void sim_client_write(struct sim *s); /* now, if somebody leads */
 void sim_client_bootstrap(struct sim *s);
 /* Ask a server to restore a state in the place of all; *ret_code is 1 until it is answered. */
 void sim_client_restore(struct sim_server *sv, struct str bytes, int *ret_code);

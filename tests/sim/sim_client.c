@@ -70,6 +70,14 @@ static void propose(struct sim_server *sv, bool is_barrier)
     raft_propose(sv->raft, &op->proposal);
 }
 
+void sim_client_write(struct sim *s)
+{
+    struct sim_server *leader = sim_leader(s);
+    if (leader != NULL) {
+        propose(leader, false);
+    }
+}
+
 /* --- requests --- */
 
 struct sim_request {

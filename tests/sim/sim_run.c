@@ -112,10 +112,11 @@ static void run_for(struct sim *s, uint64_t us)
     sim_until(s, s->now_us + us);
 }
 
-/* It takes writes. */
+/* It takes writes. There may be none for so long but ours. */
 static void check_alive(struct sim *s, uint64_t us)
 {
     uint64_t acked = s->stats.acked;
+    sim_client_write(s);
     run_for(s, us);
     SIM_CHECK(s->stats.acked > acked, s->stats.acked, acked);
 }
