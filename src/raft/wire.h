@@ -12,7 +12,7 @@
  * Strings borrow from the bytes, entries are the arena's. Pure.
  *
  * Beyond 1.10.3: pre-votes go as type 4, as later versions have it; a reference that does not know
- * it closes the connection. conflict_index, and the leader's interval in a heartbeat, go as keys of
+ * it closes the connection. conflict_index, and the leader's heartbeat interval, go as keys of
  * their own, which the reference skips. */
 #pragma once
 #include "base/arena.h"

@@ -54,8 +54,8 @@ struct raft_msg {
             uint64_t prev_index, prev_term, commit_index;
             uint64_t count;             /* entries prev_index + 1 ... */
             struct raft_entry *entries; /* received only; sent: the node reads them */
-            uint64_t interval_ms; /* heartbeat: when to expect the next; 0: unknown (reference) */
-        } append;                 /* a heartbeat has zeros throughout */
+            uint64_t interval_ms;       /* heartbeats come so often; 0: not said (reference) */
+        } append;                       /* a heartbeat has zeros throughout */
         struct {
             bool success, no_backoff;
             uint64_t last_index;     /* of the answering log: a hint */

@@ -133,13 +133,13 @@ void core_on_append(struct raft_core *c, const struct raft_msg *m, struct raft_c
         append_reply(c, m->token, false, false, 0, out);
         return;
     }
+    if (m->append.interval_ms > 0) {
+        uint64_t silence = MIN(m->append.interval_ms, c->heartbeat_timeout_ms) * 10;
+        c->follow_ms = MIN(c->heartbeat_timeout_ms, MAX(silence, c->quick_ms));
+        core_election_defer(c);
+    }
     uint64_t prev = m->append.prev_index;
     if (prev == 0 && m->append.count == 0) {
-        if (m->append.interval_ms > 0) {
-            uint64_t silence = MIN(m->append.interval_ms, c->heartbeat_timeout_ms) * 10;
-            c->follow_ms = MIN(c->heartbeat_timeout_ms, MAX(silence, c->quick_ms));
-            core_election_defer(c);
-        }
         append_reply(c, m->token, true, false, 0, out); /* a heartbeat */
         return;
     }

@@ -92,6 +92,9 @@ static void peer_send_entries(struct raft_core *c, struct peer *p, struct raft_c
     o->msg.append.prev_term = prev_term;
     o->msg.append.commit_index = c->commit_index;
     o->msg.append.count = count;
+    if (p->mode == PEER_PROBE) { /* it may have no heartbeat of ours yet */
+        o->msg.append.interval_ms = c->interval_ms;
+    }
     p->commit_sent = c->commit_index;
     p->is_asked = p->mode == PEER_PROBE;
     if (p->mode == PEER_PIPELINE && count > 0) {
