@@ -29,7 +29,8 @@ struct epoch_slot {
 
 struct retired {
     void *object;
-    epoch_free_fn free_fn;
+    epoch_free_fn free_fn; /* or */
+    epoch_free_part_fn free_part;
     uint64_t epoch;
 };
 
@@ -40,6 +41,7 @@ struct epoch {
     /* The writer's: oldest first from `first`, so their stamps never fall. */
     VEC(struct retired) waiting;
     size_t first;
+    bool is_behind;
 };
 
 #if defined(__SANITIZE_THREAD__)
@@ -72,8 +74,13 @@ struct epoch *epoch_new(void)
 static void free_first(struct epoch *e)
 {
     /* Copied: free_fn may retire more, which moves the vector. */
-    struct retired r = e->waiting.v[e->first++];
-    r.free_fn(r.object);
+    struct retired r = e->waiting.v[e->first];
+    if (r.free_part != NULL) {
+        e->first += r.free_part(r.object);
+    } else {
+        e->first++;
+        r.free_fn(r.object);
+    }
 }
 
 struct epoch *epoch_free(struct epoch *e)
@@ -165,7 +172,14 @@ void epoch_unpin(struct epoch *e, uint32_t pin)
 void epoch_retire(struct epoch *e, void *object, epoch_free_fn free_fn)
 {
     uint64_t now = atomic_load_explicit(&e->now, memory_order_relaxed);
-    vec_push(&e->waiting, ((struct retired){object, free_fn, now}));
+    vec_push(&e->waiting, ((struct retired){.object = object, .free_fn = free_fn, .epoch = now}));
+}
+
+void epoch_retire_large(struct epoch *e, void *object, epoch_free_part_fn free_part)
+{
+    uint64_t now = atomic_load_explicit(&e->now, memory_order_relaxed);
+    vec_push(&e->waiting,
+             ((struct retired){.object = object, .free_part = free_part, .epoch = now}));
 }
 
 /* Give back the front of the vector once it is the larger part: each item moves once at most. */
@@ -181,6 +195,7 @@ static void waiting_compact(struct epoch *e)
 
 size_t epoch_collect(struct epoch *e)
 {
+    e->is_behind = false;
     if (e->first == e->waiting.n) {
         return 0;
     }
@@ -194,9 +209,18 @@ size_t epoch_collect(struct epoch *e)
 #endif
     uint64_t low = lowest_pin(e, lowest_slot(e, now)); /* in this order */
     size_t end = e->waiting.n;                         /* what free_fn retires can wait */
-    while (e->first < end && e->waiting.v[e->first].epoch < low) {
+    for (size_t n = 0; e->first < end && e->waiting.v[e->first].epoch < low; n++) {
+        if (n == EPOCH_FREES_MAX) {
+            e->is_behind = true;
+            break;
+        }
         free_first(e);
     }
     waiting_compact(e);
     return e->waiting.n - e->first;
+}
+
+bool epoch_is_behind(const struct epoch *e)
+{
+    return e->is_behind;
 }

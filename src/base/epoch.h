@@ -8,8 +8,11 @@
  * The writer unpublishes an object first (stores the new root), then retires it. It is freed by
  * epoch_collect() once every reader has left, or entered anew since. A pin keeps everything that is
  * reachable at the time it was taken for as long as a thread likes, across turns: snapshots being
- * written use it. retire and collect are for the one writer thread of the domain; pins and slots are
- * for any.
+ * written use it. retire and collect are for the one writer thread of the domain; pins and slots
+ * are for any.
+ *
+ * What a collection does is bounded, for the writer has more urgent things to do than freeing a
+ * million rows: epoch_is_behind() says when another one should follow soon.
  *
  *     writer: atomic_store(&root, new); epoch_retire(d, old, free_fn); epoch_collect(d);
  *
@@ -20,11 +23,14 @@
 
 #define EPOCH_READERS_MAX 64u
 #define EPOCH_PINS_MAX 64u
+#define EPOCH_FREES_MAX 4096u /* calls of free functions in one collection */
 
 struct epoch;
 struct epoch_slot; /* one reader thread's */
 
 typedef void (*epoch_free_fn)(void *object);
+/* Frees a bounded part of an object; true when that was the last. */
+typedef bool (*epoch_free_part_fn)(void *object);
 
 struct epoch *epoch_new(void);
 /* No reader may be inside; frees everything retired. */
@@ -43,5 +49,10 @@ NODISCARD int epoch_pin(struct epoch *e, uint32_t *ret_pin);
 void epoch_unpin(struct epoch *e, uint32_t pin);
 
 void epoch_retire(struct epoch *e, void *object, epoch_free_fn free_fn);
-/* Free what no reader can hold any more; how many objects are still waiting. */
+/* The same for what is large: freed part by part. */
+void epoch_retire_large(struct epoch *e, void *object, epoch_free_part_fn free_part);
+/* Free what no reader can hold any more, and no more than EPOCH_FREES_MAX at a time; how many
+ * objects are still waiting. */
 size_t epoch_collect(struct epoch *e);
+/* Whether that bound, and not a reader, has ended the last collection. */
+bool epoch_is_behind(const struct epoch *e);

@@ -498,6 +498,10 @@ uint64_t raft_turn(struct raft *r)
         progress |= node_take_unreachable(r);
         progress |= node_repair(r);
     }
+    if (r->fsm_is_behind && !r->fsm_busy) {
+        node_batch_end(r); /* a bounded piece, once a turn */
+        progress |= r->fsm_is_behind;
+    }
     node_measure_turn(r);
     if (r->status_dirty) {
         node_publish_status(r);

@@ -127,6 +127,7 @@ struct raft {
 
     /* The state machine is being replaced on another thread: hands off. */
     bool fsm_busy;
+    bool fsm_is_behind; /* wants to collect more */
     struct raft_snapshots *snapshots;
     uint64_t snapshot_index, snapshot_term; /* of the newest, or (in memory) what was compacted */
     struct node_snapshot *snapshot;         /* being written */
@@ -191,6 +192,7 @@ NODISCARD int node_fsm_restore(struct raft *r, struct str bytes, struct err *err
 /* node_apply.c */
 bool node_take_inbound(struct raft *r);
 bool node_apply(struct raft *r);
+void node_batch_end(struct raft *r);
 /* Answer what waits for entries behind `index` with a failure. */
 void node_pending_fail(struct raft *r, uint64_t index, int code);
 

@@ -210,6 +210,11 @@ static void announce(struct raft *r)
     }
 }
 
+void node_batch_end(struct raft *r)
+{
+    r->fsm_is_behind = r->ops->batch_end != NULL && r->ops->batch_end(r->fsm);
+}
+
 bool node_apply(struct raft *r)
 {
     if (r->applied_index >= r->commit_index || r->halted || r->fsm_busy) {
@@ -224,9 +229,7 @@ bool node_apply(struct raft *r)
             (void)apply_log(r, to);
         }
     }
-    if (r->ops->batch_end != NULL) {
-        r->ops->batch_end(r->fsm);
-    }
+    node_batch_end(r);
     if (r->state == RAFT_LEADER) {
         metric_set(&metric_commit_count, (double)(r->applied_index - from));
     } else {

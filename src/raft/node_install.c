@@ -190,8 +190,8 @@ static void install_tell(struct raft *r, struct node_install *in)
     }
     (void)node_step(r, &e, NULL);
     r->fsm_busy = false;
-    if (e.ok && r->ops->batch_end != NULL) {
-        r->ops->batch_end(r->fsm);
+    if (e.ok) {
+        node_batch_end(r);
     }
     install_free(r);
 }

@@ -137,17 +137,14 @@ static int apply_all(struct raft *r, struct err *err)
             const struct raft_entry *e = &r->entries[i];
             int k = e->type != RAFT_ENTRY_COMMAND
                         ? 0
-                        : r->ops->apply(r->fsm, e->index, e->term, e->data, e->extensions,
-                                        NULL);
+                        : r->ops->apply(r->fsm, e->index, e->term, e->data, e->extensions, NULL);
             if (k < 0) {
                 return err_set(err, -k, "raft: cannot apply entry %llu: %s",
                                (unsigned long long)e->index, err_code_text(-k));
             }
             r->applied_index = e->index;
         }
-        if (r->ops->batch_end != NULL) {
-            r->ops->batch_end(r->fsm);
-        }
+        node_batch_end(r);
     }
     return 0;
 }

@@ -64,9 +64,10 @@ void raft_barrier(struct raft *r, struct raft_proposal *p);
 struct raft_snapshot_sink; /* raft/snapshot.h: write bytes, any thread */
 struct raft_fsm_ops {
     /* Apply one committed command; extensions: what its leader has put beside it, usually nothing
-     * (Consul's: which piece of a large entry it is). proposal is that of this node, or NULL (replay, or another
-     * server's): the result goes there. Negative when it cannot be applied here: the node halts,
-     * for going on would make this server's state another than that of the others. */
+     * (Consul's: which piece of a large entry it is). proposal is that of this node, or NULL
+     * (replay, or another server's): the result goes there. Negative when it cannot be applied
+     * here: the node halts, for going on would make this server's state another than that of the
+     * others. */
     NODISCARD int (*apply)(void *fsm, uint64_t index, uint64_t term, struct str entry,
                            struct str extensions, struct raft_proposal *proposal);
     /* Take a point-in-time handle (cheap: an immutable root, pinned); written later on a thread of
@@ -78,8 +79,9 @@ struct raft_fsm_ops {
      * thread of its own: then nothing else of these runs until it is back. On failure the state is
      * as before. */
     NODISCARD int (*restore)(void *fsm, struct str bytes, struct err *err);
-    /* After a batch of applies: publish, wake, collect garbage. */
-    void (*batch_end)(void *fsm);
+    /* After a batch of applies, or a restore: publish, wake, collect garbage. True: there is more
+     * to collect, call again soon. */
+    bool (*batch_end)(void *fsm);
 };
 
 enum raft_state { RAFT_FOLLOWER, RAFT_CANDIDATE, RAFT_LEADER, RAFT_SHUTDOWN };

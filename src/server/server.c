@@ -66,7 +66,7 @@ static void server_store_changed(void *data, struct change_list *changes)
     }
 }
 
-static void server_batch_end(void *data)
+static bool server_batch_end(void *data)
 {
     struct server *s = data;
     for (uint32_t i = 0; i < s->workers_count && s->changes_count > 0; i++) {
@@ -93,6 +93,7 @@ static void server_batch_end(void *data)
         s->tombstone_index = 0;
     }
     epoch_collect(s->epoch);
+    return epoch_is_behind(s->epoch);
 }
 
 static void server_applied(void *data, enum fsm_message type, struct str op)
@@ -115,9 +116,9 @@ static int server_apply(void *data, uint64_t index, uint64_t term, struct str en
     } else {
         struct arena arena = {0};
         struct fsm_result result;
-        rc = extensions.n > 0 ? fsm_apply_chunk(s->fsm, index, term, entry, extensions, now_ms,
-                                                &arena, &result)
-                              : fsm_apply(s->fsm, index, entry, now_ms, &arena, &result);
+        rc = extensions.n > 0
+                 ? fsm_apply_chunk(s->fsm, index, term, entry, extensions, now_ms, &arena, &result)
+                 : fsm_apply(s->fsm, index, entry, now_ms, &arena, &result);
         arena_deinit(&arena);
     }
     if (rc < 0) {

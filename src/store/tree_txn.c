@@ -5,14 +5,24 @@
 
 #include <stdatomic.h>
 
-static void blocks_free(void *object)
+#define BLOCKS_PART 64u /* freed at a time */
+
+static bool blocks_free_part(void *object)
 {
     struct tree_blocks *b = object;
-    if (b != NULL) {
-        for (size_t i = 0; i < b->count; i++) {
-            mem_free(b->v[i]);
-        }
-        mem_free(b);
+    for (size_t n = 0; n < BLOCKS_PART && b->count > 0; n++) {
+        mem_free(b->v[--b->count]);
+    }
+    if (b->count > 0) {
+        return false;
+    }
+    mem_free(b);
+    return true;
+}
+
+static void blocks_free(struct tree_blocks *b)
+{
+    while (b != NULL && !blocks_free_part(b)) {
     }
 }
 
@@ -40,7 +50,7 @@ void tree_txn_commit(struct tree_txn *txn)
 {
     if (txn->retired != NULL) {
         if (txn->epoch != NULL) {
-            epoch_retire(txn->epoch, txn->retired, blocks_free);
+            epoch_retire_large(txn->epoch, txn->retired, blocks_free_part);
         } else {
             blocks_free(txn->retired);
         }

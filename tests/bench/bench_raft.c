@@ -32,16 +32,17 @@ static _Atomic int leader;
 static uint32_t *samples;
 static char entry[ENTRY_SIZE];
 
-static int apply(void *fsm, uint64_t index, uint64_t term, struct str bytes,
-                 struct str extensions, struct raft_proposal *p)
+static int apply(void *fsm, uint64_t index, uint64_t term, struct str bytes, struct str extensions,
+                 struct raft_proposal *p)
 {
     (void)fsm, (void)index, (void)term, (void)bytes, (void)extensions, (void)p;
     return 0;
 }
 
-static void batch_end(void *fsm)
+static bool batch_end(void *fsm)
 {
     ++*(uint64_t *)fsm;
+    return false;
 }
 
 static void on_leadership(void *data, bool is_leader)

@@ -72,11 +72,12 @@ static int toy_restore(void *fsm, struct str bytes, struct err *err)
     return 0;
 }
 
-static void toy_batch_end(void *fsm)
+static bool toy_batch_end(void *fsm)
 {
     struct toy *t = fsm;
     t->batches++;
     t->published = t->count;
+    return false;
 }
 
 void toy_init(struct toy *t)

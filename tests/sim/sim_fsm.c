@@ -225,12 +225,13 @@ static int sim_restore(void *data, struct str bytes, struct err *err)
     return 0;
 }
 
-static void sim_batch_end(void *data)
+static bool sim_batch_end(void *data)
 {
     struct sim_fsm *f = data;
     if (f->fsm != NULL) {
         epoch_collect(f->epoch);
     }
+    return f->fsm != NULL && epoch_is_behind(f->epoch);
 }
 
 const struct raft_fsm_ops sim_fsm_ops = {
