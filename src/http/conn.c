@@ -431,6 +431,9 @@ static size_t consume(struct http_conn *c, struct str in)
     while (!c->closed && !c->last && (used < in.n || is_end_due(c->flight))) {
         struct str rest = str_from(in, used);
         if (c->flight == NULL) {
+            if (tcp_pending(&c->stream) > 0) {
+                break; /* large answers are not piled up: the next when this one is read */
+            }
             if (c->scan.pos == 0 && (rest.p[0] == '\r' || rest.p[0] == '\n')) {
                 used++; /* line ends between requests, from old clients (RFC 7230, 3.5) */
                 continue;
@@ -493,7 +496,8 @@ static void settle(struct http_conn *c)
     }
     struct http_flight *f = c->flight;
     bool waiting = f != NULL && !wants_body(f);
-    if (c->eof && !waiting) {
+    bool is_unread = c->flight == NULL && c->in.n > 0 && tcp_pending(&c->stream) > 0;
+    if (c->eof && !waiting && !is_unread) {
         c->last = true;
         conn_end(c);
         return;
@@ -653,6 +657,7 @@ void http_accept(struct http_server *s, int fd, const struct address *peer)
     list_push_back(&s->conns, &c->node);
     s->conns_count++;
     tcp_start(&c->stream, s->loop, fd, &conn_ops);
+    c->stream.write_max = SIZE_MAX; /* one answer, as large as the state is */
     uint32_t max = atomic_load_explicit(&s->front->max_conns_per_client, memory_order_relaxed);
     c->counted = address_is_unix(peer) ||
                  conn_limit_add(s->front->clients, str_make(c->ip, c->ip_size), max);

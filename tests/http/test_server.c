@@ -227,7 +227,19 @@ static void source(struct http_req *req)
     loop_timer_start(loop, &s->timer, 0, source_fire);
 }
 
+#define LARGE_SIZE ((size_t)8 << 20)
+
+static void large(struct http_req *req)
+{
+    static const char zeros[65536];
+    while (req->out->n < LARGE_SIZE) {
+        buf_put(req->out, zeros, sizeof(zeros));
+    }
+    http_finish(req, 200);
+}
+
 static const struct http_route routes[] = {
+    {"/v1/large", HTTP_GET, "GET", 0, large},
     {"/v1/sink", HTTP_PUT, "PUT", HTTP_ROUTE_STREAM_BODY, sink},
     {"/v1/source", HTTP_GET, "GET", 0, source},
     {"/v1/echo/", HTTP_GET | HTTP_PUT, "GET,PUT", HTTP_ROUTE_PREFIX, echo},
@@ -511,6 +523,29 @@ static void test_pipelining(void **state)
 }
 
 /* Each byte by itself, so that every place is once the end of what was read. */
+/* The client asks for more than it has read: its answers do not pile up, and none is lost. */
+static void test_pipelining_of_large_answers(void **state)
+{
+    (void)state;
+    enum { COUNT = 40 }; /* together more than a stream would keep by default */
+    assert_true((size_t)COUNT * LARGE_SIZE > TCP_WRITE_MAX_DEFAULT);
+    int fd = dial();
+    for (int i = 0; i < COUNT; i++) {
+        put_text(fd, "GET /v1/large HTTP/1.1\r\nHost: x\r\n\r\n");
+    }
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    static char bytes[1 << 16];
+    size_t size = 0;
+    ssize_t n;
+    while ((n = read(fd, bytes, sizeof(bytes))) > 0) {
+        size += (size_t)n;
+    }
+    assert_int_equal(n, 0);
+    assert_true(size > (size_t)COUNT * LARGE_SIZE);
+    assert_true(size < (size_t)(COUNT + 1) * LARGE_SIZE);
+    close(fd);
+}
+
 static void test_byte_by_byte(void **state)
 {
     (void)state;
@@ -984,6 +1019,7 @@ int main(void)
         SERVED(test_header_values_cannot_end_the_line),
         SERVED(test_http_1_0),
         SERVED(test_pipelining),
+        SERVED(test_pipelining_of_large_answers),
         SERVED(test_byte_by_byte),
         SERVED(test_expect_continue),
         SERVED(test_large_bodies),
