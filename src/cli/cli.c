@@ -133,6 +133,8 @@ int cli_usage_error(const char *command, const struct cli_flag_group *groups, si
 int cli_error(const char *format, ...)
 {
     va_list args;
+    (void)fflush(
+        stdout); /* where both go to one place, the order of lines is that of their printing */
     va_start(args, format);
     (void)vfprintf(stderr, format, args);
     va_end(args);

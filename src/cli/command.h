@@ -22,7 +22,8 @@ struct cli_command {
     X(exec) X(force_leave) X(info) X(join) X(keygen) X(keyring) X(kv) X(kv_delete) X(kv_export)  \
     X(kv_get) X(kv_import) X(kv_put) X(leave) X(lock) X(maint) X(members) X(monitor) X(operator) \
     X(operator_autopilot) X(reload) X(rtt) X(services) X(services_deregister)                    \
-    X(services_register) X(snapshot) X(snapshot_inspect) X(validate) X(version) X(watch)
+    X(services_register) X(snapshot) X(snapshot_inspect) X(tls) X(tls_ca) X(tls_cert) X(validate)  \
+    X(version) X(watch)
 /* clang-format on */
 #define X(file)                                                \
     extern const struct cli_command cli_##file##_commands[];   \
