@@ -155,19 +155,22 @@ bool cli_filter_is_valid(const char *what, struct str pattern)
     return valid;
 }
 
-void cli_print_tabs(FILE *to, struct str json)
+void cli_print_indented(FILE *to, struct str json, const char *unit)
 {
     struct str rest = json, line;
     while (rest.n > 0 && str_split_next(&rest, '\n', &line)) {
-        size_t depth = 0;
-        while (str_has_prefix(str_from(line, 4 * depth), STR("    "))) {
-            fputc('\t', to);
-            depth++;
+        while (str_has_prefix(line, STR("    "))) {
+            fputs(unit, to);
+            line = str_from(line, 4);
         }
-        line = str_from(line, 4 * depth);
         (void)fwrite(line.p, 1, line.n, to);
         fputc('\n', to);
     }
+}
+
+void cli_print_tabs(FILE *to, struct str json)
+{
+    cli_print_indented(to, json, "\t");
 }
 
 bool cli_parse(const char *command, int argc, char **argv, const struct cli_flag_group *groups,
