@@ -1,6 +1,7 @@
 #include "cli/api_intention.h"
 
 #include "base/arena.h"
+#include "cli/api_time.h"
 #include "schema/config_intentions.h"
 
 /* clang-format off */

@@ -7,8 +7,6 @@
 
 struct arena;
 
-#define API_TIME_NONE STR("0001-01-01T00:00:00Z") /* Go's zero time, in texts */
-
 struct api_intention {
     struct str id, description;
     struct str source_ns, source_name;

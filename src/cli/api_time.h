@@ -4,6 +4,8 @@
 
 struct arena;
 
+#define API_TIME_NONE STR("0001-01-01T00:00:00Z") /* Go's zero time */
+
 /* RFC 3339 as Go prints a time.Time by itself: "2021-10-01 12:00:00.5 +0200 CEST", in the zone of
  * the text; a name for it is known for UTC and for the zone of this machine. What is no time is
  * returned as it is. */
