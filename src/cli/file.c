@@ -24,8 +24,13 @@ static int directories_make(struct arena *a, struct str path, struct err *err)
         if (path.p[i] != '/') {
             continue;
         }
+        struct stat st;
         const char *directory = arena_str(a, str_first(path, i)).p;
         if (mkdir(directory, CLI_DIRECTORY_MODE) < 0 && errno != EEXIST) {
+            return failed(err, "mkdir", directory);
+        }
+        if (stat(directory, &st) == 0 && !S_ISDIR(st.st_mode)) {
+            errno = ENOTDIR;
             return failed(err, "mkdir", directory);
         }
     }

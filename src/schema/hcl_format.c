@@ -102,14 +102,17 @@ static enum token_kind scan(struct reader *r)
     return r->token.kind;
 }
 
-static struct comments *take(struct comments **comments)
+/* Hand comments to their owner. What the owner had before stands by itself then. */
+static void give(struct comments **from, struct comments **to)
 {
-    struct comments *c = *comments;
-    *comments = NULL;
-    if (c != NULL) {
-        c->has_owner = true;
+    if (*from != NULL) {
+        if (*to != NULL) {
+            (*to)->has_owner = false;
+        }
+        (*from)->has_owner = true;
+        *to = *from;
+        *from = NULL;
     }
-    return c;
 }
 
 static int items_read(struct reader *r, struct node *object);
@@ -129,7 +132,7 @@ static int list_read(struct reader *r, struct node *list)
             (void)scan(r);
             struct node *last = list->list.n > 0 ? list->list.v[list->list.n - 1] : NULL;
             if (r->line != NULL && last != NULL && last->kind == LITERAL) {
-                last->line = take(&r->line);
+                give(&r->line, &last->line);
             }
             r->again = true;
             continue;
@@ -140,7 +143,7 @@ static int list_read(struct reader *r, struct node *list)
             return rc;
         }
         if (element->kind == LITERAL) {
-            element->lead = take(&r->lead);
+            give(&r->lead, &element->lead);
         }
         avec_push(r->a, &list->list, element);
     }
@@ -176,7 +179,7 @@ static int item_read(struct reader *r, struct item *item)
     while (scan(r) == TOKEN_IDENT || r->token.kind == TOKEN_STRING) {
         avec_push(r->a, &item->keys, r->token);
     }
-    item->lead = take(&r->lead);
+    give(&r->lead, &item->lead);
     item->has_assign = r->token.kind == TOKEN_ASSIGN;
     r->again = r->token.kind == TOKEN_LBRACE;
     int rc = item->keys.n == 0 || !(item->has_assign || r->again) ? -ERR_INVALID
@@ -184,10 +187,10 @@ static int item_read(struct reader *r, struct item *item)
     if (rc < 0) {
         return rc;
     }
-    item->line = take(&r->line);
+    give(&r->line, &item->line);
     (void)scan(r); /* the rest of the line may be a comment */
     if (r->line != NULL && item->value->token.pos.line == item->keys.v[0].pos.line) {
-        item->line = take(&r->line);
+        give(&r->line, &item->line);
     }
     return 0;
 }
@@ -221,6 +224,7 @@ struct printer {
     VEC(const struct comments *) alone;
 };
 
+#define INDENT "  "
 /* Lines of a literal that are not to be indented begin with this, a character of private use. */
 #define FIXED "\xee\x84\xa3"
 
@@ -246,7 +250,7 @@ static void put_indented(struct buf *to, struct str text)
     bool at_start = true;
     for (size_t i = 0; i < text.n; i++) {
         if (at_start && text.p[i] != '\n') {
-            buf_byte(to, '\t');
+            buf_lit(to, INDENT);
         }
         buf_byte(to, (uint8_t)text.p[i]);
         at_start = text.p[i] == '\n';
@@ -395,7 +399,7 @@ static void element_put(struct printer *p, struct buf *to, const struct node *e,
 {
     struct str text = node_text(p, e);
     put_indented(to, text);
-    buf_str(to, is_heredoc(e) ? STR("\n\t,") : STR(","));
+    buf_str(to, is_heredoc(e) ? STR("\n" INDENT ",") : STR(","));
     if (e->line != NULL) {
         buf_fill(to, ' ', 1 + (longest > text.n ? longest - text.n : 0));
         put_comments(to, e->line);
@@ -451,7 +455,7 @@ static struct str aligned_text(struct printer *p, struct item *const *items, siz
         for (size_t k = 0; k < item->keys.n; k++) {
             struct str key = key_text(p, item, k);
             buf_str(&out, key);
-            buf_fill(&out, ' ', 1 + (key_longest > key.n ? key_longest - key.n : 0));
+            buf_fill(&out, ' ', key_longest + 1 > key.n ? key_longest + 1 - key.n : 0);
         }
         buf_str(&out, item->keys.n == 1 ? STR("= ") : STR(""));
         buf_str(&out, value);
@@ -635,7 +639,7 @@ int hcl_format(struct arena *a, struct str text, hcl_rename_fn rename, struct st
     struct str trimmed = str_trim(text);
     int rc = hcl_parse(&tmp, text, &ignored, err);
     if (rc == 0 && trimmed.n > 0 && trimmed.p[0] == '{') {
-        rc = err_set(err, ERR_UNSUPPORTED, "JSON is not laid out, only HCL is");
+        rc = err_set(err, ERR_UNSUPPORTED, "only HCL can be laid out, not JSON");
     }
     if (rc == 0) {
         struct reader r = {.a = &tmp};
