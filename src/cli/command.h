@@ -33,6 +33,8 @@ struct cli_command {
 CLI_COMMAND_FILES(X)
 #undef X
 
+/* All commands, one after the other; NULL behind the last. */
+const struct cli_command *cli_command_at(size_t index);
 /* The whole program. */
 int cli_main(int argc, char **argv);
 
