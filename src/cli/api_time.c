@@ -6,6 +6,8 @@
 
 #include <time.h>
 
+#define ZERO_S (-62135596800) /* Go's zero time, in seconds since 1970 */
+
 /* Seconds east of Greenwich that the text ends with. */
 static int64_t offset_parse(struct str rfc3339)
 {
@@ -73,14 +75,13 @@ struct str api_time_rfc850(struct arena *a, struct str rfc3339)
     if (time_parse_rfc3339(rfc3339, &wall_ns) < 0) {
         return rfc3339;
     }
-    if (wall_ns == TIME_ZERO) {
-        return STR("Monday, 01-Jan-01 00:00:00 UTC");
-    }
-    time_t at = (time_t)(wall_ns / (int64_t)NS_PER_SEC - (wall_ns % (int64_t)NS_PER_SEC < 0));
+    time_t at = wall_ns == TIME_ZERO
+                    ? ZERO_S
+                    : (time_t)(wall_ns / (int64_t)NS_PER_SEC - (wall_ns % (int64_t)NS_PER_SEC < 0));
     if (localtime_r(&at, &tm) == NULL) {
         return rfc3339;
     }
     size_t n = strftime(text, sizeof(text), "%A, %d-%b-", &tm);
-    return arena_printf(a, "%.*s%02d %02d:%02d:%02d %s", (int)n, text, tm.tm_year % 100, tm.tm_hour,
-                        tm.tm_min, tm.tm_sec, tm.tm_zone);
+    return arena_printf(a, "%.*s%02d %02d:%02d:%02d %s", (int)n, text, (tm.tm_year + 1900) % 100,
+                        tm.tm_hour, tm.tm_min, tm.tm_sec, tm.tm_zone);
 }
