@@ -7,6 +7,7 @@
 #include "base/rand.h"
 #include "schema/msgpack.h"
 #include "schema/regexp.h"
+#include "server/server.h"
 
 #define REMOTE_EXEC STR("_rexec")
 
@@ -26,7 +27,7 @@ const struct schema user_event_schema = SCHEMA("UserEvent", struct user_event, u
 struct user_events {
     struct user_event *ring[USER_EVENTS_MAX]; /* each one heap block */
     size_t next, count;
-    uint64_t ltime; /* until gossip has a clock of its own */
+    uint64_t clock; /* where there is no server that has one */
     struct list waiters;
 };
 
@@ -115,7 +116,8 @@ int user_event_fire(struct agent *a, struct user_event *event, struct arena *are
             USER_EVENT_SIZE_MAX);
     }
     struct user_event received = *event;
-    received.ltime = ++a->events->ltime;
+    struct server *server = a->options.server;
+    received.ltime = ++*(server != NULL ? &server->event_clock : &a->events->clock);
     user_event_receive(a, &received);
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "cli/command.h"
 
 #include "base/arena.h"
+#include "cli/complete.h"
 #include "schema/regexp.h"
 
 #include <stdarg.h>
@@ -16,6 +17,17 @@ static const struct command_file files[] = {
     CLI_COMMAND_FILES(X)
 #undef X
 };
+
+const struct cli_command *cli_command_at(size_t index)
+{
+    for (size_t f = 0; f < ARRAY_SIZE(files); f++) {
+        if (index < *files[f].count) {
+            return &files[f].commands[index];
+        }
+        index -= *files[f].count;
+    }
+    return NULL;
+}
 
 /* How many words of argv the name takes, 0 when it does not match. */
 static int command_matches(const char *name, int argc, char **argv)
@@ -133,6 +145,8 @@ int cli_usage_error(const char *command, const struct cli_flag_group *groups, si
 int cli_error(const char *format, ...)
 {
     va_list args;
+    (void)fflush(
+        stdout); /* where both go to one place, the order of lines is that of their printing */
     va_start(args, format);
     (void)vfprintf(stderr, format, args);
     va_end(args);
@@ -153,19 +167,22 @@ bool cli_filter_is_valid(const char *what, struct str pattern)
     return valid;
 }
 
-void cli_print_tabs(FILE *to, struct str json)
+void cli_print_indented(FILE *to, struct str json, const char *unit)
 {
     struct str rest = json, line;
     while (rest.n > 0 && str_split_next(&rest, '\n', &line)) {
-        size_t depth = 0;
-        while (str_has_prefix(str_from(line, 4 * depth), STR("    "))) {
-            fputc('\t', to);
-            depth++;
+        while (str_has_prefix(line, STR("    "))) {
+            fputs(unit, to);
+            line = str_from(line, 4);
         }
-        line = str_from(line, 4 * depth);
         (void)fwrite(line.p, 1, line.n, to);
         fputc('\n', to);
     }
+}
+
+void cli_print_tabs(FILE *to, struct str json)
+{
+    cli_print_indented(to, json, "\t");
 }
 
 bool cli_parse(const char *command, int argc, char **argv, const struct cli_flag_group *groups,
@@ -201,8 +218,49 @@ static bool has_help(int argc, char **argv)
     return false;
 }
 
+static bool is_version(const char *arg)
+{
+    return strcmp(arg, "-v") == 0 || strcmp(arg, "-version") == 0 || strcmp(arg, "--version") == 0;
+}
+
+/* A flag of the program itself, with one dash or two: it stands before any command. */
+static bool has_top_flag(int argc, char **argv, const char *name)
+{
+    for (int i = 1; i < argc && argv[i][0] == '-' && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i] + 1, name) == 0 ||
+            strcmp(argv[i] + 1 + (argv[i][1] == '-'), name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The flags about shells' completion. False when there is none of them. */
+static bool completion_set(int argc, char **argv, int *ret_code)
+{
+    struct err err = {0};
+    bool installs = has_top_flag(argc, argv, "autocomplete-install");
+    bool uninstalls = has_top_flag(argc, argv, "autocomplete-uninstall");
+    if (!installs && !uninstalls) {
+        return false;
+    }
+    int rc =
+        installs && uninstalls
+            ? err_set(&err, ERR_INVALID,
+                      "Either the autocomplete install or uninstall flag may be specified, but "
+                      "not both.")
+        : installs ? complete_install(&err)
+                   : complete_uninstall(&err);
+    *ret_code = rc < 0 ? cli_error("Error executing CLI: %s", err_text(&err)) : 0;
+    return true;
+}
+
 int cli_main(int argc, char **argv)
 {
+    int code;
+    if ((argc < 2 || !is_version(argv[1])) && complete_answer()) {
+        return 0;
+    }
     if (argc < 2) {
         program_help(stderr);
         return 127;
@@ -211,9 +269,11 @@ int cli_main(int argc, char **argv)
         program_help(stdout);
         return 0;
     }
+    if (completion_set(argc, argv, &code)) {
+        return code;
+    }
     static char *version[] = {"version", NULL};
-    if (strcmp(argv[1], "-v") == 0 || strcmp(argv[1], "-version") == 0 ||
-        strcmp(argv[1], "--version") == 0) {
+    if (is_version(argv[1])) {
         argv = version;
         argc = 1;
     } else {

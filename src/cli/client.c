@@ -331,8 +331,9 @@ static void header_add(struct transport_call *call, struct str name, struct str 
 static void request_headers(const struct client_request *r, struct transport_call *call)
 {
     const struct client_config *config = &r->client->config;
-    if (config->token.n > 0) {
-        header_add(call, STR("X-Consul-Token"), config->token);
+    struct str token = r->token.n > 0 ? r->token : config->token;
+    if (token.n > 0) {
+        header_add(call, STR("X-Consul-Token"), token);
     }
     if (r->content_type.n > 0 || r->has_body) {
         header_add(call, STR("Content-Type"),

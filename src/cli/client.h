@@ -74,6 +74,7 @@ struct client_request {
     size_t params_count;
     bool has_body;
     struct str body, content_type; /* JSON when the type is empty */
+    struct str token; /* in place of the configuration's, unless empty */
     /* When set, told the content of a 200 as it comes; negative ends the request with
      * -ERR_CANCELED. Other answers are collected as usual. */
     int (*on_body)(void *data, struct str bytes);

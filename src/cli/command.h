@@ -17,12 +17,15 @@ struct cli_command {
 /* Each file of cli/ exports its commands; cli/cli.c lists the files. */
 /* clang-format off */
 #define CLI_COMMAND_FILES(X)                                                                     \
-    X(agent) X(catalog) X(catalog_nodes) X(catalog_services) X(config) X(config_delete)          \
-    X(config_list) X(config_read) X(config_write) X(connect_ca) X(debug) X(event)                \
-    X(exec) X(force_leave) X(info) X(join) X(keygen) X(keyring) X(kv) X(kv_delete) X(kv_export)  \
-    X(kv_get) X(kv_import) X(kv_put) X(leave) X(lock) X(maint) X(members) X(monitor) X(operator) \
-    X(operator_autopilot) X(reload) X(rtt) X(services) X(services_deregister)                    \
-    X(services_register) X(snapshot) X(snapshot_inspect) X(validate) X(version) X(watch)
+    X(acl) X(acl_agent_token) X(acl_auth_method) X(acl_binding_rule) X(acl_bootstrap)            \
+    X(acl_policy) X(acl_role) X(acl_rules) X(acl_token) X(acl_token_write) X(agent) X(catalog)   \
+    X(catalog_nodes) X(catalog_services) X(config) X(config_delete) X(config_list)               \
+    X(config_read) X(config_write) X(connect_ca) X(connect_expose) X(debug) X(event) X(exec)     \
+    X(force_leave) X(info) X(intention) X(intention_create) X(join) X(keygen) X(keyring) X(kv)   \
+    X(kv_delete) X(kv_export) X(kv_get) X(kv_import) X(kv_put) X(leave) X(lock) X(login)         \
+    X(maint) X(members) X(monitor) X(operator) X(operator_autopilot) X(reload) X(rtt)            \
+    X(services) X(services_deregister) X(services_register) X(snapshot) X(snapshot_inspect)      \
+    X(tls) X(tls_ca) X(tls_cert) X(validate) X(version) X(watch)
 /* clang-format on */
 #define X(file)                                                \
     extern const struct cli_command cli_##file##_commands[];   \
@@ -30,6 +33,8 @@ struct cli_command {
 CLI_COMMAND_FILES(X)
 #undef X
 
+/* All commands, one after the other; NULL behind the last. */
+const struct cli_command *cli_command_at(size_t index);
 /* The whole program. */
 int cli_main(int argc, char **argv);
 
@@ -48,5 +53,7 @@ int cli_usage_error(const char *command, const struct cli_flag_group *groups, si
 int cli_error(const char *format, ...) PRINTF(1, 2);
 /* Whether a regular expression compiles; told when not: "Failed to compile node filter regexp: …". */
 bool cli_filter_is_valid(const char *what, struct str pattern);
-/* JSON that is indented by four spaces, by tabs instead. */
+/* JSON that is indented by four spaces, by another unit instead. */
+void cli_print_indented(FILE *to, struct str json, const char *unit);
+/* By tabs. */
 void cli_print_tabs(FILE *to, struct str json);

@@ -100,6 +100,7 @@ static void leader_step_up(struct leader *l)
         return;
     }
     l->is_leading = true;
+    l->server->event_clock++; /* which is announced by a user event, in Consul */
     log_write(LOG_INFO, "agent.server", "cluster leadership acquired");
     log_write(LOG_INFO, "agent.server", "New leader elected",
               LOG_STR("payload", l->server->options.node_name));

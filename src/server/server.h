@@ -78,6 +78,7 @@ struct server {
     struct bootstrap *bootstrap;
     struct server_leave *leave;  /* NULL: it stays */
     uint32_t servers_alive, clients_alive; /* members, as last counted; the main loop's */
+    uint64_t event_clock; /* of user events, the main loop's; a new leader takes a time of it */
     struct leader *leader;       /* leader.c's, touched on the main loop */
     struct autopilot *autopilot; /* run by the leader; any thread may ask for its state */
     struct coordinate_batch *coordinates; /* updates on their way into the log, any thread */

@@ -34,6 +34,16 @@ static void test_ring_keeps_the_last(void **state)
     assert_true(user_events_index(all) == user_events_index(odd)); /* the same last event */
 }
 
+/* As in 1.10.3, where the new leader's own announcement has the first time. */
+static void test_first_event_comes_after_the_leader(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    assert_ok(fire(f, (struct user_event){.name = STR("e")}, &err));
+    const struct user_event *event = list(f, STR("e")).v;
+    assert_int_equal(event->ltime, 2);
+}
+
 static void test_filters_decide_who_gets_it(void **state)
 {
     struct fixture *f = *state;
@@ -84,6 +94,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_ring_keeps_the_last, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_first_event_comes_after_the_leader, setup, teardown),
         cmocka_unit_test_setup_teardown(test_filters_decide_who_gets_it, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_refused, setup, teardown),
     };
