@@ -468,12 +468,39 @@ static struct str aligned_text(struct printer *p, struct item *const *items, siz
     return done(p, &out);
 }
 
+static struct str object_text(struct printer *p, const struct node *object);
+
+static unsigned comments_newlines(const struct comments *group, bool is_above)
+{
+    unsigned n = 0;
+    for (size_t i = 0; group != NULL && i < group->list.n; i++) {
+        n += newlines(group->list.v[i].text) + (is_above ? 1 : 0);
+    }
+    return n;
+}
+
+/* How many line ends the item's text has; 2 may stand for more. Asked about every item of every
+ * level, it must not lay out what is below. */
+static unsigned item_newlines(struct printer *p, const struct item *item)
+{
+    const struct node *v = item->value;
+    unsigned n =
+        comments_newlines(item->lead, true) + comments_newlines(item->line, !has_key_line(item));
+    for (size_t i = 0; i < item->keys.n; i++) {
+        n += newlines(item->keys.v[i].text);
+    }
+    if ((v->kind == OBJECT && v->items.n > 0) || (v->kind == LIST && !list_fits_line(v))) {
+        return n + 2;
+    }
+    return n + newlines(v->kind == OBJECT ? object_text(p, v) : node_text(p, v));
+}
+
 /* How many items from `index` on are neighbours of one line each. */
 static size_t aligned_count(struct printer *p, const struct node *object, size_t index)
 {
     size_t count = 0, all = object->items.n;
     for (size_t i = index; i < all && all > 1; i++) {
-        if (newlines(item_text(p, object->items.v[i])) > 1) {
+        if (item_newlines(p, object->items.v[i]) > 1) {
             break;
         }
         unsigned line = item_pos(object->items.v[i]).line;
