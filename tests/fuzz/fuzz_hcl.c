@@ -1,6 +1,7 @@
-/* Any text through the HCL reader. */
+/* Any text through the HCL reader and the layout. */
 #include "base/err.h"
 #include "schema/hcl.h"
+#include "schema/hcl_format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -14,6 +15,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         ASSERT(err.code != 0);
     }
+    struct str text = str_trim(str_make(data, size)), laid_out;
+    bool is_hcl = err.code == 0 && !str_has_prefix(text, STR("{"));
+    int rc = hcl_format(&a, str_make(data, size), NULL, &laid_out, &err);
+    ASSERT(rc == 0 ? is_hcl : err.code != 0);
     arena_deinit(&a);
     return 0;
 }
