@@ -166,3 +166,16 @@ def start_agent(binary):
 @pytest.fixture
 def agent(start_agent):
     return start_agent()
+
+
+@pytest.fixture
+def run(binary, tmp_path):
+    """A command without an agent, in a folder of its own."""
+
+    def start(*args, stdin=None, env=None):
+        e = {k: v for k, v in os.environ.items() if not k.startswith("CONSUL_")}
+        e.update(env or {})
+        return subprocess.run([binary, *args], input=stdin, capture_output=True, text=True, env=e, cwd=tmp_path,
+                              timeout=60)
+
+    return start

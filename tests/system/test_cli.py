@@ -14,19 +14,6 @@ from conftest import wait_for
 NOBODY = "127.255.255.3:1"
 
 
-@pytest.fixture
-def run(binary, tmp_path):
-    """A command without an agent, in a folder of its own."""
-
-    def start(*args, stdin=None, env=None):
-        e = {k: v for k, v in os.environ.items() if not k.startswith("CONSUL_")}
-        e.update(env or {})
-        return subprocess.run([binary, *args], input=stdin, capture_output=True, text=True, env=e, cwd=tmp_path,
-                              timeout=60)
-
-    return start
-
-
 def test_unknown_commands(run):
     assert run().returncode == 127
     assert run("nonsense").returncode == 127
