@@ -177,7 +177,7 @@ static uint64_t hash_member(const struct field *f, const void *at)
     case FIELD_SPLICE_PTR:
         break;
     }
-    ASSERT(!"a member without a hash");
+    assert_fail("a member without a hash", __FILE__, __LINE__);
     return 0;
 }
 
