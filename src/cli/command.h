@@ -20,10 +20,10 @@ struct cli_command {
     X(acl) X(acl_agent_token) X(acl_auth_method) X(acl_binding_rule) X(acl_bootstrap)            \
     X(acl_policy) X(acl_role) X(acl_rules) X(acl_token) X(acl_token_write) X(agent) X(catalog)   \
     X(catalog_nodes) X(catalog_services) X(config) X(config_delete) X(config_list)               \
-    X(config_read) X(config_write) X(connect_ca) X(connect_expose) X(debug) X(event) X(exec)     \
-    X(force_leave) X(info) X(intention) X(intention_create) X(join) X(keygen) X(keyring) X(kv)   \
-    X(kv_delete) X(kv_export) X(kv_get) X(kv_import) X(kv_put) X(leave) X(lock) X(login)         \
-    X(maint) X(members) X(monitor) X(operator) X(operator_autopilot) X(reload) X(rtt)            \
+    X(config_read) X(config_write) X(connect_ca) X(connect_expose) X(connect_redirect) X(debug)  \
+    X(event) X(exec) X(force_leave) X(info) X(intention) X(intention_create) X(join) X(keygen)   \
+    X(keyring) X(kv) X(kv_delete) X(kv_export) X(kv_get) X(kv_import) X(kv_put) X(leave) X(lock) \
+    X(login) X(maint) X(members) X(monitor) X(operator) X(operator_autopilot) X(reload) X(rtt)   \
     X(services) X(services_deregister) X(services_register) X(snapshot) X(snapshot_inspect)      \
     X(tls) X(tls_ca) X(tls_cert) X(validate) X(version) X(watch)
 /* clang-format on */

@@ -314,14 +314,14 @@ static struct pos item_pos(const struct item *item)
 static struct str key_text(struct printer *p, const struct item *item, size_t i)
 {
     struct token key = item->keys.v[i];
-    struct str name = key.text, other = STR_NULL;
+    struct str name = key.text;
     if (i > 0 || p->rename == NULL) {
         return key.text;
     }
     if (key.kind == TOKEN_STRING && hcl_unquote(p->a, key.text, &name) < 0) {
         return key.text;
     }
-    other = p->rename(name);
+    struct str other = p->rename(name);
     return other.p != NULL ? other : key.text;
 }
 

@@ -284,3 +284,35 @@ def test_completion_is_installed(run, tmp_path):
     assert "complete" not in (tmp_path / ".bashrc").read_text() and not fish.exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == [".bashrc", ".zshrc", "config"]
     assert run("-autocomplete-uninstall", env=env).returncode == 1
+
+
+def test_traffic_is_redirected(command, script, tmp_path):
+    """Programs of the test's own stand in for iptables and nsenter: they note down what they are given."""
+    for name in ("iptables", "nsenter"):
+        (tmp_path / name).write_text("#!/bin/sh\necho %s \"$@\" >>noted\n" % name)
+        (tmp_path / name).chmod(0o755)
+    env = {"PATH": "%s:%s" % (tmp_path, "/usr/bin:/bin")}
+    proxy = {"DestinationServiceName": "web", "Config": {"bind_port": 21000, "envoy_stats_bind_addr": "1.2.3.4:9001"},
+             "Expose": {"Checks": True, "Paths": [{"ListenerPort": 3000}]}}
+    script.answers["GET /v1/agent/service/p"] = 200, {"Port": 2000, "Proxy": proxy}
+    script.answers["GET /v1/agent/checks"] = 200, {"c": {"ExposedPort": 21500}}
+    r = command("connect", "redirect-traffic", "-proxy-uid=77", "-proxy-id=p", "-exclude-outbound-port=8", env=env)
+    assert r.stdout == "    Successfully applied traffic redirection rules\n", r.stderr
+    noted = (tmp_path / "noted").read_text().splitlines()
+    assert noted[:4] == ["iptables -t nat -N CONSUL_PROXY_" + c for c in ("INBOUND", "IN_REDIRECT", "OUTPUT", "REDIRECT")]
+    for rule in ("-A CONSUL_PROXY_REDIRECT -p tcp -j REDIRECT --to-port 15001",
+                 "-A CONSUL_PROXY_OUTPUT -m owner --uid-owner 77 -j RETURN",
+                 "-I CONSUL_PROXY_OUTPUT -p tcp --dport 8 -j RETURN",
+                 "-A CONSUL_PROXY_IN_REDIRECT -p tcp -j REDIRECT --to-port 21000"):
+        assert "iptables -t nat " + rule in noted
+    assert noted[-3:] == ["iptables -t nat -I CONSUL_PROXY_INBOUND -p tcp --dport %s -j RETURN" % port
+                          for port in (9001, 3000, 21500)]
+    (tmp_path / "noted").unlink()
+    r = command("connect", "redirect-traffic", "-proxy-uid=77", "-proxy-inbound-port=1", "-netns=/n", env=env)
+    assert (tmp_path / "noted").read_text().startswith("nsenter --net=/n -- iptables -t nat -N CONSUL_PROXY_INBOUND\n")
+    # The first that fails ends it.
+    (tmp_path / "iptables").write_text("#!/bin/sh\necho why\nexit 3\n")
+    r = command("connect", "redirect-traffic", "-proxy-uid=77", "-proxy-inbound-port=1", env=env)
+    assert r.returncode == 1
+    assert r.stderr == ("==> Error setting up traffic redirection rules: failed to run command: %s/iptables -t nat -N "
+                        "CONSUL_PROXY_INBOUND, err: exit status 3, output: why\n\n" % tmp_path)
