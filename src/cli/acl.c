@@ -330,7 +330,7 @@ int acl_list(struct client_request *r, const struct acl_kind *kind, const char *
 
 const struct cli_command cli_acl_commands[] = {
     {.name = "acl",
-     .synopsis = "Interact with Consul's ACLs",
+     .synopsis = "Tokens, policies, roles: who may do what",
      .help = "  Who may do what: tokens that requests carry, the policies and roles that tokens "
              "have, and\n  ways to log in for a token.\n\n"
              "      $ consul acl bootstrap\n"
@@ -338,28 +338,28 @@ const struct cli_command cli_acl_commands[] = {
              "      $ consul acl token create -policy-name ops\n"
              "      $ consul acl set-agent-token agent 5d3b2c1f-8a40-4c1e-9c71-0f6f3a1d2b9e"},
     {.name = "acl auth-method",
-     .synopsis = "Manage Consul's ACL auth methods",
+     .synopsis = "Ways to log in",
      .help = "  Ways to log in, by which a proof from elsewhere becomes a token.\n\n"
              "      $ consul acl auth-method create -type jwt -name ci -config @ci.json\n"
              "      $ consul acl auth-method list"},
     {.name = "acl binding-rule",
-     .synopsis = "Manage Consul's ACL binding rules",
+     .synopsis = "What a login may do",
      .help = "  What who logs in by an auth method may do.\n\n"
              "      $ consul acl binding-rule create -method ci -bind-type role -bind-name deploy\n"
              "      $ consul acl binding-rule list"},
     {.name = "acl policy",
-     .synopsis = "Manage Consul's ACL policies",
+     .synopsis = "Rules that have a name",
      .help = "  Rules under a name.\n\n"
              "      $ consul acl policy create -name ops -rules @ops.hcl\n"
              "      $ consul acl policy read -name ops\n"
              "      $ consul acl policy list"},
     {.name = "acl role",
-     .synopsis = "Manage Consul's ACL roles",
+     .synopsis = "Policies that go together",
      .help = "  Policies and identities under a name, for tokens to have together.\n\n"
              "      $ consul acl role create -name deploy -policy-name ops\n"
              "      $ consul acl role list"},
     {.name = "acl token",
-     .synopsis = "Manage Consul's ACL tokens",
+     .synopsis = "What requests carry",
      .help = "  What requests carry to show who they come from. The accessor id names a token, the "
              "secret\n  id is what requests carry.\n\n"
              "      $ consul acl token create -description ci -policy-name ops\n"

@@ -113,7 +113,7 @@ static int acl_set_agent_token_run(int argc, char **argv)
 
 const struct cli_command cli_acl_agent_token_commands[] = {
     {.name = "acl set-agent-token",
-     .synopsis = "Assign tokens for the Consul Agent's usage",
+     .synopsis = "Give the agent a token of its own",
      .run = acl_set_agent_token_run,
      .usage = "[options] TYPE TOKEN",
      .help = "  Gives the agent a token to use. Unless the agent is configured to keep them, it is "

@@ -237,28 +237,28 @@ static int acl_binding_rule_delete_run(int argc, char **argv)
 
 const struct cli_command cli_acl_binding_rule_commands[] = {
     {.name = "acl binding-rule create",
-     .synopsis = "Create an ACL binding rule",
+     .synopsis = "Make a rule for a login",
      .run = acl_binding_rule_create_run,
      .help = "  Makes a rule: who logs in by a method, and meets the selector, gets what it "
              "binds.\n\n"
              "      $ consul acl binding-rule create -method ci -bind-type role \\\n"
              "          -bind-name deploy -selector 'value.team == ops'"},
     {.name = "acl binding-rule delete",
-     .synopsis = "Delete an ACL binding rule",
+     .synopsis = "Delete a rule",
      .run = acl_binding_rule_delete_run,
      .usage = "-id ID [options]",
      .help = "  Deletes a rule. Tokens that came of it keep what they have."},
     {.name = "acl binding-rule list",
-     .synopsis = "Lists ACL binding rules",
+     .synopsis = "List the rules",
      .run = acl_binding_rule_list_run,
      .help = "  Lists all rules, or those of one method."},
     {.name = "acl binding-rule read",
-     .synopsis = "Read an ACL binding rule",
+     .synopsis = "Show a rule",
      .run = acl_binding_rule_read_run,
      .usage = "-id ID [options]",
      .help = "  Shows one rule."},
     {.name = "acl binding-rule update",
-     .synopsis = "Update an ACL binding rule",
+     .synopsis = "Change a rule",
      .run = acl_binding_rule_update_run,
      .usage = "-id ID [options]",
      .help = "  Changes a rule. What is not given stays as it was, but for -bind-type."},

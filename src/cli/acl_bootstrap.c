@@ -21,7 +21,7 @@ static int acl_bootstrap_run(int argc, char **argv)
 
 const struct cli_command cli_acl_bootstrap_commands[] = {
     {.name = "acl bootstrap",
-     .synopsis = "Bootstrap Consul's ACL system",
+     .synopsis = "Make the first token",
      .run = acl_bootstrap_run,
      .help = "  Makes the first token, which may do everything, and prints it. This works once."},
 };

@@ -262,28 +262,28 @@ static int acl_policy_delete_run(int argc, char **argv)
 
 const struct cli_command cli_acl_policy_commands[] = {
     {.name = "acl policy create",
-     .synopsis = "Create an ACL policy",
+     .synopsis = "Make a policy",
      .run = acl_policy_create_run,
      .usage = "-name NAME [options]",
      .help = "  Makes a policy of rules.\n\n"
              "      $ consul acl policy create -name ops -rules @ops.hcl\n"
              "      $ consul acl policy create -name old -from-token 3f1e -token-secret"},
     {.name = "acl policy delete",
-     .synopsis = "Delete an ACL policy",
+     .synopsis = "Delete a policy",
      .run = acl_policy_delete_run,
      .usage = "[options] -id POLICY",
      .help = "  Deletes a policy, and with it what it allowed to tokens and roles."},
     {.name = "acl policy list",
-     .synopsis = "Lists ACL policies",
+     .synopsis = "List the policies",
      .run = acl_policy_list_run,
      .help = "  Lists all policies, without their rules."},
     {.name = "acl policy read",
-     .synopsis = "Read an ACL policy",
+     .synopsis = "Show a policy and its rules",
      .run = acl_policy_read_run,
      .usage = "[options] POLICY",
      .help = "  Shows one policy and its rules."},
     {.name = "acl policy update",
-     .synopsis = "Update an ACL policy",
+     .synopsis = "Change a policy",
      .run = acl_policy_update_run,
      .help = "  Changes a policy. What is not given stays as it was."},
 };

@@ -107,7 +107,7 @@ static int acl_translate_rules_run(int argc, char **argv)
 
 const struct cli_command cli_acl_rules_commands[] = {
     {.name = "acl translate-rules",
-     .synopsis = "Translate the legacy rule syntax into the current syntax",
+     .synopsis = "Put legacy rules into today's syntax",
      .run = acl_translate_rules_run,
      .usage = "[options] TRANSLATE",
      .help = "  Prints rules of a legacy token in today's syntax. They are the argument itself, a "

@@ -165,13 +165,13 @@ static int acl_token_update_run(int argc, char **argv)
 
 const struct cli_command cli_acl_token_write_commands[] = {
     {.name = "acl token create",
-     .synopsis = "Create an ACL token",
+     .synopsis = "Make a token",
      .run = acl_token_create_run,
      .help = "  Makes a token, and prints its ids.\n\n"
              "      $ consul acl token create -description ci -policy-name ops\n"
              "      $ consul acl token create -service-identity web:dc1,dc2"},
     {.name = "acl token update",
-     .synopsis = "Update an ACL token",
+     .synopsis = "Change a token",
      .run = acl_token_update_run,
      .help = "  Changes what a token may do. What is not merged is replaced, by nothing where no "
              "flag names\n  anything.\n\n"

@@ -267,7 +267,7 @@ static int connect_expose_run(int argc, char **argv)
 
 const struct cli_command cli_connect_expose_commands[] = {
     {.name = "connect expose",
-     .synopsis = "Expose a Connect-enabled service through an Ingress gateway",
+     .synopsis = "Let an ingress gateway serve a service",
      .run = connect_expose_run,
      .help = "  Lets an ingress gateway listen for a service and allows the gateway to connect to "
              "it.\n\n"

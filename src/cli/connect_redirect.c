@@ -390,7 +390,7 @@ static int connect_redirect_traffic_run(int argc, char **argv)
 
 const struct cli_command cli_connect_redirect_commands[] = {
     {.name = "connect redirect-traffic",
-     .synopsis = "Applies iptables rules for traffic redirection",
+     .synopsis = "Send a machine's connections through a proxy",
      .run = connect_redirect_traffic_run,
      .help = "  Makes iptables send the TCP connections of this machine, or of a network "
              "namespace, through a\n  proxy. The iptables program has to be there.\n\n"

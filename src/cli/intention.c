@@ -344,35 +344,35 @@ static int intention_match_run(int argc, char **argv)
 
 const struct cli_command cli_intention_commands[] = {
     {.name = "intention",
-     .synopsis = "Interact with Connect service intentions",
+     .synopsis = "Which service may connect to which",
      .help = "  Which service may open connections to which:\n\n"
              "      $ consul intention create -deny web db\n"
              "      $ consul intention check web db\n"
              "      $ consul intention match db\n"
              "      $ consul intention delete web db"},
     {.name = "intention check",
-     .synopsis = "Check whether a connection between two services is allowed.",
+     .synopsis = "Tell whether a connection is allowed",
      .run = intention_check_run,
      .usage = "[options] SRC DST",
      .help = "  Says whether SRC may connect to DST. Exits with 0 when it may, with 1 when not, "
              "and with 2\n  after an error."},
     {.name = "intention delete",
-     .synopsis = "Delete an intention.",
+     .synopsis = "Delete an intention",
      .run = intention_delete_run,
      .usage = "[options] SRC DST",
      .help = "  Deletes the intention of a source and a destination, or that of an id."},
     {.name = "intention get",
-     .synopsis = "Show information about an intention.",
+     .synopsis = "Show an intention",
      .run = intention_get_run,
      .usage = "[options] SRC DST",
      .help = "  Shows the intention of a source and a destination, or that of an id."},
     {.name = "intention list",
-     .synopsis = "List intentions.",
+     .synopsis = "List the intentions",
      .run = intention_list_run,
      .usage = "[options]",
      .help = "  Lists all intentions."},
     {.name = "intention match",
-     .synopsis = "Show intentions that match a source or destination.",
+     .synopsis = "Show what holds for a service",
      .run = intention_match_run,
      .usage = "[options] SRC|DST",
      .help = "  Shows the intentions that hold for connections to a service, or from it, in the "

@@ -183,7 +183,7 @@ static int intention_create_run(int argc, char **argv)
 
 const struct cli_command cli_intention_create_commands[] = {
     {.name = "intention create",
-     .synopsis = "Create intentions for service connections.",
+     .synopsis = "Allow or deny connections",
      .run = intention_create_run,
      .usage = "[options] SRC DST",
      .help = "  Creates an intention: whether SRC may connect to DST. Either may be \"*\", for all "

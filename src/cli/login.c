@@ -122,14 +122,14 @@ static int logout_run(int argc, char **argv)
 
 const struct cli_command cli_login_commands[] = {
     {.name = "login",
-     .synopsis = "Login to Consul using an auth method",
+     .synopsis = "Get a token for a proof",
      .run = login_run,
      .help =
          "  Shows an auth method the proof that a file has, and writes the token it gives for "
          "that to\n  another file:\n\n"
          "      $ consul login -method ci -bearer-token-file jwt.txt -token-sink-file token.txt"},
     {.name = "logout",
-     .synopsis = "Destroy a Consul token created with login",
+     .synopsis = "Give the token of a login back",
      .run = logout_run,
      .help = "  Deletes the token of a login, which is given as for any command:\n\n"
              "      $ consul logout -token-file token.txt"},

@@ -24,16 +24,16 @@ int tls_pair_save(struct str cert_path, struct str key_path, const struct tls_pa
 /* The groups; the commands are in tls_ca.c and tls_cert.c. */
 const struct cli_command cli_tls_commands[] = {
     {.name = "tls",
-     .synopsis = "Builtin helpers for creating CAs and certificates",
+     .synopsis = "Certificates for agents",
      .usage = "<subcommand> <subcommand> [options]",
      .help = "  Makes the certificates that agents and clients of their API talk TLS with:\n\n"
              "      $ consul tls ca create\n"
              "      $ consul tls cert create -server"},
     {.name = "tls ca",
-     .synopsis = "Helpers for CAs",
+     .synopsis = "The authority",
      .help = "  The authority that signs the certificates of agents."},
     {.name = "tls cert",
-     .synopsis = "Helpers for certificates",
+     .synopsis = "What the authority signs",
      .help = "  Certificates of servers, clients and the command line."},
 };
 const size_t cli_tls_commands_count = ARRAY_SIZE(cli_tls_commands);

@@ -74,7 +74,7 @@ static int tls_ca_create_run(int argc, char **argv)
 
 const struct cli_command cli_tls_ca_commands[] = {
     {.name = "tls ca create",
-     .synopsis = "Create a new consul CA",
+     .synopsis = "Make an authority",
      .run = tls_ca_create_run,
      .help = "  Makes an authority: DOMAIN-agent-ca.pem is its certificate, which every agent "
              "gets;\n  DOMAIN-agent-ca-key.pem its key, which stays with you."},

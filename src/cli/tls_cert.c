@@ -169,7 +169,7 @@ static int tls_cert_create_run(int argc, char **argv)
 
 const struct cli_command cli_tls_cert_commands[] = {
     {.name = "tls cert create",
-     .synopsis = "Create a new certificate",
+     .synopsis = "Make a certificate and its key",
      .run = tls_cert_create_run,
      .help = "  Makes a certificate and its key, signed by the authority in this directory:\n\n"
              "      $ consul tls cert create -server -dc=dc1\n"
