@@ -515,7 +515,7 @@ static int agent_run(int argc, char **argv)
 
 const struct cli_command cli_agent_commands[] = {
     {.name = "agent",
-     .synopsis = "Runs a Consul agent",
+     .synopsis = "Run an agent",
      .run = agent_run,
      .help = "  Starts the agent and runs it until it is told to stop by a signal or by leave. The "
              "agent\n  keeps the services and checks of its node and serves the HTTP and DNS "

@@ -128,9 +128,10 @@ int agent_log_open(const struct config_log *options, struct agent_log **ret_log,
 {
     enum log_level level;
     if (log_level_parse(options->level, &level) < 0) {
-        return err_set(err, ERR_INVALID,
-                       "Invalid log level: %.*s. Valid log levels are: [TRACE DEBUG INFO WARN ERR ERROR]",
-                       STRF(options->level));
+        return err_set(
+            err, ERR_INVALID,
+            "Invalid log level: %.*s. Valid log levels are: [TRACE DEBUG INFO WARN ERR ERROR]",
+            STRF(options->level));
     }
     if (options->syslog && agent_syslog_open(options->syslog_facility) < 0) {
         return err_set(err, ERR_INVALID, "Syslog setup failed: invalid syslog facility: %.*s",

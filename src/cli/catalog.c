@@ -38,11 +38,11 @@ static int catalog_datacenters_run(int argc, char **argv)
 
 const struct cli_command cli_catalog_commands[] = {
     {.name = "catalog",
-     .synopsis = "Interact with the catalog",
+     .synopsis = "Look into the catalog",
      .help = "  Lists what the whole datacenter knows: nodes, services, and the other "
              "datacenters."},
     {.name = "catalog datacenters",
-     .synopsis = "Lists all known datacenters",
+     .synopsis = "List the datacenters",
      .run = catalog_datacenters_run,
      .help = "  Lists the datacenters that are known, the nearest first."},
 };

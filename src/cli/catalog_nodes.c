@@ -98,7 +98,7 @@ static int catalog_nodes_run(int argc, char **argv)
 
 const struct cli_command cli_catalog_nodes_commands[] = {
     {.name = "catalog nodes",
-     .synopsis = "Lists all nodes in the given datacenter",
+     .synopsis = "List nodes",
      .run = catalog_nodes_run,
      .help = "  Lists the nodes of a datacenter:\n\n"
              "      $ consul catalog nodes -service=web -near=_agent"},

@@ -179,7 +179,7 @@ static int catalog_services_run(int argc, char **argv)
 
 const struct cli_command cli_catalog_services_commands[] = {
     {.name = "catalog services",
-     .synopsis = "Lists all registered services in a datacenter",
+     .synopsis = "List services",
      .run = catalog_services_run,
      .help = "  Lists the services of a datacenter, or of one of its nodes:\n\n"
              "      $ consul catalog services -node=web1 -tags"},

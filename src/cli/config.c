@@ -40,7 +40,7 @@ bool config_parse_named(const char *command, int argc, char **argv, int *ret_cod
 
 const struct cli_command cli_config_commands[] = {
     {.name = "config",
-     .synopsis = "Interact with Consul's Centralized Configurations",
+     .synopsis = "Configuration entries",
      .usage = "<subcommand> [options] [args]",
      .help = "  Configuration that the servers keep for all agents: defaults of services and "
              "proxies, routes\n  between services, gateways, intentions.\n\n"

@@ -31,7 +31,7 @@ static int config_delete_run(int argc, char **argv)
 
 const struct cli_command cli_config_delete_commands[] = {
     {.name = "config delete",
-     .synopsis = "Delete a centralized config entry",
+     .synopsis = "Delete a configuration entry",
      .run = config_delete_run,
      .usage = "[options] -kind <config kind> -name <config name>",
      .help = "  Deletes an entry.\n\n"

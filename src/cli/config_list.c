@@ -49,7 +49,7 @@ static int config_list_run(int argc, char **argv)
 
 const struct cli_command cli_config_list_commands[] = {
     {.name = "config list",
-     .synopsis = "List centralized config entries of a given kind",
+     .synopsis = "List configuration entries of a kind",
      .run = config_list_run,
      .usage = "[options] -kind <config kind>",
      .help = "  Lists the names of all entries of one kind.\n\n"

@@ -42,7 +42,7 @@ static int config_read_run(int argc, char **argv)
 
 const struct cli_command cli_config_read_commands[] = {
     {.name = "config read",
-     .synopsis = "Read a centralized config entry",
+     .synopsis = "Print a configuration entry",
      .run = config_read_run,
      .usage = "[options] -kind <config kind> -name <config name>",
      .help = "  Prints an entry as JSON.\n\n"

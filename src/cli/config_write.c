@@ -107,7 +107,7 @@ static int config_write_run(int argc, char **argv)
 
 const struct cli_command cli_config_write_commands[] = {
     {.name = "config write",
-     .synopsis = "Create or update a centralized config entry",
+     .synopsis = "Write a configuration entry from a file",
      .run = config_write_run,
      .usage = "[options] <configuration>",
      .help = "  Writes an entry from a file, or from standard input with -, as HCL or JSON.\n\n"

@@ -119,17 +119,17 @@ static int set_config_run(int argc, char **argv)
 
 const struct cli_command cli_connect_ca_commands[] = {
     {.name = "connect",
-     .synopsis = "Interact with Consul Connect",
+     .synopsis = "The service mesh",
      .help = "  What services that talk to each other through TLS of their own need."},
     {.name = "connect ca",
-     .synopsis = "Interact with the Consul Connect Certificate Authority (CA)",
+     .synopsis = "The mesh's certificate authority",
      .help = "  The authority that signs the certificates of services."},
     {.name = "connect ca get-config",
-     .synopsis = "Display the current Connect Certificate Authority (CA) configuration",
+     .synopsis = "Print the authority's configuration",
      .run = get_config_run,
      .help = "  Prints the authority's configuration as JSON."},
     {.name = "connect ca set-config",
-     .synopsis = "Modify the current Connect CA configuration",
+     .synopsis = "Change the authority's configuration",
      .run = set_config_run,
      .help = "  Replaces the authority's configuration by that of a file."},
 };

@@ -475,7 +475,7 @@ static int debug_run(int argc, char **argv)
 
 const struct cli_command cli_debug_commands[] = {
     {.name = "debug",
-     .synopsis = "Records a debugging archive for operators",
+     .synopsis = "Collect an agent's state and logs in an archive",
      .run = debug_run,
      .help = "  Watches an agent for a while and makes an archive of what it says: configuration, "
              "host, members,\n  metrics, log. Look through it before you pass it on: it may hold "

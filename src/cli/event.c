@@ -70,7 +70,7 @@ static int event_run(int argc, char **argv)
 
 const struct cli_command cli_event_commands[] = {
     {.name = "event",
-     .synopsis = "Fire a new event",
+     .synopsis = "Fire a user event",
      .run = event_run,
      .usage = "[options] [payload]",
      .help = "  Sends an event with a name, and a payload if there is one, to the agents of a "

@@ -447,7 +447,7 @@ static int exec_run(int argc, char **argv)
 
 const struct cli_command cli_exec_commands[] = {
     {.name = "exec",
-     .synopsis = "Executes a command on Consul nodes",
+     .synopsis = "Run a command on many nodes",
      .run = exec_run,
      .usage = "[options] [-|command...]",
      .help = "  Runs a command on nodes, those that the flags choose, and prints what they say. "

@@ -39,7 +39,7 @@ static int force_leave_run(int argc, char **argv)
 
 const struct cli_command cli_force_leave_commands[] = {
     {.name = "force-leave",
-     .synopsis = "Forces a member of the cluster to enter the \"left\" state",
+     .synopsis = "Make the cluster forget a member that failed",
      .run = force_leave_run,
      .usage = "[options] name",
      .help =

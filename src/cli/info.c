@@ -66,7 +66,7 @@ static int info_run(int argc, char **argv)
 
 const struct cli_command cli_info_commands[] = {
     {.name = "info",
-     .synopsis = "Provides debugging information for operators.",
+     .synopsis = "Print an agent's inner figures",
      .run = info_run,
      .help = "  Prints the agent's own view of its parts: consensus, gossip, runtime and so on."},
 };

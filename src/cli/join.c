@@ -51,7 +51,7 @@ static int join_run(int argc, char **argv)
 
 const struct cli_command cli_join_commands[] = {
     {.name = "join",
-     .synopsis = "Tell Consul agent to join cluster",
+     .synopsis = "Have the agent join others",
      .run = join_run,
      .usage = "[options] address ...",
      .help = "  Tells the agent to join the cluster that the agents at these addresses belong to. "

@@ -25,7 +25,7 @@ static int keygen_run(int argc, char **argv)
 
 const struct cli_command cli_keygen_commands[] = {
     {.name = "keygen",
-     .synopsis = "Generates a new encryption key",
+     .synopsis = "Make a key for gossip",
      .run = keygen_run,
      .usage = "",
      .help = "  Prints a random key of 32 bytes for -encrypt, in base64."},

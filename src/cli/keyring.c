@@ -139,7 +139,7 @@ static int keyring_run(int argc, char **argv)
 
 const struct cli_command cli_keyring_commands[] = {
     {.name = "keyring",
-     .synopsis = "Manages gossip layer encryption keys",
+     .synopsis = "The keys of gossip",
      .run = keyring_run,
      .help = "  Lists, adds, changes and removes the keys that gossip is encrypted with, at all "
              "members of the\n  LAN and the WAN. The exit code is 1 when a member did not answer "

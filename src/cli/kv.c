@@ -78,7 +78,7 @@ struct str kv_key_join(struct arena *a, struct str x, struct str y)
 
 const struct cli_command cli_kv_commands[] = {
     {.name = "kv",
-     .synopsis = "Interact with the key-value store",
+     .synopsis = "The key-value store",
      .help = "  Reads and writes the key-value store:\n\n"
              "      $ consul kv put app/limit 5\n"
              "      $ consul kv get app/limit\n"

@@ -76,7 +76,7 @@ static int kv_delete_run(int argc, char **argv)
 
 const struct cli_command cli_kv_delete_commands[] = {
     {.name = "kv delete",
-     .synopsis = "Removes data from the KV store",
+     .synopsis = "Delete a key, or all below a prefix",
      .run = kv_delete_run,
      .usage = "[options] KEY_OR_PREFIX",
      .help =

@@ -72,7 +72,7 @@ static int kv_export_run(int argc, char **argv)
 
 const struct cli_command cli_kv_export_commands[] = {
     {.name = "kv export",
-     .synopsis = "Exports a tree from the KV store as JSON",
+     .synopsis = "Print all below a prefix as JSON",
      .run = kv_export_run,
      .usage = "[KEY_OR_PREFIX]",
      .help = "  Prints all keys below a prefix as JSON that \"consul kv import\" reads."},

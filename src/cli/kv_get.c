@@ -144,7 +144,7 @@ static int kv_get_run(int argc, char **argv)
 
 const struct cli_command cli_kv_get_commands[] = {
     {.name = "kv get",
-     .synopsis = "Retrieves or lists data from the KV store",
+     .synopsis = "Print the value of a key, or list keys",
      .run = kv_get_run,
      .usage = KV_KEY_USAGE,
      .help = "  Prints the value of a key, or with -recurse or -keys what is below a prefix. "

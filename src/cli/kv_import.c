@@ -95,7 +95,7 @@ static int kv_import_run(int argc, char **argv)
 
 const struct cli_command cli_kv_import_commands[] = {
     {.name = "kv import",
-     .synopsis = "Imports a tree stored as JSON to the KV store",
+     .synopsis = "Write keys from JSON that was exported",
      .run = kv_import_run,
      .usage = "[DATA]",
      .help = "  Writes the keys that \"consul kv export\" printed. DATA is the JSON itself, @ and "

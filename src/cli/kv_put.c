@@ -139,7 +139,7 @@ static int kv_put_run(int argc, char **argv)
 
 const struct cli_command cli_kv_put_commands[] = {
     {.name = "kv put",
-     .synopsis = "Sets or updates data in the KV store",
+     .synopsis = "Write a key",
      .run = kv_put_run,
      .usage = "[options] KEY [DATA]",
      .help = "  Writes a key. DATA is the value itself, @ and the path of a file, or - for "

@@ -38,7 +38,7 @@ static int leave_run(int argc, char **argv)
 
 const struct cli_command cli_leave_commands[] = {
     {.name = "leave",
-     .synopsis = "Gracefully leaves the Consul cluster and shuts down",
+     .synopsis = "Have the agent leave the cluster and end",
      .run = leave_run,
      .help = "  Tells the agent to leave the cluster, so that the others do not take it for "
              "failed, and to end."},

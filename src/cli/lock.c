@@ -296,7 +296,7 @@ static int lock_run(int argc, char **argv)
 
 const struct cli_command cli_lock_commands[] = {
     {.name = "lock",
-     .synopsis = "Execute a command holding a lock",
+     .synopsis = "Run a program while holding a lock",
      .run = lock_run,
      .usage = "[options] prefix child...",
      .help = "  Takes a lock below a prefix of the key-value store, runs a command, and gives the "

@@ -98,7 +98,7 @@ static int maint_run(int argc, char **argv)
 
 const struct cli_command cli_maint_commands[] = {
     {.name = "maint",
-     .synopsis = "Controls node or service maintenance mode",
+     .synopsis = "Take a node or a service out of use, and back",
      .run = maint_run,
      .help = "  Takes the agent's node, or one of its services, out of what DNS and health queries "
              "answer, by\n  a critical check, until it is disabled again; restarts do not end it. "

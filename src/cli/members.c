@@ -183,7 +183,7 @@ static int members_run(int argc, char **argv)
 
 const struct cli_command cli_members_commands[] = {
     {.name = "members",
-     .synopsis = "Lists the members of a Consul cluster",
+     .synopsis = "List the members of the cluster",
      .run = members_run,
      .help = "  Lists the agents that this agent knows of through gossip. When none is left after "
              "filtering,\n  nothing is printed and the exit code is 2."},

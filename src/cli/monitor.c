@@ -61,7 +61,7 @@ static int monitor_run(int argc, char **argv)
 
 const struct cli_command cli_monitor_commands[] = {
     {.name = "monitor",
-     .synopsis = "Stream logs from a Consul agent",
+     .synopsis = "Follow an agent's log",
      .run = monitor_run,
      .help =
          "  Prints the agent's log as it is written, at a level of its own, until interrupted."},

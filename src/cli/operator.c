@@ -104,19 +104,19 @@ static int remove_peer_run(int argc, char **argv)
 
 const struct cli_command cli_operator_commands[] = {
     {.name = "operator",
-     .synopsis = "Provides cluster-level tools for Consul operators",
+     .synopsis = "Tools for operators of the servers",
      .usage = "<subcommand> [options]",
      .help = "  Tools for the people who run the servers: their consensus, and how it heals "
              "itself."},
     {.name = "operator raft",
-     .synopsis = "Provides cluster-level tools for Consul operators",
+     .synopsis = "Tools for operators of the servers",
      .help = "  The servers that take part in consensus."},
     {.name = "operator raft list-peers",
-     .synopsis = "Display the current Raft peer configuration",
+     .synopsis = "List the servers of Raft",
      .run = list_peers_run,
      .help = "  Lists the servers that take part in consensus."},
     {.name = "operator raft remove-peer",
-     .synopsis = "Remove a Consul server from the Raft configuration",
+     .synopsis = "Take a server out of Raft",
      .run = remove_peer_run,
      .help = "  Takes a server out of consensus that is gone for good. For one that \"consul "
              "members\" still\n  shows, \"consul force-leave\" is better."},

@@ -374,14 +374,14 @@ static int state_run(int argc, char **argv)
 
 const struct cli_command cli_operator_autopilot_commands[] = {
     {.name = "operator autopilot",
-     .synopsis = "Provides tools for modifying Autopilot configuration",
+     .synopsis = "Autopilot's configuration and state",
      .help = "  Autopilot looks after the servers: which may vote, and which are gone."},
     {.name = "operator autopilot get-config",
-     .synopsis = "Display the current Autopilot configuration",
+     .synopsis = "Print autopilot's configuration",
      .run = get_config_run,
      .help = "  Prints autopilot's configuration."},
     {.name = "operator autopilot set-config",
-     .synopsis = "Modify the current Autopilot configuration",
+     .synopsis = "Change autopilot's configuration",
      .run = set_config_run,
      .help = "  Changes what is given of autopilot's configuration."},
     {.name = "operator autopilot state",

@@ -29,7 +29,7 @@ static int reload_run(int argc, char **argv)
 
 const struct cli_command cli_reload_commands[] = {
     {.name = "reload",
-     .synopsis = "Triggers the agent to reload configuration files",
+     .synopsis = "Have the agent read its configuration again",
      .run = reload_run,
      .usage = "",
      .help = "  Tells the agent to read its configuration again, as SIGHUP does."},

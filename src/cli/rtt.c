@@ -191,7 +191,7 @@ static int rtt_run(int argc, char **argv)
 
 const struct cli_command cli_rtt_commands[] = {
     {.name = "rtt",
-     .synopsis = "Estimates network round trip time between nodes",
+     .synopsis = "Estimate the round trip between two nodes",
      .run = rtt_run,
      .usage = "[options] node1 [node2]",
      .help =

@@ -26,7 +26,7 @@ int services_from_files(const struct cli_args *args, struct arena *a,
 
 const struct cli_command cli_services_commands[] = {
     {.name = "services",
-     .synopsis = "Interact with services",
+     .synopsis = "Services of the local agent",
      .help = "  Registers services at the local agent and takes them back. \"consul catalog "
              "services\" lists\n  those of the datacenter."},
 };

@@ -78,7 +78,7 @@ static int services_deregister_run(int argc, char **argv)
 
 const struct cli_command cli_services_deregister_commands[] = {
     {.name = "services deregister",
-     .synopsis = "Deregister services with the local agent",
+     .synopsis = "Take services off the local agent",
      .run = services_deregister_run,
      .usage = "[options] [FILE...]",
      .help = "  Takes services back from the agent they were registered at: those that the files "

@@ -159,7 +159,7 @@ static int services_register_run(int argc, char **argv)
 
 const struct cli_command cli_services_register_commands[] = {
     {.name = "services register",
-     .synopsis = "Register services with the local agent",
+     .synopsis = "Give services to the local agent",
      .run = services_register_run,
      .usage = "[options] [FILE...]",
      .help = "  Registers services at the local agent: those that configuration files define, or "

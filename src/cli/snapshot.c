@@ -210,17 +210,17 @@ static int snapshot_restore_run(int argc, char **argv)
 
 const struct cli_command cli_snapshot_commands[] = {
     {.name = "snapshot",
-     .synopsis = "Saves, restores and inspects snapshots of Consul server state",
+     .synopsis = "Archives of the servers' state",
      .help = "  Archives of what the servers know: to keep, to look at, and to start again from."},
     {.name = "snapshot save",
-     .synopsis = "Saves snapshot of Consul server state",
+     .synopsis = "Save the servers' state to an archive",
      .run = snapshot_save_run,
      .usage = "[options] FILE",
      .help =
          "  Fetches the state of the servers as of one moment, checks it, and writes it to FILE. "
          "With -stale\n  any server gives it, even when there is no leader."},
     {.name = "snapshot restore",
-     .synopsis = "Restores snapshot of Consul server state",
+     .synopsis = "Put an archive in the place of the servers' state",
      .run = snapshot_restore_run,
      .usage = "[options] FILE",
      .help =

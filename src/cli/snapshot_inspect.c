@@ -437,7 +437,7 @@ static int snapshot_inspect_run(int argc, char **argv)
 
 const struct cli_command cli_snapshot_inspect_commands[] = {
     {.name = "snapshot inspect",
-     .synopsis = "Displays information about a Consul snapshot file",
+     .synopsis = "Tell what an archive holds",
      .run = snapshot_inspect_run,
      .usage = "[options] FILE",
      .help = "  Prints what a snapshot is of, and how much of it each kind of thing takes."},

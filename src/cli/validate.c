@@ -59,7 +59,7 @@ static int validate_run(int argc, char **argv)
 
 const struct cli_command cli_validate_commands[] = {
     {.name = "validate",
-     .synopsis = "Validate config files/directories",
+     .synopsis = "Check configuration files",
      .run = validate_run,
      .usage = "[options] FILE_OR_DIRECTORY...",
      .help = "  Reads configuration as \"consul agent\" would and says what is wrong with it. The "

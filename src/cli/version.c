@@ -39,7 +39,7 @@ static int version_run(int argc, char **argv)
 
 const struct cli_command cli_version_commands[] = {
     {.name = "version",
-     .synopsis = "Prints the Consul version",
+     .synopsis = "Print the version",
      .run = version_run,
      .help = "  Prints the release this program stands in for."},
 };

@@ -397,7 +397,7 @@ static int watch_run(int argc, char **argv)
 
 const struct cli_command cli_watch_commands[] = {
     {.name = "watch",
-     .synopsis = "Watch for changes in Consul",
+     .synopsis = "Run a program whenever something changes",
      .run = watch_run,
      .usage = "[options] [child...]",
      .help = "  Prints what a query gives; or, with a command behind the flags, runs that command "
