@@ -1,40 +1,10 @@
 /* Entries that come in pieces, as a leader of 1.10.3 writes large values. */
-#include "test.h"
+#include "fsm_fixture.h"
 
-#include "base/epoch.h"
-#include "fsm/fsm.h"
 #include "fsm/snapshot.h"
 #include "schema/kv.h"
 #include "schema/msgpack.h"
 #include "store/kv.h"
-#include "store/lock_delay.h"
-
-struct machine {
-    struct epoch *epoch;
-    struct store *store;
-    struct lock_delay *lock_delay;
-    struct fsm *fsm;
-    struct arena arena;
-    struct fsm_result result;
-    uint64_t index;
-};
-
-static void machine_init(struct machine *m)
-{
-    *m = (struct machine){.epoch = epoch_new(), .lock_delay = lock_delay_new(), .index = 10};
-    m->store = store_new(m->epoch);
-    m->fsm = fsm_new(m->store, m->lock_delay);
-}
-
-static void machine_deinit(struct machine *m)
-{
-    assert_true(store_is_consistent(store_view(m->store)));
-    fsm_free(m->fsm);
-    lock_delay_free(m->lock_delay);
-    store_free(m->store);
-    epoch_free(m->epoch);
-    arena_deinit(&m->arena);
-}
 
 /* "k" set to `value`. */
 static struct str entry_make(struct machine *m, const char *value)
