@@ -1,0 +1,183 @@
+/* swim.h - SWIM with Lifeguard, as memberlist 0.2 speaks it: who is there, by probing and gossip.
+ *
+ *     struct swim *s = swim_new(&options, now_ns);       // options.delegate, options.io
+ *     swim_start(s, now_ns);                             // says that it is alive, sets its timers
+ *     swim_packet(s, now_ns, &from, bytes);              // a datagram came
+ *     swim_tick(s, now_ns);                              // swim_deadline_ns() has passed
+ *     swim_join(s, now_ns, &address, token);  ... io->joined(token, err)
+ *
+ * A pure state machine: no sockets, clock, threads or randomness of its own. Time (monotonic, in
+ * ns, never going back) is an argument of everything that may act; randomness a struct rng of the
+ * options. What it wants done it says by calling its io (to the sockets) and its delegate (to
+ * Serf): these calls come from inside the functions below, must not call back into the core other
+ * than where they say so, and borrow what they are given.
+ *
+ * A packet costs no allocation but that of a new member or broadcast. Bounded: members
+ * (members_max), the broadcast queue (of members twice at most one message each), streams, relayed
+ * probes under way.
+ *
+ * The happy path, the failure modes and what differs from the reference: docs/gossip.md. Paper:
+ * Das, Gupta, Motivala, "SWIM" (DSN 2002); Dadgar, Phillips, Currey, "Lifeguard" (DSN 2018). */
+#pragma once
+#include "base/rand.h"
+#include "proto/memberlist.h"
+#include "proto/seal.h"
+
+struct swim;
+struct swim_broadcasts;
+struct swim_stream;
+
+#define SWIM_STREAMS_MAX 128u   /* taken in at once, as the reference's push/pulls */
+#define SWIM_RELAYS_MAX 1024u   /* indirect probes done for others, under way */
+#define SWIM_MEMBERS_MAX 65536u /* default of members_max */
+
+/* --- configuration: memberlist's names and defaults ------------------------------------------- */
+
+struct swim_config {
+    uint64_t tcp_timeout_ns;
+    uint32_t indirect_checks, retransmit_mult, suspicion_mult, suspicion_max_timeout_mult;
+    uint64_t push_pull_interval_ns; /* 0: never */
+    uint64_t probe_interval_ns, probe_timeout_ns;
+    bool disable_tcp_pings;
+    uint32_t awareness_max_multiplier;
+    uint64_t gossip_interval_ns;
+    uint32_t gossip_nodes;
+    uint64_t gossip_to_the_dead_ns;
+    bool verify_incoming, verify_outgoing; /* with keys: refuse plain text; seal */
+    bool enable_compression;
+    uint32_t packet_size_max;      /* 1400 */
+    uint64_t dead_node_reclaim_ns; /* 0: a dead member's name is not taken by another address */
+    bool require_node_names;
+};
+void swim_config_lan(struct swim_config *c); /* the defaults of a LAN; of a WAN */
+void swim_config_wan(struct swim_config *c);
+
+/* --- members ---------------------------------------------------------------------------------- */
+
+struct swim_member {
+    struct str name;
+    struct gossip_address address;
+    struct str meta;
+    uint8_t vsn[MEMBERLIST_VSN_SIZE];
+    enum memberlist_state state;
+    uint32_t incarnation;
+    uint64_t state_changed_ns;
+};
+
+/* --- to the sockets --------------------------------------------------------------------------- */
+
+struct swim_io {
+    /* Send a datagram now (it is copied or gone when this returns). */
+    void (*send)(void *data, const struct gossip_address *to, struct str packet);
+    /* Connect; then swim_stream_connected() or _failed(), not from inside. */
+    void (*dial)(void *data, struct swim_stream *stream, const struct gossip_address *to);
+    /* Bytes for a stream; copied. */
+    void (*write)(void *data, struct swim_stream *stream, struct str bytes);
+    /* The stream is over: what was written still goes out, nothing is to be told any more. The
+     * stream is freed when this returns. */
+    void (*close)(void *data, struct swim_stream *stream);
+    /* The push/pull of swim_join() is done; err NULL: it went well. */
+    void (*joined)(void *data, uint64_t token, const struct err *err);
+    /* swim_leave() is done: the others know (or there are none), or time ran out. */
+    void (*left)(void *data, bool timed_out);
+};
+
+/* --- to what rides on it (Serf) ----------------------------------------------------------------
+ */
+
+enum swim_log { SWIM_LOG_DEBUG, SWIM_LOG_INFO, SWIM_LOG_WARN, SWIM_LOG_ERROR };
+
+struct swim_delegate {
+    void (*member_join)(void *data, const struct swim_member *m);   /* new, or back from the dead */
+    void (*member_update)(void *data, const struct swim_member *m); /* other meta (or address) */
+    void (*member_leave)(void *data, const struct swim_member *m);  /* dead or left: m->state */
+    /* Another member claims a name that is taken and alive. */
+    void (*conflict)(void *data, const struct swim_member *existing,
+                     const struct swim_member *other);
+    /* May this one be taken in; may all of a push/pull that joins? Negative: no, err says why. */
+    int (*alive)(void *data, const struct swim_member *m, struct err *err);
+    int (*merge)(void *data, const struct swim_member *members, size_t count, struct err *err);
+    void (*message)(void *data, struct str bytes); /* a USER message */
+    /* Messages to be gossiped, for one packet: append to `to` with swim_broadcasts_put(), as long
+     * as it returns true. */
+    void (*broadcasts)(void *data, struct swim_broadcasts *to);
+    /* The user state of a push/pull, appended; and that of the other side. */
+    void (*local_state)(void *data, bool join, struct buf *to);
+    void (*remote_state)(void *data, bool join, struct str state);
+    /* What an acknowledgement carries, and what one carried that came directly. */
+    void (*ack_payload)(void *data, struct buf *to);
+    void (*ping_complete)(void *data, const struct swim_member *m, uint64_t rtt_ns,
+                          struct str payload);
+    /* One line for the log; a trace event. Level and text as memberlist's where it has one. */
+    void (*log)(void *data, enum swim_log level, struct str text);
+};
+
+/* What a packet still has room for, within delegate->broadcasts(). */
+bool swim_broadcasts_put(struct swim_broadcasts *to, struct str message);
+size_t swim_broadcasts_room(const struct swim_broadcasts *to); /* the longest that would be taken */
+
+/* --- the core -----------------------------------------------------------------------------------
+ */
+
+struct swim_options {
+    struct swim_config config;
+    struct str name;
+    struct gossip_address address; /* advertised */
+    struct str meta;
+    uint8_t vsn[MEMBERLIST_VSN_SIZE];
+    struct seal_ring *keys; /* borrowed, may change between calls; NULL or empty: plain text */
+    struct rng *rng;        /* borrowed */
+    uint32_t members_max;   /* 0: SWIM_MEMBERS_MAX */
+    const struct swim_io *io;
+    void *io_data;
+    const struct swim_delegate *delegate;
+    void *delegate_data;
+};
+
+struct swim *swim_new(const struct swim_options *options, uint64_t now_ns);
+struct swim *swim_free(struct swim *s); /* streams are closed, joins answered with ERR_CLOSED */
+void swim_start(struct swim *s, uint64_t now_ns);
+/* Stop gossiping and probing; streams end. */
+void swim_stop(struct swim *s, uint64_t now_ns);
+
+void swim_packet(struct swim *s, uint64_t now_ns, const struct gossip_address *from,
+                 struct str bytes);
+void swim_tick(struct swim *s, uint64_t now_ns);
+uint64_t swim_deadline_ns(const struct swim *s); /* UINT64_MAX: none */
+
+/* A stream that was accepted; NULL when there are too many: close it. */
+struct swim_stream *swim_stream_accept(struct swim *s, uint64_t now_ns,
+                                       const struct gossip_address *from);
+/* What happens to a stream, until io->close() */
+void swim_stream_connected(struct swim_stream *st, uint64_t now_ns);
+void swim_stream_read(struct swim_stream *st, uint64_t now_ns, struct str bytes);
+void swim_stream_eof(struct swim_stream *st, uint64_t now_ns);
+void swim_stream_failed(struct swim_stream *st, uint64_t now_ns, const struct err *err);
+/* The owner's own, for the sockets. */
+void swim_stream_set_data(struct swim_stream *st, void *data);
+void *swim_stream_data(const struct swim_stream *st);
+
+/* Push/pull with whoever is at this address; name may be empty. io->joined() follows, not from
+ * inside. */
+void swim_join(struct swim *s, uint64_t now_ns, const struct gossip_address *to, struct str name,
+               uint64_t token);
+/* Say that this member leaves; io->left() follows, at once when it is alone. */
+void swim_leave(struct swim *s, uint64_t now_ns, uint64_t timeout_ns);
+/* Other meta: gossiped with a new incarnation. */
+void swim_update(struct swim *s, uint64_t now_ns, struct str meta);
+/* A USER message to one member, best effort: sealed, with broadcasts in the room that is left. */
+void swim_send(struct swim *s, uint64_t now_ns, const struct gossip_address *to,
+               struct str message);
+size_t swim_members_count(const struct swim *s); /* alive or suspect, this one included */
+size_t swim_known_count(const struct swim *s);   /* with the dead, as long as they are kept */
+const struct swim_member *swim_find(const struct swim *s, struct str name); /* NULL: unknown */
+/* Start with *pos = 0; NULL at the end. Nothing may change in between. */
+const struct swim_member *swim_next(const struct swim *s, size_t *pos);
+/* A member picked at random of those that are wanted; NULL: none was found. */
+const struct swim_member *
+swim_random(struct swim *s, bool (*wanted)(void *data, const struct swim_member *m), void *data);
+const struct swim_member *swim_self(const struct swim *s);
+uint32_t swim_health_score(const struct swim *s); /* Lifeguard's: 0 is healthy */
+
+/* How many times a broadcast is sent in a pool of n members. */
+uint32_t swim_retransmit_limit(uint32_t mult, size_t n);
