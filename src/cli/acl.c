@@ -1,10 +1,12 @@
 #include "cli/acl.h"
 
 #include "base/buf.h"
+#include "base/gofmt.h"
 #include "cli/api_time.h"
 #include "cli/url.h"
 #include "schema/json.h"
 
+#include <ctype.h>
 #include <stdio.h>
 
 #define ID_SIZE 36u
@@ -323,6 +325,19 @@ int acl_list(struct client_request *r, const struct acl_kind *kind, const char *
         return cli_error("%s: %s", failure, err_text(&err));
     }
     text_print(&text);
+    return 0;
+}
+
+int acl_delete(struct client_request *r, const char *noun, struct str which)
+{
+    struct client_response response;
+    struct err err = {0};
+    struct str quoted = go_quoted(client_arena(r->client), which);
+    if (client_send_ok(r, &response, &err) < 0) {
+        return cli_error("Error deleting %s %.*s: %s", noun, STRF(quoted), err_text(&err));
+    }
+    printf("%c%s %.*s deleted successfully\n", toupper((unsigned char)noun[0]), noun + 1,
+           STRF(quoted));
     return 0;
 }
 

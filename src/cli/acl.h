@@ -84,3 +84,5 @@ extern const struct acl_kind acl_token_kind, acl_policy_kind, acl_role_kind, acl
 int acl_show(struct client *c, const struct acl_kind *kind, const void *object);
 /* Ask for all of a kind and print them; the exit code. `failure` goes before what went wrong. */
 int acl_list(struct client_request *r, const struct acl_kind *kind, const char *failure);
+/* Send the DELETE of what is called so ("role", its id) and tell the outcome; the exit code. */
+int acl_delete(struct client_request *r, const char *noun, struct str which);

@@ -318,15 +318,8 @@ static int acl_auth_method_list_run(int argc, char **argv)
 static int delete_method(struct client *c)
 {
     struct client_request r;
-    struct client_response response;
-    struct err err = {0};
-    struct str quoted = go_quoted(client_arena(c), name);
     client_request_init(&r, c, "DELETE", "/v1/acl/auth-method/%.*s", STRF(acl_path_name(c, name)));
-    if (client_send_ok(&r, &response, &err) < 0) {
-        return cli_error("Error deleting auth method %.*s: %s", STRF(quoted), err_text(&err));
-    }
-    printf("Auth method %.*s deleted successfully\n", STRF(quoted));
-    return 0;
+    return acl_delete(&r, "auth method", name);
 }
 
 static int acl_auth_method_delete_run(int argc, char **argv)

@@ -211,19 +211,12 @@ static int delete_check(void)
 static int delete_rule(struct client *c)
 {
     struct client_request r;
-    struct client_response response;
-    struct err err = {0};
     int code = id_complete(c);
     if (code != 0) {
         return code;
     }
-    struct str quoted = go_quoted(client_arena(c), id);
     client_request_init(&r, c, "DELETE", "/v1/acl/binding-rule/%.*s", STRF(id));
-    if (client_send_ok(&r, &response, &err) < 0) {
-        return cli_error("Error deleting binding rule %.*s: %s", STRF(quoted), err_text(&err));
-    }
-    printf("Binding rule %.*s deleted successfully\n", STRF(quoted));
-    return 0;
+    return acl_delete(&r, "binding rule", id);
 }
 
 static int acl_binding_rule_delete_run(int argc, char **argv)

@@ -237,19 +237,12 @@ static int acl_policy_list_run(int argc, char **argv)
 static int delete_policy(struct client *c)
 {
     struct client_request r;
-    struct client_response response;
-    struct err err = {0};
     int code = target_complete(c);
     if (code != 0) {
         return code;
     }
-    struct str quoted = go_quoted(client_arena(c), id);
     client_request_init(&r, c, "DELETE", "/v1/acl/policy/%.*s", STRF(id));
-    if (client_send_ok(&r, &response, &err) < 0) {
-        return cli_error("Error deleting policy %.*s: %s", STRF(quoted), err_text(&err));
-    }
-    printf("Policy %.*s deleted successfully\n", STRF(quoted));
-    return 0;
+    return acl_delete(&r, "policy", id);
 }
 
 static int acl_policy_delete_run(int argc, char **argv)

@@ -221,19 +221,13 @@ static int delete_check(void)
 static int delete_role(struct client *c)
 {
     struct client_request r;
-    struct client_response response;
     struct err err = {0};
     int rc = id.n > 0 ? acl_role_id(c, id, &id, &err) : acl_role_id_named(c, name, &id, &err);
     if (rc < 0) {
         return cli_error("Error determining role ID: %s", err_text(&err));
     }
-    struct str quoted = go_quoted(client_arena(c), id);
     client_request_init(&r, c, "DELETE", "/v1/acl/role/%.*s", STRF(id));
-    if (client_send_ok(&r, &response, &err) < 0) {
-        return cli_error("Error deleting role %.*s: %s", STRF(quoted), err_text(&err));
-    }
-    printf("Role %.*s deleted successfully\n", STRF(quoted));
-    return 0;
+    return acl_delete(&r, "role", id);
 }
 
 static int acl_role_delete_run(int argc, char **argv)

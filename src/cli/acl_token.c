@@ -93,19 +93,12 @@ static int acl_token_read_run(int argc, char **argv)
 static int delete_token(struct client *c)
 {
     struct client_request r;
-    struct client_response response;
-    struct err err = {0};
     int code = id_complete(c);
     if (code != 0) {
         return code;
     }
-    struct str quoted = go_quoted(client_arena(c), id);
     client_request_init(&r, c, "DELETE", "/v1/acl/token/%.*s", STRF(id));
-    if (client_send_ok(&r, &response, &err) < 0) {
-        return cli_error("Error deleting token %.*s: %s", STRF(quoted), err_text(&err));
-    }
-    printf("Token %.*s deleted successfully\n", STRF(quoted));
-    return 0;
+    return acl_delete(&r, "token", id);
 }
 
 static int acl_token_delete_run(int argc, char **argv)
