@@ -10,6 +10,7 @@
 #include "test.h"
 
 #include "loop/loop.h"
+#include "scripted_membership.h"
 #include "server/rpc.h"
 #include "server/server.h"
 
@@ -18,6 +19,7 @@
 struct server_fixture {
     struct worker main;
     struct server *server;
+    struct scripted_membership *pool; /* the server's */
     struct loop_timer poll, limit, begin;
     struct rpc_call *call; /* to be started */
     bool (*until)(void *data);
@@ -104,8 +106,12 @@ static inline void server_fixture_init(struct server_fixture *f,
                                        const struct server_options *options)
 {
     struct err err = {0};
+    struct server_options own = *options;
     worker_init(&f->main, loop_new("test"), 0);
-    assert_ok(server_new(options, &f->main, &f->server, &err));
+    f->pool = scripted_membership_of_server(f->main.loop, own.node_name, own.node_id,
+                                            own.rpc_address, own.advertise_address);
+    own.membership = &f->pool->pub;
+    assert_ok(server_new(&own, &f->main, &f->server, &err));
 }
 
 static inline void server_fixture_start(struct server_fixture *f)

@@ -7,13 +7,13 @@
 #include "agent/agent.h"
 #include "agent/config.h"
 #include "agent/config_flags.h"
-#include "agent/member.h"
 #include "agent/telemetry.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/agent_front.h"
 #include "cli/agent_log.h"
+#include "cli/agent_pool.h"
 #include "cli/command.h"
 #include "schema/session.h"
 #include "server/server.h"
@@ -278,9 +278,14 @@ static struct str rpc_bind_host(const struct agent_config *c)
 static int program_make_server(struct program *p, struct str node_id)
 {
     const struct agent_config *c = p->config;
-    struct member self;
-    member_self(c, node_id, false, &p->arena, &self);
+    const struct agent_pool_options pool = {
+        .config = c,
+        .node_id = node_id,
+        .main = &p->main,
+        .server = &p->server,
+    };
     const struct server_options options = {
+        .membership = agent_pool_new(&pool),
         .datacenter = c->datacenter,
         .primary_datacenter = c->primary_datacenter,
         .node_name = c->node_name,
@@ -293,8 +298,6 @@ static int program_make_server(struct program *p, struct str node_id)
         .bootstrap = c->bootstrap || c->is_dev,
         .bootstrap_expect = c->bootstrap ? 0 : c->bootstrap_expect,
         .raft_protocol = c->raft.protocol,
-        .serf_port = c->ports.serf_lan,
-        .self = self,
         .leave_drain_ms = (uint64_t)c->leave_drain_time / NS_PER_MS,
         .max_query_time_ms = (uint64_t)c->max_query_time / NS_PER_MS,
         .default_query_time_ms = (uint64_t)c->default_query_time / NS_PER_MS,

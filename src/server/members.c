@@ -1,15 +1,12 @@
 #include "server/members.h"
 
 #include "base/arena.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
-#include "raft/configuration.h"
 #include "raft/raft.h"
 #include "server/bootstrap.h"
-#include "server/exchange.h"
-#include "server/rpc_pool.h"
+#include "server/membership.h"
 #include "server/server.h"
 #include "server/server_info.h"
 
@@ -27,96 +24,7 @@ struct server_members {
     char leader_id[sizeof(((struct raft_status *)0)->leader_id)]; /* the last that was told */
 };
 
-/* --- the pool -------------------------------------------------------------------------------- */
-
-static void pool_call(void *data, struct str address, struct rpc_remote *call, uint64_t timeout_ms)
-{
-    const struct server *s = data;
-    rpc_pool_call(s->main->pool, address, call, timeout_ms);
-}
-
-static void pool_cancel(void *data, struct rpc_remote *call)
-{
-    const struct server *s = data;
-    rpc_pool_cancel(s->main->pool, call);
-}
-
-/* After a restart the servers of Raft's configuration are worth asking: a leader that does not know
- * its members would take them out of the catalog. */
-static struct strlist configured_addresses(void *data, struct arena *a)
-{
-    const struct server *s = data;
-    struct raft_configuration *c = ARENA_NEW(a, struct raft_configuration);
-    uint64_t index;
-    raft_get_configuration(s->raft, c, &index);
-    struct str *addresses = ARENA_ARRAY(a, struct str, c->count);
-    size_t n = 0;
-    for (uint32_t i = 0; i < c->count; i++) {
-        if (!str_eq(str_from_cstr(c->servers[i].address), s->options.rpc_address)) {
-            addresses[n++] = str_from_cstr(c->servers[i].address);
-        }
-    }
-    return (struct strlist){addresses, n};
-}
-
-static int64_t rpc_port(const struct server_options *o)
-{
-    ptrdiff_t colon = str_rfind_byte(o->rpc_address, ':');
-    int64_t port;
-    if (colon < 0 || str_parse_i64(str_from(o->rpc_address, (size_t)colon + 1), &port) < 0) {
-        return 0;
-    }
-    return port;
-}
-
-struct membership *server_membership_new(struct server *s)
-{
-    const struct exchange_new_options options = {
-        .loop = s->main->loop,
-        .core = {.self = &s->options.self,
-                 .incarnation = clock_wall_ms(),
-                 .datacenter = s->options.datacenter},
-        .calls = {pool_call, pool_cancel, s},
-        .rpc_port = rpc_port(&s->options),
-        .serf_port = s->options.serf_port,
-        .hints = configured_addresses,
-        .hints_data = s,
-    };
-    return exchange_new(&options);
-}
-
-struct member server_self_member(const struct server_options *o, struct arena *a)
-{
-    if (o->self.name.n > 0) {
-        const struct member *copy = schema_copy(a, &member_schema, &o->self);
-        return *copy;
-    }
-    const struct strpair pairs[] = {
-        {STR("build"), STR(CONSUL_VERSION)},
-        {STR("dc"), o->datacenter},
-        {STR("id"), o->node_id},
-        {STR("port"), arena_printf(a, "%lld", (long long)rpc_port(o))},
-        {STR("raft_vsn"), STR("3")},
-        {STR("role"), STR("consul")},
-        {STR("segment"), STR("")},
-        {STR("vsn"), STR("2")},
-    };
-    struct strpair *tags = ARENA_ARRAY(a, struct strpair, ARRAY_SIZE(pairs));
-    memcpy(tags, pairs, sizeof(pairs));
-    return (struct member){
-        .name = o->node_name,
-        .addr = o->advertise_address,
-        .port = o->serf_port,
-        .tags = strmap_build(tags, ARRAY_SIZE(pairs)),
-        .status = MEMBER_ALIVE,
-        .protocol_min = 1,
-        .protocol_max = 5,
-        .protocol_cur = 2,
-        .delegate_min = 2,
-        .delegate_max = 5,
-        .delegate_cur = 4,
-    };
-}
+/* --- asking the pool ------------------------------------------------------------------------- */
 
 bool server_has_member(const struct server *s, struct str name)
 {

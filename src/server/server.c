@@ -240,7 +240,6 @@ int server_new(const struct server_options *options, struct worker *main,
     s->options.advertise_address = arena_str(a, options->advertise_address);
     s->options.data_dir = arena_str(a, options->data_dir);
     s->options.rpc_bind_host = arena_str(a, options->rpc_bind_host);
-    s->options.self = server_self_member(&s->options, a);
     s->options.ca_provider = arena_str(a, options->ca_provider);
     s->options.ca_config = options->ca_config != NULL ? value_copy(a, options->ca_config) : NULL;
     struct autopilot_config *autopilot = &s->options.autopilot;
@@ -258,7 +257,7 @@ int server_new(const struct server_options *options, struct worker *main,
     s->fsm = fsm_new(s->store, s->lock_delay);
     fsm_set_applied(s->fsm, server_applied, s);
     s->main = main;
-    s->membership = server_membership_new(s);
+    s->membership = options->membership;
     s->members = server_members_new(s);
     s->bootstrap = bootstrap_new(s, options->bootstrap_expect);
     s->autopilot = autopilot_new(s);

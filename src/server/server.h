@@ -5,7 +5,6 @@
  * workers read it. Leader duties (leader.h) run on the main loop while this server leads. */
 #pragma once
 #include "base/err.h"
-#include "schema/member.h"
 #include "schema/operator.h"
 #include "server/worker.h"
 
@@ -30,17 +29,15 @@ struct store;
 struct server_options {
     struct str datacenter, primary_datacenter;
     struct str node_name, node_id;
-    struct str rpc_address;     /* host:port, advertised */
+    struct str rpc_address; /* host:port, advertised */
     struct str advertise_address;
     struct strmap tagged_addresses, node_meta; /* of this server's own catalog entry */
-    struct str data_dir;        /* "" with in_memory */
-    bool in_memory;             /* -dev */
+    struct str data_dir;                       /* "" with in_memory */
+    bool in_memory;                            /* -dev */
     bool bootstrap;
-    int64_t bootstrap_expect; /* form a cluster when so many servers have met; 0: do not */
-    int64_t raft_protocol;    /* 0: 3 */
-    int64_t serf_port;        /* a port that, in an address to join, means the RPC port */
-    /* This server as a member. Without a name one is made of the above. */
-    struct member self;
+    int64_t bootstrap_expect;      /* form a cluster when so many servers have met; 0: do not */
+    int64_t raft_protocol;         /* 0: 3 */
+    struct membership *membership; /* the pool it takes part in; taken */
     uint64_t leave_drain_ms;
     uint64_t max_query_time_ms, default_query_time_ms;
     uint64_t rpc_hold_timeout_ms;
@@ -53,10 +50,10 @@ struct server_options {
     struct str rpc_bind_host; /* connect to other servers from here; "": from anywhere */
     uint32_t raft_multiplier; /* of Raft's timeouts; 0 is 1 */
     bool connect_enabled;
-    struct str ca_provider;        /* "": the built-in one */
-    const struct value *ca_config; /* a map with CamelCase keys, or NULL */
+    struct str ca_provider;            /* "": the built-in one */
+    const struct value *ca_config;     /* a map with CamelCase keys, or NULL */
     struct autopilot_config autopilot; /* written by a leader that finds none */
-    struct ptrlist config_entries; /* struct config_entry: written by one that misses them */
+    struct ptrlist config_entries;     /* struct config_entry: written by one that misses them */
 };
 
 struct server {
@@ -72,24 +69,24 @@ struct server {
     /* This server leads and has its own entry in the catalog. Until then it does not call itself
      * leader, so that whoever waits for one may create sessions at once. */
     _Atomic bool is_established;
-    struct worker *main;         /* the agent's main loop: the leader's duties run there */
-    struct membership *membership; /* who is there; on the main loop but for its list */
+    struct worker *main;            /* the agent's main loop: the leader's duties run there */
+    struct membership *membership;  /* options.membership; on the main loop but for its list */
     struct server_members *members; /* what follows from it on every server */
     struct bootstrap *bootstrap;
-    struct server_leave *leave;  /* NULL: it stays */
+    struct server_leave *leave;            /* NULL: it stays */
     uint32_t servers_alive, clients_alive; /* members, as last counted; the main loop's */
-    uint64_t event_clock; /* of user events, the main loop's; a new leader takes a time of it */
-    struct leader *leader;       /* leader.c's, touched on the main loop */
-    struct autopilot *autopilot; /* run by the leader; any thread may ask for its state */
+    uint64_t event_clock;  /* of user events, the main loop's; a new leader takes a time of it */
+    struct leader *leader; /* leader.c's, touched on the main loop */
+    struct autopilot *autopilot;          /* run by the leader; any thread may ask for its state */
     struct coordinate_batch *coordinates; /* updates on their way into the log, any thread */
-    struct snapshots *snapshots; /* archives being made and restored, any thread */
-    struct worker *workers[WORKERS_MAX]; /* all that are told of changes; main is among them */
+    struct snapshots *snapshots;          /* archives being made and restored, any thread */
+    struct worker *workers[WORKERS_MAX];  /* all that are told of changes; main is among them */
     uint32_t workers_count;
     /* Change lists of the running batch of applies, raft thread only. */
     struct change_list **changes;
     size_t changes_count, changes_cap;
     uint64_t apply_started_ns; /* of the entry being applied, raft thread only */
-    uint64_t tombstone_index; /* of the running batch; 0: no tombstone was made */
+    uint64_t tombstone_index;  /* of the running batch; 0: no tombstone was made */
 };
 
 /* Opens the state and starts consensus. `main` is the worker of the loop that owns the server. Add
@@ -108,8 +105,8 @@ bool server_is_leader(const struct server *s); /* any thread */
 /* A connection to port 8300 that began with Raft's byte: data is the server, fd is taken over, what
  * was read behind that byte is copied. Any thread, while the server runs. */
 void server_raft_accept(void *data, int fd, struct str rest);
-/* What metadata of an answer from this server's own tables tells: whether a leader is known, and for
- * how long none was heard of (0 on the leader, INT64_MAX: since ever). Any thread. */
+/* What metadata of an answer from this server's own tables tells: whether a leader is known, and
+ * for how long none was heard of (0 on the leader, INT64_MAX: since ever). Any thread. */
 void server_fill_meta(const struct server *s, struct query_meta *meta);
 /* The pool of members has a node of this name; any thread. */
 bool server_has_member(const struct server *s, struct str name);

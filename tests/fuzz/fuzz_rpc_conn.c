@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "loop/loop.h"
 #include "proto/rpc_frame.h"
+#include "scripted_membership.h"
 #include "server/rpc_mux.h"
 #include "server/rpc_stream.h"
 #include "server/server.h"
@@ -16,7 +17,7 @@ static struct worker *worker_get(void)
     static struct worker w;
     static struct server *server;
     if (server == NULL) {
-        const struct server_options options = {
+        struct server_options options = {
             .datacenter = STR("dc1"),
             .node_name = STR("node1"),
             .node_id = STR("11111111-2222-3333-4444-555555555555"),
@@ -35,6 +36,10 @@ static struct worker *worker_get(void)
         };
         struct err err = {0};
         worker_init(&w, loop_new("fuzz"), 0);
+        options.membership =
+            &scripted_membership_of_server(w.loop, options.node_name, options.node_id,
+                                           options.rpc_address, options.advertise_address)
+                 ->pub;
         ASSERT(server_new(&options, &w, &server, &err) >= 0);
         ASSERT(server_start(server, &err) >= 0); /* nobody to vote: no leader, ever */
     }

@@ -15,6 +15,7 @@
 #include "schema/kv.h"
 #include "schema/msgpack.h"
 #include "schema/snapshot.h"
+#include "scripted_membership.h"
 #include "server/reply.h"
 #include "server/rpc.h"
 #include "server/rpc_conn.h"
@@ -189,7 +190,7 @@ static int setup(void **state)
     struct fixture *f = xcalloc(1, sizeof(*f));
     struct err err = {0};
     worker_init(&f->main, loop_new("test"), 0);
-    const struct server_options options = {
+    struct server_options options = {
         .datacenter = STR("dc1"),
         .node_name = STR("node1"),
         .node_id = STR("11111111-2222-3333-4444-555555555555"),
@@ -213,6 +214,10 @@ static int setup(void **state)
                                           .handshake_timeout_ms = GIVE_UP_MS,
                                           .raft_accept = take_raft,
                                           .raft_accept_data = f};
+    options.membership =
+        &scripted_membership_of_server(f->main.loop, options.node_name, options.node_id,
+                                       options.rpc_address, options.advertise_address)
+             ->pub;
     assert_ok(server_new(&options, &f->main, &f->server, &err));
     f->front = rpc_front_new(&rpc);
     f->listener = rpc_listener_new(f->front, &f->main);

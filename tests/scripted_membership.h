@@ -1,0 +1,214 @@
+/* scripted_membership.h - a pool of members that does what a test says, on the test's one loop.
+ *
+ *     struct scripted_membership *pool = scripted_membership_new(loop);
+ *     scripted_member(pool, MEMBERSHIP_JOIN, &server_1);    // in the list, and told
+ *     options.membership = &pool->pub;                      // who takes it frees it
+ *
+ * The first member is this agent. A join reaches everybody it names, unless join_error says why
+ * not; a leave is done at once. */
+#pragma once
+#include "base/arena.h"
+#include "base/mem.h"
+#include "loop/loop.h"
+#include "server/membership.h"
+
+#define SCRIPTED_MEMBERS_MAX 256u
+
+struct scripted_membership {
+    struct membership pub;
+    struct loop *loop;
+    struct arena arena;
+    struct member members[SCRIPTED_MEMBERS_MAX];
+    size_t count;
+    const char *join_error; /* NULL: joins succeed */
+    unsigned joins, force_leaves;
+    bool has_left, is_stopped;
+    struct membership_join *join; /* under way */
+    struct membership_leave *leave;
+    struct loop_msg msg;
+    bool msg_is_due, self_was_told;
+};
+
+static struct scripted_membership *scripted_of(struct membership *m)
+{
+    return container_of(m, struct scripted_membership, pub);
+}
+
+/* Its name decides whether it is a new one. */
+static void scripted_member(struct scripted_membership *s, enum membership_event event,
+                            const struct member *member)
+{
+    static const enum member_status statuses[] = {
+        [MEMBERSHIP_JOIN] = MEMBER_ALIVE, [MEMBERSHIP_UPDATE] = MEMBER_ALIVE,
+        [MEMBERSHIP_LEAVE] = MEMBER_LEFT, [MEMBERSHIP_FAILED] = MEMBER_FAILED,
+        [MEMBERSHIP_REAP] = MEMBER_NONE,
+    };
+    const struct member *copy = schema_copy(&s->arena, &member_schema, member);
+    size_t i = 0;
+    while (i < s->count && !str_eq(s->members[i].name, member->name)) {
+        i++;
+    }
+    ASSERT(i < SCRIPTED_MEMBERS_MAX);
+    s->count = MAX(s->count, i + 1);
+    s->members[i] = *copy;
+    s->members[i].status = statuses[event];
+    struct member told = s->members[i];
+    if (event == MEMBERSHIP_REAP) {
+        s->members[i] = s->members[--s->count];
+    }
+    membership_tell(&s->pub, event, &told);
+}
+
+static void scripted_run(struct loop_msg *msg)
+{
+    struct scripted_membership *s = container_of(msg, struct scripted_membership, msg);
+    struct membership_join *join = TAKE(s->join);
+    struct membership_leave *leave = TAKE(s->leave);
+    s->msg_is_due = false;
+    if (s->is_stopped) {
+        return;
+    }
+    if (!s->self_was_told && s->count > 0) {
+        s->self_was_told = true;
+        membership_tell(&s->pub, MEMBERSHIP_JOIN, &s->members[0]);
+    }
+    if (join != NULL) {
+        join->joined = s->join_error == NULL ? (uint32_t)join->addresses.n : 0;
+        if (s->join_error != NULL) {
+            (void)err_set(&join->err, ERR_FAILED, "%s", s->join_error);
+        }
+        join->done(join);
+    }
+    if (leave != NULL) {
+        s->has_left = true;
+        leave->done(leave);
+    }
+}
+
+static void scripted_soon(struct scripted_membership *s)
+{
+    if (!s->msg_is_due) {
+        s->msg_is_due = true;
+        s->msg.run = scripted_run;
+        loop_post(s->loop, &s->msg);
+    }
+}
+
+static void scripted_start(struct membership *m)
+{
+    scripted_soon(scripted_of(m));
+}
+
+static size_t scripted_members(struct membership *m, struct arena *a, struct member **ret_members)
+{
+    struct scripted_membership *s = scripted_of(m);
+    struct member *members = ARENA_ARRAY(a, struct member, s->count);
+    for (size_t i = 0; i < s->count; i++) {
+        const struct member *copy = schema_copy(a, &member_schema, &s->members[i]);
+        members[i] = *copy;
+    }
+    *ret_members = members;
+    return s->count;
+}
+
+static void scripted_join(struct membership *m, struct membership_join *join)
+{
+    struct scripted_membership *s = scripted_of(m);
+    ASSERT(s->join == NULL);
+    s->joins++;
+    err_clear(&join->err);
+    s->join = join;
+    scripted_soon(s);
+}
+
+static void scripted_leave(struct membership *m, struct membership_leave *leave)
+{
+    struct scripted_membership *s = scripted_of(m);
+    ASSERT(s->leave == NULL);
+    s->leave = leave;
+    scripted_soon(s);
+}
+
+static int scripted_force_leave(struct membership *m, struct str name, bool prune, struct err *err)
+{
+    struct scripted_membership *s = scripted_of(m);
+    (void)name;
+    (void)prune;
+    (void)err;
+    s->force_leaves++;
+    return 0;
+}
+
+static void scripted_stop(struct membership *m)
+{
+    struct scripted_membership *s = scripted_of(m);
+    struct membership_join *join = TAKE(s->join);
+    struct membership_leave *leave = TAKE(s->leave);
+    s->is_stopped = true;
+    if (join != NULL) {
+        (void)err_set(&join->err, ERR_CLOSED, "the agent is shutting down");
+        join->done(join);
+    }
+    if (leave != NULL) {
+        leave->done(leave);
+    }
+}
+
+static struct membership *scripted_free(struct membership *m)
+{
+    struct scripted_membership *s = scripted_of(m);
+    arena_deinit(&s->arena);
+    return mem_free(s);
+}
+
+static const struct membership_ops scripted_ops = {
+    .start = scripted_start,
+    .members = scripted_members,
+    .join = scripted_join,
+    .leave = scripted_leave,
+    .force_leave = scripted_force_leave,
+    .stop = scripted_stop,
+    .free = scripted_free,
+};
+
+/* Without a member. */
+UNUSED static struct scripted_membership *scripted_membership_new(struct loop *loop)
+{
+    struct scripted_membership *s = xcalloc(1, sizeof(*s));
+    s->pub.ops = &scripted_ops;
+    list_init(&s->pub.listeners);
+    s->loop = loop;
+    return s;
+}
+
+/* Of one server alone. rpc_address: "host:port". */
+UNUSED static struct scripted_membership *
+scripted_membership_of_server(struct loop *loop, struct str name, struct str id,
+                              struct str rpc_address, struct str address)
+{
+    struct scripted_membership *s = scripted_membership_new(loop);
+    ptrdiff_t colon = str_rfind_byte(rpc_address, ':');
+    struct strpair tags[] = {
+        {STR("build"), STR(CONSUL_VERSION)},
+        {STR("dc"), STR("dc1")},
+        {STR("id"), id},
+        {STR("port"), str_from(rpc_address, (size_t)colon + 1)},
+        {STR("raft_vsn"), STR("3")},
+        {STR("role"), STR("consul")},
+        {STR("segment"), STR("")},
+        {STR("vsn"), STR("2")},
+    };
+    const struct member self = {
+        .name = name,
+        .addr = address,
+        .tags = strmap_build(tags, ARRAY_SIZE(tags)),
+        .protocol_min = 1,
+        .protocol_max = 5,
+        .protocol_cur = 2,
+        .delegate_min = 2,
+        .delegate_max = 5,
+        .delegate_cur = 4,
+    };
+    scripted_member(s, MEMBERSHIP_JOIN, &self);
+    return s;
+}
