@@ -11,9 +11,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/vec.h"
-#include "server/leave.h"
+#include "server/delegate.h"
 #include "server/membership.h"
-#include "server/server.h"
 
 /* --- publishing and reading ------------------------------------------------------------------ */
 
@@ -69,11 +68,9 @@ size_t agent_cluster_size(const struct agent *a)
     struct arena arena = {0};
     struct member *members;
     size_t alive = 0;
-    if (a->options.server != NULL) {
-        size_t n = membership_members(a->options.server->membership, &arena, &members);
-        for (size_t i = 0; i < n; i++) {
-            alive += members[i].status == MEMBER_ALIVE;
-        }
+    size_t n = membership_members(a->worker->delegate->membership, &arena, &members);
+    for (size_t i = 0; i < n; i++) {
+        alive += members[i].status == MEMBER_ALIVE;
     }
     arena_deinit(&arena);
     return MAX(alive, (size_t)1);
@@ -382,11 +379,7 @@ void agent_leave(struct agent *a)
     }
     a->is_leaving = true;
     joins_stop(a->joins);
-    if (a->options.server != NULL) {
-        server_leave_start(a->options.server, leave_done, a);
-    } else {
-        leave_done(a); /* clients come with gossip */
-    }
+    delegate_leave(a->worker->delegate, leave_done, a);
 }
 
 void agent_leave_call(struct agent *a, struct agent_call *call)

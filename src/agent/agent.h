@@ -20,7 +20,6 @@ struct agent_config;
 struct arena;
 struct epoch;
 struct local_root;
-struct server;
 struct worker;
 
 struct agent_ops {
@@ -38,8 +37,7 @@ struct agent_ops {
 struct agent_options {
     struct agent_config *config; /* a reference, taken */
     struct str node_id;          /* from config_setup_node_id() */
-    struct worker *main;         /* its loop is the agent's */
-    struct server *server;       /* NULL on a client */
+    struct worker *main;         /* its loop is the agent's, its delegate too */
     const struct agent_ops *ops;
     void *ops_data;
 };

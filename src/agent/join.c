@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "server/server.h"
+#include "server/delegate.h"
 
 struct agent_joins {
     struct agent *agent;
@@ -46,7 +46,7 @@ void agent_join(struct agent *a, struct agent_join *join)
     log_write(LOG_INFO, "agent", "(LAN) joining", LOG_STR("lan_addresses", buf_view(&addresses)));
     buf_deinit(&addresses);
     join->join.done = join_done;
-    membership_join(a->options.server->membership, &join->join);
+    membership_join(a->worker->delegate->membership, &join->join);
 }
 
 /* --- at start -------------------------------------------------------------------------------- */
@@ -121,9 +121,6 @@ struct agent_joins *joins_free(struct agent_joins *j)
 void joins_start(struct agent_joins *j)
 {
     const struct config_join *config = &conf(j->agent)->join_lan;
-    if (j->agent->options.server == NULL) {
-        return; /* clients come with gossip */
-    }
     if (config->start.n > 0) {
         log_write(LOG_INFO, "agent", "Joining cluster");
         j->start.join.addresses = config->start;

@@ -108,7 +108,7 @@ static void leader_poll(struct loop_timer *t)
 {
     struct sync *s = container_of(t, struct sync, leader_timer);
     struct arena arena = {0};
-    if (server_leader_address(s->agent->options.server, &arena).n > 0) {
+    if (server_leader_address(s->agent->worker->server, &arena).n > 0) {
         sync_full_soon(s);
     } else {
         loop_timer_start(s->agent->loop, t, LEADER_POLL_MS, leader_poll);
@@ -119,7 +119,7 @@ static void leader_poll(struct loop_timer *t)
 /* The timer is long; a server notices by itself when there is a leader again. */
 static void note_failure(struct sync *s, const struct err *err)
 {
-    if (err->code == ERR_NO_LEADER && s->agent->options.server != NULL) {
+    if (err->code == ERR_NO_LEADER && s->agent->worker->server != NULL) {
         loop_timer_start(s->agent->loop, &s->leader_timer, LEADER_POLL_MS, leader_poll);
     }
 }

@@ -116,7 +116,7 @@ int user_event_fire(struct agent *a, struct user_event *event, struct arena *are
             USER_EVENT_SIZE_MAX);
     }
     struct user_event received = *event;
-    struct server *server = a->options.server;
+    struct server *server = a->worker->server;
     received.ltime = ++*(server != NULL ? &server->event_clock : &a->events->clock);
     user_event_receive(a, &received);
     return 0;

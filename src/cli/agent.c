@@ -407,7 +407,6 @@ static int program_start(struct program *p)
         .config = config_ref(p->config),
         .node_id = str_from_cstr(node_id),
         .main = &p->main,
-        .server = p->server,
         .ops = &program_agent_ops,
         .ops_data = p,
     };

@@ -139,7 +139,7 @@ int agent_front_new(const struct agent_config *config, struct server *server, st
                     struct err *err)
 {
     struct agent_front *f = xcalloc(1, sizeof(*f));
-    struct http_options options = {.server = server, .agent = agent, .route_sets = http_all_routes};
+    struct http_options options = {.agent = agent, .route_sets = http_all_routes};
     *ret_front = f; /* freed by the caller, failed or not */
     f->workers = workers;
     f->workers_count = workers_count;

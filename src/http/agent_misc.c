@@ -5,8 +5,8 @@
 #include "agent/sync.h"
 #include "base/log.h"
 #include "http/agent_request.h"
+#include "server/delegate.h"
 #include "server/membership.h"
-#include "server/server.h"
 
 /* --- reload ---------------------------------------------------------------------------------- */
 
@@ -80,12 +80,12 @@ struct force_leave_args {
 static void force_leave_run(struct agent_request *r)
 {
     const struct force_leave_args *args = r->args;
-    struct server *s = r->call.agent->options.server;
+    const struct delegate *d = r->call.agent->worker->delegate;
     log_write(LOG_INFO, "agent", "Force leaving node", LOG_STR("node", args->node));
-    if (!server_has_member(s, args->node)) {
+    if (!delegate_has_member(d, args->node)) {
         (void)err_set(&r->call.err, ERR_FAILED, "agent: No node found with name '%.*s'",
                       STRF(args->node));
-    } else if (membership_force_leave(s->membership, args->node, args->prune, &r->call.err) < 0) {
+    } else if (membership_force_leave(d->membership, args->node, args->prune, &r->call.err) < 0) {
         log_write(LOG_WARN, "agent", "Failed to remove node", LOG_STR("node", args->node),
                   LOG_CSTR("error", err_text(&r->call.err)));
     }

@@ -194,21 +194,20 @@ static void put_stats(struct json_writer *w, struct http_req *req, const struct 
     put_str(w, STR("revision"), str_first(config->revision, 8));
     put_str(w, STR("version"), config->version);
     json_object_end(w);
-    if (req->server != NULL) {
+    const struct server *server = req->worker->server;
+    if (server != NULL) {
         json_key(w, STR("consul"));
-        put_server_stats(w, config, req->server, req->arena);
+        put_server_stats(w, config, server, req->arena);
         json_key(w, STR("raft"));
-        put_raft_stats(w, req->server, config, req->arena);
+        put_raft_stats(w, server, config, req->arena);
     }
     json_key(w, STR("runtime"));
     put_runtime_stats(w);
-    struct member *members = NULL;
-    size_t count = req->server != NULL
-                       ? membership_members(req->server->membership, req->arena, &members)
-                       : 0;
+    struct member *members;
+    size_t count = membership_members(req->worker->delegate->membership, req->arena, &members);
     json_key(w, STR("serf_lan"));
     put_serf_stats(w, config, members, count);
-    if (req->server != NULL && config->ports.serf_wan > 0) {
+    if (server != NULL && config->ports.serf_wan > 0) {
         size_t wan_count = 0;
         for (size_t i = 0; i < count; i++) {
             wan_count += member_of_wan(&members[i], req->arena, &members[wan_count]);
@@ -282,9 +281,7 @@ static void put_members(struct http_req *req, bool is_wan)
 {
     struct json_writer w = http_json_begin(req);
     struct member *members;
-    size_t n = req->server != NULL
-                   ? membership_members(req->server->membership, req->arena, &members)
-                   : 0;
+    size_t n = membership_members(req->worker->delegate->membership, req->arena, &members);
     json_array_begin(&w);
     for (size_t i = 0; i < n; i++) {
         struct member wan;

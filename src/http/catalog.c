@@ -6,7 +6,6 @@
 #include "http/http.h"
 #include "server/reply.h"
 #include "server/rpc.h"
-#include "server/server.h"
 
 /* --- metrics: how often each endpoint was asked and has answered ------------------------------ */
 

@@ -5,9 +5,10 @@
 #include "base/gofmt.h"
 #include "http/http.h"
 #include "schema/config_gateways.h"
+#include "server/delegate.h"
 #include "server/reply.h"
 #include "server/rpc.h"
-#include "server/server.h"
+#include "server/worker.h"
 
 /* --- reading --------------------------------------------------------------------------------- */
 
@@ -58,7 +59,7 @@ static void get(struct http_req *req)
 static void start_write(struct http_req *req, struct rpc_call *call)
 {
     struct config_entry_request *args = call->args;
-    args->datacenter = req->server->options.primary_datacenter;
+    args->datacenter = req->worker->delegate->primary_datacenter;
     http_rpc_start(req, call);
 }
 

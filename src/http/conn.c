@@ -40,7 +40,6 @@ struct http_flight *http_flight_new(struct http_conn *c)
         f->arena.end = f->block + sizeof(f->block);
     }
     f->req.worker = s->worker;
-    f->req.server = s->front->options.server;
     f->req.agent = s->front->options.agent;
     f->req.http = s;
     f->req.conn = c;

@@ -36,7 +36,6 @@ struct http_conn;
 struct http_server;
 struct rpc_call;
 struct rpc_method;
-struct server;
 struct worker;
 
 enum http_method {
@@ -56,7 +55,6 @@ struct http_param { /* of the query string, decoded, in order */
 
 struct http_req {
     struct worker *worker;
-    struct server *server;
     struct agent *agent;
     struct http_conn *conn;
     struct http_server *http; /* the front end of this worker */

@@ -6,9 +6,10 @@
 #include "schema/kv.h"
 
 #include "http/http.h"
+#include "server/delegate.h"
 #include "server/reply.h"
 #include "server/rpc.h"
-#include "server/server.h"
+#include "server/worker.h"
 
 /* False, and answered, when more than one of these parameters is given. */
 static bool check_conflicts(struct http_req *req, const struct str *names, size_t count)
@@ -187,7 +188,7 @@ static void kv_put(struct http_req *req)
     if (!kv_put_verb(req, args)) {
         return;
     }
-    uint64_t size_max = req->server->options.kv_max_value_size;
+    uint64_t size_max = req->worker->delegate->kv_max_value_size;
     if (req->body_size > size_max) {
         http_error(req, 413,
                    "Request body(%llu bytes) too large, max size: %llu bytes. See "

@@ -18,7 +18,6 @@
 struct agent;
 struct http_front;
 struct http_server;
-struct server;
 struct worker;
 
 struct http_route_set {
@@ -28,8 +27,7 @@ struct http_route_set {
 extern const struct http_route_set http_all_routes[]; /* of all HTTP_ROUTE_FILES */
 
 struct http_options {
-    struct server *server; /* NULL on a client agent */
-    struct agent *agent;   /* NULL in tests */
+    struct agent *agent; /* NULL in tests */
     struct str datacenter, node_name;
     struct str dns_domain, dns_alt_domain;
     bool is_dev; /* answers are always pretty */

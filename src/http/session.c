@@ -3,9 +3,10 @@
 
 #include "base/clock.h"
 #include "http/http.h"
+#include "server/delegate.h"
 #include "server/reply.h"
 #include "server/rpc.h"
-#include "server/server.h"
+#include "server/worker.h"
 
 /* A lock delay below this was meant in seconds. */
 #define LOCK_DELAY_THRESHOLD_NS 1000
@@ -39,7 +40,7 @@ static void session_create_handle(struct http_req *req)
     struct session_request *args = call->args;
     struct session *s = &args->session;
     args->op = STR("create");
-    s->node = req->server->options.node_name;
+    s->node = req->worker->delegate->node_name;
     s->node_checks = s->checks = (struct strlist){serf_check, 1};
     s->lock_delay = SESSION_LOCK_DELAY_NS_DEFAULT;
     s->behavior = SESSION_RELEASE;

@@ -219,7 +219,7 @@ static void snapshot_handle(struct http_req *req)
         .allow_stale = http_has_param(req, STR("stale")),
         .op = req->method == HTTP_PUT ? SNAPSHOT_RESTORE : SNAPSHOT_SAVE,
     };
-    if (snapshot_place(req->server, &r, leader, &err) < 0) {
+    if (snapshot_place(req->worker->server, &r, leader, &err) < 0) {
         http_error(req, 500, "%s", err_text(&err));
     } else if (leader[0] != '\0') {
         ask_leader(req, leader, &r);

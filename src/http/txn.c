@@ -4,8 +4,9 @@
 
 #include "base/vec.h"
 #include "http/http.h"
+#include "server/delegate.h"
 #include "server/rpc.h"
-#include "server/server.h"
+#include "server/worker.h"
 
 /* --- the form of the API
  * -------------------------------------------------------------------------- */
@@ -248,7 +249,7 @@ static bool convert_ops(struct http_req *req, const struct value *list, struct o
         }
         bool writes;
         if (op.kv != NULL) {
-            uint64_t size_max = req->server->options.kv_max_value_size;
+            uint64_t size_max = req->worker->delegate->kv_max_value_size;
             if (op.kv->value.n > size_max) {
                 http_error(req, 413, "Value for key \"%.*s\" is too large (%zu > %llu bytes)",
                            STRF(op.kv->key), op.kv->value.n, (unsigned long long)size_max);
@@ -258,7 +259,7 @@ static bool convert_ops(struct http_req *req, const struct value *list, struct o
             ops[n++] = convert_kv(req->arena, op.kv);
         } else if (op.node != NULL) {
             writes = !str_eq_lit(op.node->verb, "get");
-            ops[n++] = convert_node(req->arena, req->server->options.datacenter, op.node);
+            ops[n++] = convert_node(req->arena, req->worker->delegate->datacenter, op.node);
         } else if (op.service != NULL) {
             writes = !str_eq_lit(op.service->verb, "get");
             ops[n++] = convert_service(req->arena, op.service);
@@ -327,8 +328,8 @@ static void txn_read_reply(struct http_req *req, struct rpc_call *call)
 
 static void txn_handle(struct http_req *req)
 {
-    const struct server_options *o = &req->server->options;
-    uint64_t size_max = MAX(o->txn_max_req_len, o->kv_max_value_size);
+    const struct delegate *d = req->worker->delegate;
+    uint64_t size_max = MAX(d->txn_max_req_len, d->kv_max_value_size);
     if (req->body_size > size_max) {
         http_error(req, 413,
                    "Request body(%llu bytes) too large, max size: %llu bytes. See "

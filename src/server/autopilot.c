@@ -113,7 +113,7 @@ static struct str node_status(enum member_status status)
 static void known_fill(struct autopilot *p, struct autopilot_input *in, struct arena *a)
 {
     struct member *members;
-    size_t count = membership_members(p->server->membership, a, &members);
+    size_t count = membership_members(p->server->delegate.membership, a, &members);
     struct autopilot_server *known = ARENA_ARRAY(a, struct autopilot_server, count);
     for (size_t i = 0; i < count; i++) {
         struct server_info info;
@@ -325,7 +325,7 @@ static void force_leave(struct autopilot *p, const struct autopilot_removal *r)
     struct err err = {0};
     log_write(LOG_INFO, LOG_MODULE, "Attempting removal of failed server node",
               LOG_STR("id", r->id), LOG_STR("name", r->name), LOG_STR("address", r->address));
-    if (membership_force_leave(p->server->membership, r->name, false, &err) < 0) {
+    if (membership_force_leave(p->server->delegate.membership, r->name, false, &err) < 0) {
         log_write(LOG_ERROR, LOG_MODULE, "failed to remove server", LOG_STR("name", r->name),
                   LOG_STR("id", r->id), LOG_CSTR("error", err_text(&err)));
     }

@@ -207,7 +207,7 @@ void bootstrap_consider(struct bootstrap *b)
     }
     struct raft_status status;
     raft_status(s->raft, &status);
-    size_t count = membership_members(s->membership, &a, &members);
+    size_t count = membership_members(s->delegate.membership, &a, &members);
     const struct bootstrap_input in = {
         .expect = b->expect,
         .datacenter = s->options.datacenter,

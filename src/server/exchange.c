@@ -466,7 +466,7 @@ int exchange_serve(struct membership *m, const struct exchange_message *message,
 
 static int exchange_read(struct rpc_ctx *ctx, const void *args, void *reply)
 {
-    return exchange_serve(ctx->server->membership, args, ctx->arena, reply, ctx->err);
+    return exchange_serve(ctx->server->delegate.membership, args, ctx->arena, reply, ctx->err);
 }
 
 const struct rpc_method rpc_membership_exchange = {

@@ -190,7 +190,7 @@ struct leader *leader_new(struct server *s)
     l->reconcile = leader_reconcile_new(s);
     l->ca = ca_manager_new(s);
     l->listener.event = leader_member_event;
-    membership_listen(s->membership, &l->listener);
+    membership_listen(s->delegate.membership, &l->listener);
     return l;
 }
 

@@ -214,7 +214,7 @@ static void input_make(struct leader_reconcile *l, struct reconcile_input *ret_i
         .view = store_view(s->store),
         .configuration = c,
     };
-    ret_in->count = membership_members(s->membership, &l->arena, &members);
+    ret_in->count = membership_members(s->delegate.membership, &l->arena, &members);
     ret_in->members = members;
 }
 
@@ -320,7 +320,7 @@ static void round_due(struct loop_timer *t)
     struct leader_reconcile *l = container_of(t, struct leader_reconcile, timer);
     struct arena a = {0};
     struct member *members;
-    size_t n = membership_members(l->server->membership, &a, &members);
+    size_t n = membership_members(l->server->delegate.membership, &a, &members);
     for (size_t i = 0; i < n; i++) {
         job_add(l, &members[i], false);
     }

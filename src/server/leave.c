@@ -72,7 +72,7 @@ static void peers_answered(struct rpc_remote *remote)
 static struct str other_server(struct server_leave *l, struct arena *a)
 {
     struct member *members;
-    size_t n = membership_members(l->server->membership, a, &members);
+    size_t n = membership_members(l->server->delegate.membership, a, &members);
     for (size_t i = 0; i < n; i++) {
         struct server_info info;
         const struct member *m = &members[l->asked++ % n];
@@ -152,7 +152,7 @@ static void members_told(struct membership_leave *leave)
 static void members_tell(struct server_leave *l)
 {
     l->leave.done = members_told;
-    membership_leave(l->server->membership, &l->leave);
+    membership_leave(l->server->delegate.membership, &l->leave);
 }
 
 /* --- first: leadership ----------------------------------------------------------------------- */

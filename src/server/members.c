@@ -24,28 +24,13 @@ struct server_members {
     char leader_id[sizeof(((struct raft_status *)0)->leader_id)]; /* the last that was told */
 };
 
-/* --- asking the pool ------------------------------------------------------------------------- */
-
-bool server_has_member(const struct server *s, struct str name)
-{
-    struct arena a = {0};
-    struct member *members;
-    bool has_it = false;
-    size_t n = membership_members(s->membership, &a, &members);
-    for (size_t i = 0; i < n && !has_it; i++) {
-        has_it = str_eq(members[i].name, name);
-    }
-    arena_deinit(&a);
-    return has_it;
-}
-
 /* --- events ---------------------------------------------------------------------------------- */
 
 static void count_members(struct server *s)
 {
     struct arena a = {0};
     struct member *members;
-    size_t n = membership_members(s->membership, &a, &members), servers = 0, clients = 0;
+    size_t n = membership_members(s->delegate.membership, &a, &members), servers = 0, clients = 0;
     for (size_t i = 0; i < n; i++) {
         struct server_info info;
         if (members[i].status == MEMBER_ALIVE) {
@@ -99,7 +84,7 @@ static void leader_log(const struct server *s, struct str id)
 {
     struct arena a = {0};
     struct member *members;
-    size_t n = membership_members(s->membership, &a, &members);
+    size_t n = membership_members(s->delegate.membership, &a, &members);
     for (size_t i = 0; i < n; i++) {
         if (str_eq(member_tag(&members[i], STR("id")), id)) {
             log_write(LOG_INFO, "agent.server", "New leader elected",
@@ -129,7 +114,7 @@ struct server_members *server_members_new(struct server *s)
     struct server_members *m = xcalloc(1, sizeof(*m));
     m->server = s;
     m->listener.event = members_event;
-    membership_listen(s->membership, &m->listener);
+    membership_listen(s->delegate.membership, &m->listener);
     return m;
 }
 

@@ -43,7 +43,7 @@ static int raft_get_configuration_read(struct rpc_ctx *ctx, const void *args UNU
     struct raft_configuration_response *r = reply;
     struct str leader = server_leader_address(ctx->server, ctx->arena);
     struct member *members;
-    size_t count = membership_members(ctx->server->membership, ctx->arena, &members);
+    size_t count = membership_members(ctx->server->delegate.membership, ctx->arena, &members);
     const struct raft_configuration *c = configuration_now(ctx);
     r->servers.v = ARENA_ARRAY(ctx->arena, void *, c->count);
     for (uint32_t i = 0; i < c->count; i++) {

@@ -180,7 +180,7 @@ bool call_blocks(const struct call *c)
 uint64_t call_wait_ms(const struct call *c)
 {
     const struct query_options *options = call_options(c);
-    const struct server_options *limits = &c->pub.worker->server->options;
+    const struct delegate *limits = c->pub.worker->delegate;
     if (options->max_query_time > 0) {
         return MIN((uint64_t)options->max_query_time / NS_PER_MS, limits->max_query_time_ms);
     }
@@ -412,7 +412,7 @@ void rpc_start(struct rpc_call *call)
     }
 
     struct str datacenter = call_datacenter(c);
-    if (datacenter.n > 0 && !str_eq(datacenter, call->worker->server->options.datacenter)) {
+    if (datacenter.n > 0 && !str_eq(datacenter, call->worker->delegate->datacenter)) {
         call_fail(c, ERR_NO_DC_PATH, "%s", err_code_text(ERR_NO_DC_PATH));
         return;
     }

@@ -225,6 +225,24 @@ static void server_leadership(void *data, bool is_leader)
     server_observe(s);
 }
 
+/* After its options are its own. */
+static void server_init_delegate(struct server *s)
+{
+    const struct server_options *o = &s->options;
+    s->delegate = (struct delegate){
+        .membership = o->membership,
+        .datacenter = o->datacenter,
+        .primary_datacenter = o->primary_datacenter,
+        .node_name = o->node_name,
+        .node_id = o->node_id,
+        .max_query_time_ms = o->max_query_time_ms,
+        .default_query_time_ms = o->default_query_time_ms,
+        .rpc_hold_timeout_ms = o->rpc_hold_timeout_ms,
+        .kv_max_value_size = o->kv_max_value_size,
+        .txn_max_req_len = o->txn_max_req_len,
+    };
+}
+
 int server_new(const struct server_options *options, struct worker *main,
                struct server **ret_server, struct err *err)
 {
@@ -257,7 +275,7 @@ int server_new(const struct server_options *options, struct worker *main,
     s->fsm = fsm_new(s->store, s->lock_delay);
     fsm_set_applied(s->fsm, server_applied, s);
     s->main = main;
-    s->membership = options->membership;
+    server_init_delegate(s);
     s->members = server_members_new(s);
     s->bootstrap = bootstrap_new(s, options->bootstrap_expect);
     s->autopilot = autopilot_new(s);
@@ -273,6 +291,7 @@ void server_add_worker(struct server *s, struct worker *w)
 {
     ASSERT(s->workers_count < WORKERS_MAX);
     ASSERT(s->raft == NULL);
+    w->delegate = &s->delegate;
     w->server = s;
     loop_add_epoch(w->loop, s->epoch);
     s->workers[s->workers_count++] = w;
@@ -341,7 +360,7 @@ int server_start(struct server *s, struct err *err)
         rc = peers_json_used(dir, err);
     }
     if (rc >= 0) {
-        membership_start(s->membership);
+        membership_start(s->delegate.membership);
     }
     return rc;
 }
@@ -349,7 +368,7 @@ int server_start(struct server *s, struct err *err)
 void server_stop(struct server *s)
 {
     leader_stop(s->leader);
-    membership_stop(s->membership);
+    membership_stop(s->delegate.membership);
     bootstrap_stop(s->bootstrap);
     server_leave_stop(s->leave);
     server_members_stop(s->members);
@@ -371,7 +390,7 @@ struct server *server_free(struct server *s)
     s->bootstrap = bootstrap_free(s->bootstrap);
     s->leave = server_leave_free(s->leave);
     s->members = server_members_free(s->members);
-    s->membership = membership_free(s->membership);
+    s->delegate.membership = membership_free(s->delegate.membership);
     s->autopilot = autopilot_free(s->autopilot);
     s->coordinates = coordinate_batch_free(s->coordinates);
     s->fsm = fsm_free(s->fsm);

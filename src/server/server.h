@@ -6,6 +6,7 @@
 #pragma once
 #include "base/err.h"
 #include "schema/operator.h"
+#include "server/delegate.h"
 #include "server/worker.h"
 
 struct autopilot;
@@ -57,6 +58,7 @@ struct server_options {
 };
 
 struct server {
+    struct delegate delegate;
     struct server_options options; /* strings are the server's own, in `strings` */
     struct arena strings;
     struct epoch *epoch;
@@ -70,7 +72,6 @@ struct server {
      * leader, so that whoever waits for one may create sessions at once. */
     _Atomic bool is_established;
     struct worker *main;            /* the agent's main loop: the leader's duties run there */
-    struct membership *membership;  /* options.membership; on the main loop but for its list */
     struct server_members *members; /* what follows from it on every server */
     struct bootstrap *bootstrap;
     struct server_leave *leave;            /* NULL: it stays */
@@ -108,7 +109,5 @@ void server_raft_accept(void *data, int fd, struct str rest);
 /* What metadata of an answer from this server's own tables tells: whether a leader is known, and
  * for how long none was heard of (0 on the leader, INT64_MAX: since ever). Any thread. */
 void server_fill_meta(const struct server *s, struct query_meta *meta);
-/* The pool of members has a node of this name; any thread. */
-bool server_has_member(const struct server *s, struct str name);
 /* "host:port" of the leader's RPC, or empty; copied into the arena. */
 struct str server_leader_address(const struct server *s, struct arena *a);

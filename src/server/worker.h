@@ -14,6 +14,7 @@
 #include "base/rand.h"
 #include "loop/loop.h"
 
+struct delegate;
 struct rpc_pool;
 struct server;
 struct verifies;
@@ -23,7 +24,8 @@ struct watch_registry;
 
 struct worker {
     struct loop *loop;
-    struct server *server;
+    struct delegate *delegate; /* the server's or the client's */
+    struct server *server;     /* NULL on a client */
     struct rng rng;
     uint32_t id;                    /* 0.. */
     _Atomic uint32_t blocking;      /* blocking calls running or parked */

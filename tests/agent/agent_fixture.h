@@ -37,8 +37,7 @@ UNUSED static void run_until(struct fixture *f, bool (*until)(void *data))
     server_fixture_run_until(&f->base, until, f);
 }
 
-UNUSED static void call_on_loop(struct fixture *f, struct rpc_call *call,
-                                bool (*until)(void *data))
+UNUSED static void call_on_loop(struct fixture *f, struct rpc_call *call, bool (*until)(void *data))
 {
     f->done = 0;
     server_fixture_call(&f->base, call);
@@ -88,11 +87,8 @@ static const struct agent_ops fixture_ops = {.load_config = fixture_load_config,
 
 UNUSED static int fixture_start_agent(struct fixture *f, struct err *err)
 {
-    struct agent_options options = {.node_id = FIXTURE_NODE_ID,
-                                    .main = &f->base.main,
-                                    .server = f->base.server,
-                                    .ops = &fixture_ops,
-                                    .ops_data = f};
+    struct agent_options options = {
+        .node_id = FIXTURE_NODE_ID, .main = &f->base.main, .ops = &fixture_ops, .ops_data = f};
     assert_ok(fixture_load_config(f, &options.config, err));
     assert_ok(agent_new(&options, &f->agent, err));
     return agent_start(f->agent, err);

@@ -1,0 +1,29 @@
+/* delegate.h - what an agent has of its cluster: a server (server.h) or a client (client.h), and
+ * what both have in common. The agent and the front ends know no more than this, but for what only
+ * a server can tell.
+ *
+ *     struct delegate *d = worker->delegate;
+ *     membership_members(d->membership, arena, &members);
+ *     delegate_leave(d, done, me);
+ *
+ * Embedded in either and constant once that is made; any thread may read it. The membership has
+ * rules of its own. */
+#pragma once
+#include "base/str.h"
+
+struct client;
+struct membership;
+
+struct delegate {
+    struct client *client; /* NULL on a server */
+    struct membership *membership;
+    struct str datacenter, primary_datacenter, node_name, node_id;
+    uint64_t max_query_time_ms, default_query_time_ms;
+    uint64_t rpc_hold_timeout_ms;
+    uint64_t kv_max_value_size, txn_max_req_len;
+};
+
+/* The pool of members has a node of this name; any thread. */
+bool delegate_has_member(const struct delegate *d, struct str name);
+/* Leave the cluster for good; done is called when that is done. On the main loop, once. */
+void delegate_leave(struct delegate *d, void (*done)(void *data), void *data);
