@@ -5,8 +5,8 @@
  * layers around them, outermost first:
  *
  *     encryption (seal.h)    a version byte, a nonce, AES-GCM; none without a key
- *     HAS_CRC                a checksum of what follows; not inside an encryption, and only towards
- *                            members that speak protocol 5
+ *     HAS_CRC                a checksum of what follows; only towards members known to understand
+ *                            protocol 5, within an encryption as well
  *     COMPRESS               LZW
  *     COMPOUND               a count byte, that many 16-bit sizes, the messages
  *
@@ -20,7 +20,7 @@
  * Decoded strings borrow from the bytes (or from the arena, where they were compressed). Fields
  * that are missing are zero; unknown ones are skipped. Pure. */
 #pragma once
-#include "base/buf.h"
+#include "proto/msgpack_scan.h"
 
 struct arena;
 struct err;
@@ -47,11 +47,14 @@ enum memberlist_type {
 #define MEMBERLIST_META_SIZE_MAX 512u
 #define MEMBERLIST_NAME_SIZE_MAX 512u
 #define MEMBERLIST_PARTS_MAX 255u
-#define MEMBERLIST_COMPOUND_HEADER 2u /* what a compound costs, and each of its parts, in budgets \
-                                       */
+/* What a compound costs, and each of its parts, and a checksum, in budgets. */
+#define MEMBERLIST_COMPOUND_HEADER 2u
 #define MEMBERLIST_COMPOUND_PART 2u
+#define MEMBERLIST_CRC_HEADER 5u
 
-/* An IP address and a port as they are on the wire: 4 or 16 bytes. size 0: none. */
+/* An IP address and a port as they are on the wire: 4 or 16 bytes. size 0: none. The bytes are
+ * handed on as they came, also an IPv4 address in 16: the reference takes other bytes for another
+ * address. */
 struct gossip_address {
     uint8_t ip[16];
     uint8_t size;
@@ -62,9 +65,12 @@ static inline bool gossip_address_eq(const struct gossip_address *a, const struc
 {
     return a->size == b->size && a->port == b->port && memcmp(a->ip, b->ip, a->size) == 0;
 }
-/* "127.0.0.1:8301", "[::1]:8301"; and without the port. */
+/* "127.0.0.1:8301", "[::1]:8301"; and without the port. As Go prints them: an IPv4 address mapped
+ * into IPv6 as the IPv4 address; of size 0: nothing. */
 void gossip_address_format(const struct gossip_address *a, struct buf *to);
 void gossip_address_format_ip(const struct gossip_address *a, struct buf *to);
+/* The other way; no zones. False: it is no IP address, and ret is as before. */
+bool gossip_address_parse_ip(struct str text, struct gossip_address *ret);
 
 /* --- messages -------------------------------------------------------------------------------- */
 
@@ -141,7 +147,8 @@ void memberlist_push_pull_encode(const struct memberlist_push_pull *m, struct bu
  * the bytes alone. */
 void memberlist_user_stream_encode(struct str bytes, struct buf *to);
 
-/* What stands behind the type byte; 0 or negative with err set. */
+/* What stands behind the type byte; 0 or negative with err set. SUSPECT, ALIVE and DEAD name a
+ * node, ALIVE and INDIRECT_PING have an address: without one they are malformed. */
 NODISCARD int memberlist_ping_decode(struct str s, struct memberlist_ping *ret, struct err *err);
 NODISCARD int memberlist_indirect_ping_decode(struct str s, struct memberlist_indirect_ping *ret,
                                               struct err *err);
@@ -165,8 +172,11 @@ struct memberlist_parts {
     size_t truncated; /* parts that the datagram did not have room for; dropped */
 };
 
+#define MEMBERLIST_LAYERS_MAX 4u /* compressions and compounds within each other */
+
 /* Take off checksum, compression and compound of a datagram in plain text. What cannot be read ends
- * it with an error; layers nest at most as the reference nests them (a bounded depth). */
+ * it with an error. Layers nest to MEMBERLIST_LAYERS_MAX (the reference writes two); what they
+ * decompress to is MEMBERLIST_PACKET_SIZE_MAX at most, all together. */
 NODISCARD int memberlist_packet_open(struct str bytes, struct arena *a,
                                      struct memberlist_parts *ret, struct err *err);
 /* Several messages as one; a single one as it is. At most MEMBERLIST_PARTS_MAX, none over 65,535
@@ -178,13 +188,28 @@ void memberlist_crc_encode(struct str bytes, struct buf *to);
 
 /* --- streams --------------------------------------------------------------------------------- */
 
-/* A whole message of a stream in plain text, or how much is still missing. Feed what has come so
- * far: 0: more is needed (and *ret_need, when it is not 0, says how many bytes in all there must be
- * at least); 1: it is complete, ret has it. COMPRESS is taken off. */
+/* A whole message of a stream in plain text. Feed everything that has come so far, again and again
+ * with the same state: 0: more is needed; 1: it is complete, ret has it; what follows it is
+ * nobody's. COMPRESS is taken off. Each byte is looked at once, however small the pieces in which
+ * they come.
+ *
+ *     struct memberlist_stream s = {0};                           // one for each message
+ *     if (bytes.n >= s.need) { r = memberlist_stream_open(&s, bytes, &arena, &message, &err); }
+ */
+struct memberlist_stream {
+    size_t need; /* what there must be at the very least */
+    /* memberlist_stream.c's: */
+    struct msgpack_scan scan;
+    uint8_t step;
+    size_t header_size, tail_size;
+    uint64_t nodes_count;
+    bool join;
+};
+
 struct memberlist_stream_message {
     enum memberlist_type type; /* PING, ACK, USER, PUSH_PULL, ERROR */
     struct str body;           /* PING, ACK, ERROR: the map; USER: the bytes */
     struct memberlist_push_pull push_pull;
 };
-NODISCARD int memberlist_stream_open(struct str bytes, struct arena *a, size_t *ret_need,
+NODISCARD int memberlist_stream_open(struct memberlist_stream *s, struct str bytes, struct arena *a,
                                      struct memberlist_stream_message *ret, struct err *err);

@@ -91,9 +91,14 @@ static void count_put(struct buf *to, size_t count, size_t fix_count, uint8_t fi
     }
 }
 
+void msgpack_raw_header(struct buf *to, size_t size)
+{
+    count_put(to, size, 32, 0xa0, 0xda);
+}
+
 void msgpack_raw(struct buf *to, struct str s)
 {
-    count_put(to, s.n, 32, 0xa0, 0xda);
+    msgpack_raw_header(to, s.n);
     if (s.n <= 0xffffffff) {
         buf_str(to, s);
     }

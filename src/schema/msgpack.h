@@ -20,6 +20,7 @@ void msgpack_u64(struct buf *to, uint64_t u);
 void msgpack_f64(struct buf *to, double f);
 void msgpack_f32(struct buf *to, float f);
 void msgpack_raw(struct buf *to, struct str s);
+void msgpack_raw_header(struct buf *to, size_t size); /* the caller appends the bytes */
 void msgpack_array(struct buf *to, size_t count);
 void msgpack_map(struct buf *to, size_t count);
 void msgpack_time(struct buf *to, int64_t wall_ns); /* Go's time.Time as a raw; TIME_ZERO too */

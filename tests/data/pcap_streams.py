@@ -58,10 +58,8 @@ class Direction:
         return bytes(out)
 
 
-def main():
-    capture = pathlib.Path(sys.argv[1]).read_bytes()
-    port = int(sys.argv[2])
-    directory = pathlib.Path(sys.argv[3])
+def streams(capture, port):
+    """What each connection to the port carried: to it, and back."""
     connections, current = [], {}
     for source, target, seq, flags, data in segments(capture):
         if port not in (source[1], target[1]):
@@ -72,9 +70,15 @@ def main():
             current[key] = (Direction(), Direction())
             connections.append(current[key])
         current[key][0 if to else 1].add(seq, flags, data)
-    for i, (to, back) in enumerate(connections):
-        for name, direction in (("to", to), ("from", back)):
-            stream = direction.join()
+    return [(to.join(), back.join()) for to, back in connections]
+
+
+def main():
+    capture = pathlib.Path(sys.argv[1]).read_bytes()
+    port = int(sys.argv[2])
+    directory = pathlib.Path(sys.argv[3])
+    for i, (to, back) in enumerate(streams(capture, port)):
+        for name, stream in (("to", to), ("from", back)):
             if stream:
                 (directory / f"{i:03d}-{name}.bin").write_bytes(stream)
 
