@@ -93,6 +93,7 @@ struct swim_stream {
     bool is_dialed; /* or accepted: the sockets know of it */
     struct buf in;
     size_t need; /* bytes of `in` before it is worth looking */
+    struct memberlist_stream reader;
     struct err err;
     void *data;
 };

@@ -1,7 +1,6 @@
 /* Datagrams. Out: one message or a compound of them, filled up with broadcasts; compressed when
- * that makes it smaller; sealed with a key, or else summed for members that know of it. In: the
- * same backwards, then each message to whom it concerns. The buffers are kept: nothing is
- * allocated.
+ * that makes it smaller; summed, for members that know of it; sealed, with a key. In: the same
+ * backwards, then each message to whom it concerns. The buffers are kept: nothing is allocated.
  *
  * The room for broadcasts is reckoned as memberlist does, before compression and without the
  * checksum: a packet may get five bytes longer than packet_size_max, and a message that fits into
@@ -128,14 +127,15 @@ bool swim_packet_send(struct swim *s, const struct gossip_address *to, bool is_n
     if (s->config.enable_compression && memberlist_compress(bytes, layer(&o->packed))) {
         bytes = buf_view(&o->packed);
     }
+    if (is_summed) {
+        memberlist_crc_encode(bytes, layer(&o->summed));
+        bytes = buf_view(&o->summed);
+    }
     if (swim_is_sealing(s)) {
         uint8_t nonce[SEAL_NONCE_SIZE];
         rng_bytes(s->rng, nonce, sizeof(nonce));
         seal_packet(s->keys, nonce, bytes, layer(&o->sealed));
         bytes = buf_view(&o->sealed);
-    } else if (is_summed) {
-        memberlist_crc_encode(bytes, layer(&o->summed));
-        bytes = buf_view(&o->summed);
     }
     s->stats.udp_sent++;
     s->stats.udp_sent_bytes += bytes.n;
@@ -297,17 +297,16 @@ void swim_packet(struct swim *s, uint64_t now_ns, const struct gossip_address *f
         !packet_unseal(s, bytes, from, &plain)) {
         return;
     }
-    if (memberlist_packet_open(plain, &s->arena, &s->parts, &err) < 0) {
+    if (memberlist_packet_open(plain, &s->arena, &s->parts, &err) < 0) { /* from there on */
         swim_log(s, SWIM_LOG_ERROR, "%s from=%s", err_text(&err), ADDRESS(from));
-    } else {
-        if (s->parts.truncated > 0) {
-            swim_log(s, SWIM_LOG_WARN, "Compound request had %zu truncated messages from=%s",
-                     s->parts.truncated, ADDRESS(from));
-        }
-        for (size_t i = 0; i < s->parts.count && !s->is_stopped; i++) {
-            if (on_part(s, &s->parts.v[i], from, &err) < 0) {
-                swim_log(s, SWIM_LOG_ERROR, "%s from=%s", err_text(&err), ADDRESS(from));
-            }
+    }
+    if (s->parts.truncated > 0) {
+        swim_log(s, SWIM_LOG_WARN, "Compound request had %zu truncated messages from=%s",
+                 s->parts.truncated, ADDRESS(from));
+    }
+    for (size_t i = 0; i < s->parts.count && !s->is_stopped; i++) {
+        if (on_part(s, &s->parts.v[i], from, &err) < 0) {
+            swim_log(s, SWIM_LOG_ERROR, "%s from=%s", err_text(&err), ADDRESS(from));
         }
     }
     arena_reset(&s->arena);

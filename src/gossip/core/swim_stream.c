@@ -1,9 +1,8 @@
 /* Streams: one message each way. A push/pull is answered with one, a ping with an ack; a user
  * message with nothing, a message that cannot be read with an error.
  *
- * What comes is gathered until it is a whole message; how much that takes at least is known after
- * its first bytes, so nothing is read twice for each piece that comes. With keys the whole is one
- * sealed frame. Each stream has a deadline, and what all have brought a bound. */
+ * What comes is gathered until it is a whole message. With keys the whole is one sealed frame. Each
+ * stream has a deadline, and what all have brought a bound. */
 #include "gossip/core/swim_internal.h"
 
 #include "base/mem.h"
@@ -317,15 +316,15 @@ static int stream_open(struct swim_stream *st, struct buf *opened,
     struct swim *s = st->swim;
     struct str bytes = buf_view(&st->in);
     bool has_keys = s->keys != NULL && seal_ring_count(s->keys) > 0;
-    size_t need = 0;
+    struct memberlist_stream inner = {0};
     int r;
     if ((uint8_t)bytes.p[0] != MEMBERLIST_ENCRYPT) {
         if (has_keys && s->config.verify_incoming) {
             return err_set(err, ERR_INVALID,
                            "Encryption is configured but remote state is not encrypted");
         }
-        r = memberlist_stream_open(bytes, &s->arena, &need, ret, err);
-        st->need = MAX(need, bytes.n + 1);
+        r = memberlist_stream_open(&st->reader, bytes, &s->arena, ret, err);
+        st->need = st->reader.need;
         return r;
     }
     if (!has_keys) {
@@ -337,13 +336,13 @@ static int stream_open(struct swim_stream *st, struct buf *opened,
         return (int)size;
     }
     if (size == 0 || (size_t)size > bytes.n) {
-        st->need = MAX((size_t)size, bytes.n + 1);
+        st->need = size == 0 ? SEAL_FRAME_HEADER : (size_t)size;
         return 0;
     }
     if (seal_frame_open(s->keys, str_first(bytes, (size_t)size), opened, err) < 0) {
         return -ERR_INVALID;
     }
-    r = memberlist_stream_open(buf_view(opened), &s->arena, &need, ret, err);
+    r = memberlist_stream_open(&inner, buf_view(opened), &s->arena, ret, err);
     return r != 0 ? r : err_set(err, ERR_INVALID, "unexpected EOF");
 }
 
