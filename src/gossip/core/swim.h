@@ -209,5 +209,7 @@ struct swim_stats {
 };
 const struct swim_stats *swim_stats(const struct swim *s);
 
+/* The time of the function that runs, or ran last: the delegate's calls bring none. */
+uint64_t swim_now_ns(const struct swim *s);
 /* How many times a broadcast is sent in a pool of n members. */
 uint32_t swim_retransmit_limit(uint32_t mult, size_t n);
