@@ -54,6 +54,7 @@ void swim_log(struct swim *s, enum swim_log level, const char *format, ...)
         va_list args;
         va_start(args, format);
         buf_clear(&s->line);
+        buf_lit(&s->line, "memberlist: ");
         buf_vprintf(&s->line, format, args);
         va_end(args);
         s->delegate.log(s->delegate_data, level, buf_view(&s->line));
@@ -125,6 +126,11 @@ void swim_timer_stop(struct swim *s, struct swim_timer *t)
             heap_settle(s, place, last);
         }
     }
+}
+
+uint64_t swim_now_ns(const struct swim *s)
+{
+    return s->now_ns;
 }
 
 uint64_t swim_deadline_ns(const struct swim *s)
