@@ -9,12 +9,18 @@
  * A pure state machine: no sockets, clock, threads or randomness of its own. Time (monotonic, in
  * ns, never going back) is an argument of everything that may act; randomness a struct rng of the
  * options. What it wants done it says by calling its io (to the sockets) and its delegate (to
- * Serf): these calls come from inside the functions below, must not call back into the core other
- * than where they say so, and borrow what they are given.
+ * Serf): these calls come from inside the functions below and borrow what they are given. From
+ * inside them the core may be read; and the delegate may call swim_send(), swim_join() and
+ * swim_gossip_wake() (but from broadcasts(), local_state() and ack_payload(), which are asked while
+ * something is being put together). Everything else must wait until the core has returned.
+ *
+ * After each function that has now_ns the deadline may be another. After a long pause let the
+ * packets that wait come before the tick: what stands in them may spare somebody a suspicion. (A
+ * tick that comes late gives suspicions a probe interval more, for the same reason.)
  *
  * A packet costs no allocation but that of a new member or broadcast. Bounded: members
- * (members_max), the broadcast queue (of members twice at most one message each), streams, relayed
- * probes under way.
+ * (members_max), the broadcast queue (one message for each member), streams and what they have
+ * brought, relayed probes under way.
  *
  * The happy path, the failure modes and what differs from the reference: docs/gossip.md. Paper:
  * Das, Gupta, Motivala, "SWIM" (DSN 2002); Dadgar, Phillips, Currey, "Lifeguard" (DSN 2018). */
@@ -27,9 +33,10 @@ struct swim;
 struct swim_broadcasts;
 struct swim_stream;
 
-#define SWIM_STREAMS_MAX 128u   /* taken in at once, as the reference's push/pulls */
-#define SWIM_RELAYS_MAX 1024u   /* indirect probes done for others, under way */
-#define SWIM_MEMBERS_MAX 65536u /* default of members_max */
+#define SWIM_STREAMS_MAX 128u /* taken in at once, as the reference's push/pulls; and made */
+#define SWIM_STREAM_BYTES_MAX ((size_t)64 << 20) /* received and not yet whole, of all streams */
+#define SWIM_RELAYS_MAX 1024u                    /* indirect probes done for others, under way */
+#define SWIM_MEMBERS_MAX 65536u                  /* default of members_max */
 
 /* --- configuration: memberlist's names and defaults ------------------------------------------- */
 
@@ -76,7 +83,8 @@ struct swim_io {
     /* The stream is over: what was written still goes out, nothing is to be told any more. The
      * stream is freed when this returns. */
     void (*close)(void *data, struct swim_stream *stream);
-    /* The push/pull of swim_join() is done; err NULL: it went well. */
+    /* The push/pull of swim_join() is done; err NULL: it went well, else memberlist's sentence
+     * ("Failed to join 127.0.0.1: ..."). */
     void (*joined)(void *data, uint64_t token, const struct err *err);
     /* swim_leave() is done: the others know (or there are none), or time ran out. */
     void (*left)(void *data, bool timed_out);
@@ -108,11 +116,19 @@ struct swim_delegate {
     void (*ack_payload)(void *data, struct buf *to);
     void (*ping_complete)(void *data, const struct swim_member *m, uint64_t rtt_ns,
                           struct str payload);
-    /* One line for the log; a trace event. Level and text as memberlist's where it has one. */
+    /* One line for the log, "memberlist: ..."; a trace event. Level and text as memberlist's where
+     * it has one. */
     void (*log)(void *data, enum swim_log level, struct str text);
-};
+    /* May who has this address be a member, and tell of members? */
+    bool (*allowed)(void *data, const struct gossip_address *address);
+}; /* each may be NULL: nothing is done, everybody may, nothing is carried */
 
-/* What a packet still has room for, within delegate->broadcasts(). */
+/* What a packet still has room for, within delegate->broadcasts(). Each message costs its size and
+ * SWIM_BROADCAST_OVERHEAD, so with a queue:
+ *
+ *     broadcast_queue_take(q, limit, SWIM_BROADCAST_OVERHEAD,
+ *                          swim_broadcasts_room(to) + SWIM_BROADCAST_OVERHEAD, put, to); */
+#define SWIM_BROADCAST_OVERHEAD 3u
 bool swim_broadcasts_put(struct swim_broadcasts *to, struct str message);
 size_t swim_broadcasts_room(const struct swim_broadcasts *to); /* the longest that would be taken */
 
@@ -134,6 +150,7 @@ struct swim_options {
     void *delegate_data;
 };
 
+/* This member is there from now on (swim_self()), dead until swim_start(). */
 struct swim *swim_new(const struct swim_options *options, uint64_t now_ns);
 struct swim *swim_free(struct swim *s); /* streams are closed, joins answered with ERR_CLOSED */
 void swim_start(struct swim *s, uint64_t now_ns);
@@ -163,9 +180,12 @@ void swim_join(struct swim *s, uint64_t now_ns, const struct gossip_address *to,
                uint64_t token);
 /* Say that this member leaves; io->left() follows, at once when it is alone. */
 void swim_leave(struct swim *s, uint64_t now_ns, uint64_t timeout_ns);
-/* Other meta: gossiped with a new incarnation. */
+/* Other meta, at most MEMBERLIST_META_SIZE_MAX: gossiped with a new incarnation. */
 void swim_update(struct swim *s, uint64_t now_ns, struct str meta);
-/* A USER message to one member, best effort: sealed, with broadcasts in the room that is left. */
+/* broadcasts() has something to give: gossip, if it rests. Cheap; call it with each message that
+ * is queued. */
+void swim_gossip_wake(struct swim *s, uint64_t now_ns);
+/* A USER message to one member, best effort: by itself in a packet, sealed. */
 void swim_send(struct swim *s, uint64_t now_ns, const struct gossip_address *to,
                struct str message);
 size_t swim_members_count(const struct swim *s); /* alive or suspect, this one included */
@@ -179,5 +199,18 @@ swim_random(struct swim *s, bool (*wanted)(void *data, const struct swim_member 
 const struct swim_member *swim_self(const struct swim *s);
 uint32_t swim_health_score(const struct swim *s); /* Lifeguard's: 0 is healthy */
 
+/* Counts since the beginning, for metrics. */
+struct swim_stats {
+    uint64_t udp_sent, udp_received, udp_sent_bytes, udp_received_bytes;
+    uint64_t tcp_accept, tcp_connect, tcp_sent_bytes;
+    uint64_t msg_alive, msg_suspect, msg_dead; /* that changed something */
+    uint64_t degraded_probe;                   /* probes that an ill health made slower */
+    uint64_t degraded_timeout; /* suspicions that ended without all the confirmations wanted */
+    uint64_t refuted;
+};
+const struct swim_stats *swim_stats(const struct swim *s);
+
+/* The time of the function that runs, or ran last: the delegate's calls bring none. */
+uint64_t swim_now_ns(const struct swim *s);
 /* How many times a broadcast is sent in a pool of n members. */
 uint32_t swim_retransmit_limit(uint32_t mult, size_t n);
