@@ -1,5 +1,7 @@
 #include "proto/gossip_fields.h"
 
+#include "base/arena.h"
+
 static uint64_t uint_get(const void *member, size_t width)
 {
     uint64_t u = 0;
@@ -110,6 +112,29 @@ size_t gossip_read_map(struct cur *c, size_t size_min)
     return count_check(c, msgpack_read_map(c), size_min);
 }
 
+void gossip_strs_put(struct buf *to, const struct str *v, size_t n)
+{
+    msgpack_array(to, n);
+    for (size_t i = 0; i < n; i++) {
+        msgpack_raw(to, v[i]);
+    }
+}
+
+struct str *gossip_read_strs(struct cur *c, size_t count_max, struct arena *a, size_t *ret_count)
+{
+    size_t n = msgpack_read_array(c);
+    if (n > count_max) {
+        c->failed = true;
+        n = 0;
+    }
+    struct str *v = ARENA_ARRAY(a, struct str, n);
+    for (size_t i = 0; i < n && !c->failed; i++) {
+        v[i] = msgpack_read_raw(c);
+    }
+    *ret_count = n;
+    return v;
+}
+
 static void ip_read(struct cur *c, struct gossip_address *a)
 {
     struct str s = msgpack_read_raw(c);
@@ -161,10 +186,13 @@ static void member_read(struct cur *c, const struct gossip_field *f, void *membe
     }
 }
 
-int gossip_fields_read(struct cur *c, const struct gossip_field *fields, size_t count, void *object,
-                       struct arena *a, const char *what, struct err *err)
+/* NULL, or, where the cursor has failed, the field at which it did (NULL, too: between them). */
+static const struct gossip_field *fields_read(struct cur *c, const struct gossip_field *fields,
+                                              size_t count, void *object, struct arena *a)
 {
-    size_t next = 0; /* keys come sorted from who writes them as we do */
+    size_t next = 0;   /* keys come sorted from who writes them as we do */
+    uint32_t seen = 0; /* nobody sends a key twice, and no form need think of it */
+    DASSERT(count <= 32);
     for (size_t n = msgpack_read_map(c); n > 0 && !c->failed; n--) {
         struct str key = msgpack_read_raw(c);
         size_t i = 0;
@@ -177,12 +205,34 @@ int gossip_fields_read(struct cur *c, const struct gossip_field *fields, size_t 
             }
             continue;
         }
-        const struct gossip_field *f = &fields[(next + i) % count];
-        next = (size_t)(f - fields) + 1;
+        i = (next + i) % count;
+        next = i + 1;
+        const struct gossip_field *f = &fields[i];
+        if ((seen & 1u << i) != 0) {
+            c->failed = true;
+            return f;
+        }
+        seen |= 1u << i;
         member_read(c, f, (char *)object + f->offset, a);
         if (c->failed) {
-            return err_set(err, ERR_INVALID, "malformed %s: its %.*s", what, STRF(f->name));
+            return f;
         }
     }
+    return NULL;
+}
+
+int gossip_fields_read(struct cur *c, const struct gossip_field *fields, size_t count, void *object,
+                       struct arena *a, const char *what, struct err *err)
+{
+    const struct gossip_field *f = fields_read(c, fields, count, object, a);
+    if (f != NULL) {
+        return err_set(err, ERR_INVALID, "malformed %s: its %.*s", what, STRF(f->name));
+    }
     return c->failed ? err_set(err, ERR_INVALID, "malformed %s", what) : 0;
+}
+
+void gossip_fields_read_within(struct cur *c, const struct gossip_field *fields, size_t count,
+                               void *object, struct arena *a)
+{
+    (void)fields_read(c, fields, count, object, a);
 }

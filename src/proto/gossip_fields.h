@@ -63,12 +63,40 @@ struct gossip_field {
 
 void gossip_fields_put(struct buf *to, const struct gossip_field *fields, size_t count,
                        const void *object);
-/* Into a zeroed object; a may be NULL where no form needs it. `what` is for the sentence. */
+/* Into a zeroed object, unknown keys skipped, none twice; a may be NULL where no form needs it.
+ * `what` is for the sentence. */
 NODISCARD int gossip_fields_read(struct cur *c, const struct gossip_field *fields, size_t count,
                                  void *object, struct arena *a, const char *what, struct err *err);
+
+/* The same for the read of a form: c->failed is the answer. */
+void gossip_fields_read_within(struct cur *c, const struct gossip_field *fields, size_t count,
+                               void *object, struct arena *a);
 
 /* A string of at most size_max bytes; nil is STR_NULL. */
 struct str gossip_read_raw(struct cur *c, size_t size_max);
 /* The count of an array or map whose elements take size_min bytes or more each. */
 size_t gossip_read_array(struct cur *c, size_t size_min);
 size_t gossip_read_map(struct cur *c, size_t size_min);
+
+/* A list of strings, never nil; nil reads as empty, more than count_max sets c->failed. */
+void gossip_strs_put(struct buf *to, const struct str *v, size_t n);
+struct str *gossip_read_strs(struct cur *c, size_t count_max, struct arena *a, size_t *ret_count);
+
+/* A type byte and the map. */
+#define GOSSIP_PUT(to, type, fields, m)                       \
+    do {                                                      \
+        buf_byte(to, type);                                   \
+        gossip_fields_put(to, fields, ARRAY_SIZE(fields), m); \
+    } while (0)
+
+/* The map that begins s; *ret changes on success only. */
+#define GOSSIP_READ(s, fields, ret, a, what, err)                                        \
+    ({                                                                                   \
+        __typeof__(*(ret)) m_ = {0};                                                     \
+        struct cur c_ = cur_make(s);                                                     \
+        int r_ = gossip_fields_read(&c_, fields, ARRAY_SIZE(fields), &m_, a, what, err); \
+        if (r_ == 0) {                                                                   \
+            *(ret) = m_;                                                                 \
+        }                                                                                \
+        r_;                                                                              \
+    })

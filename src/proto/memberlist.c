@@ -92,76 +92,58 @@ static const struct gossip_field alive_fields[] = {
 };
 #undef T
 
-#define PUT(to, type, fields, m)                              \
-    do {                                                      \
-        buf_byte(to, type);                                   \
-        gossip_fields_put(to, fields, ARRAY_SIZE(fields), m); \
-    } while (0)
-
 void memberlist_ping_encode(const struct memberlist_ping *m, struct buf *to)
 {
-    PUT(to, MEMBERLIST_PING, ping_fields, m);
+    GOSSIP_PUT(to, MEMBERLIST_PING, ping_fields, m);
 }
 
 void memberlist_indirect_ping_encode(const struct memberlist_indirect_ping *m, struct buf *to)
 {
-    PUT(to, MEMBERLIST_INDIRECT_PING, indirect_ping_fields, m);
+    GOSSIP_PUT(to, MEMBERLIST_INDIRECT_PING, indirect_ping_fields, m);
 }
 
 void memberlist_ack_encode(const struct memberlist_ack *m, struct buf *to)
 {
-    PUT(to, MEMBERLIST_ACK, ack_fields, m);
+    GOSSIP_PUT(to, MEMBERLIST_ACK, ack_fields, m);
 }
 
 void memberlist_nack_encode(uint32_t seq, struct buf *to)
 {
     struct memberlist_ack m = {.seq = seq};
-    PUT(to, MEMBERLIST_NACK, nack_fields, &m);
+    GOSSIP_PUT(to, MEMBERLIST_NACK, nack_fields, &m);
 }
 
 void memberlist_suspect_encode(const struct memberlist_suspect *m, struct buf *to)
 {
-    PUT(to, MEMBERLIST_SUSPECT, suspect_fields, m);
+    GOSSIP_PUT(to, MEMBERLIST_SUSPECT, suspect_fields, m);
 }
 
 void memberlist_alive_encode(const struct memberlist_alive *m, struct buf *to)
 {
-    PUT(to, MEMBERLIST_ALIVE, alive_fields, m);
+    GOSSIP_PUT(to, MEMBERLIST_ALIVE, alive_fields, m);
 }
 
 void memberlist_dead_encode(const struct memberlist_suspect *m, struct buf *to)
 {
-    PUT(to, MEMBERLIST_DEAD, suspect_fields, m);
+    GOSSIP_PUT(to, MEMBERLIST_DEAD, suspect_fields, m);
 }
 
 void memberlist_error_encode(struct str sentence, struct buf *to)
 {
     struct sentence m = {sentence};
-    PUT(to, MEMBERLIST_ERROR, error_fields, &m);
+    GOSSIP_PUT(to, MEMBERLIST_ERROR, error_fields, &m);
 }
-
-/* On success only does *ret change. */
-#define READ(s, fields, ret, what, err)                                                     \
-    ({                                                                                      \
-        __typeof__(*(ret)) m_ = {0};                                                        \
-        struct cur c_ = cur_make(s);                                                        \
-        int r_ = gossip_fields_read(&c_, fields, ARRAY_SIZE(fields), &m_, NULL, what, err); \
-        if (r_ == 0) {                                                                      \
-            *(ret) = m_;                                                                    \
-        }                                                                                   \
-        r_;                                                                                 \
-    })
 
 int memberlist_ping_decode(struct str s, struct memberlist_ping *ret, struct err *err)
 {
-    return READ(s, ping_fields, ret, "ping", err);
+    return GOSSIP_READ(s, ping_fields, ret, NULL, "ping", err);
 }
 
 int memberlist_indirect_ping_decode(struct str s, struct memberlist_indirect_ping *ret,
                                     struct err *err)
 {
     struct memberlist_indirect_ping m;
-    int r = READ(s, indirect_ping_fields, &m, "indirect ping", err);
+    int r = GOSSIP_READ(s, indirect_ping_fields, &m, NULL, "indirect ping", err);
     if (r < 0) {
         return r;
     }
@@ -174,13 +156,13 @@ int memberlist_indirect_ping_decode(struct str s, struct memberlist_indirect_pin
 
 int memberlist_ack_decode(struct str s, struct memberlist_ack *ret, struct err *err)
 {
-    return READ(s, ack_fields, ret, "ack", err);
+    return GOSSIP_READ(s, ack_fields, ret, NULL, "ack", err);
 }
 
 int memberlist_nack_decode(struct str s, uint32_t *ret_seq, struct err *err)
 {
     struct memberlist_ack m;
-    int r = READ(s, nack_fields, &m, "nack", err);
+    int r = GOSSIP_READ(s, nack_fields, &m, NULL, "nack", err);
     if (r == 0) {
         *ret_seq = m.seq;
     }
@@ -190,7 +172,7 @@ int memberlist_nack_decode(struct str s, uint32_t *ret_seq, struct err *err)
 int memberlist_suspect_decode(struct str s, struct memberlist_suspect *ret, struct err *err)
 {
     struct memberlist_suspect m;
-    int r = READ(s, suspect_fields, &m, "suspect or dead message", err);
+    int r = GOSSIP_READ(s, suspect_fields, &m, NULL, "suspect or dead message", err);
     if (r < 0) {
         return r;
     }
@@ -216,7 +198,7 @@ static int alive_check(const struct memberlist_alive *m, struct err *err)
 int memberlist_alive_decode(struct str s, struct memberlist_alive *ret, struct err *err)
 {
     struct memberlist_alive m;
-    int r = READ(s, alive_fields, &m, "alive message", err);
+    int r = GOSSIP_READ(s, alive_fields, &m, NULL, "alive message", err);
     if (r < 0 || (r = alive_check(&m, err)) < 0) {
         return r;
     }
@@ -227,7 +209,7 @@ int memberlist_alive_decode(struct str s, struct memberlist_alive *ret, struct e
 int memberlist_error_decode(struct str s, struct str *ret_sentence, struct err *err)
 {
     struct sentence m;
-    int r = READ(s, error_fields, &m, "error message", err);
+    int r = GOSSIP_READ(s, error_fields, &m, NULL, "error message", err);
     if (r == 0) {
         *ret_sentence = m.text;
     }

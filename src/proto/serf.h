@@ -2,7 +2,8 @@
  *
  * A message is a type byte and a msgpack map. Members' tags are the meta of a memberlist ALIVE: the
  * byte 255 and a msgpack map. Decoded strings borrow from the bytes, lists and maps are the
- * arena's. Pure. */
+ * arena's. Fields that are missing are zero, unknown ones are skipped; an intent names a node, a
+ * query and a relay have an address. Pure. */
 #pragma once
 #include "proto/memberlist.h"
 #include "schema/coordinate.h"
@@ -47,13 +48,15 @@ struct serf_status_time {
     uint64_t ltime;
 };
 
+#define SERF_NAMES_MAX (1u << 20) /* of nodes in a push/pull, of keys in an answer */
+
 struct serf_push_pull {
     uint64_t ltime, event_ltime, query_ltime;
     struct serf_status_time *status_times;
     size_t status_times_count;
     struct str *left_members;
     size_t left_members_count;
-    struct serf_events_at *events; /* decoded: without the nils of the reference's ring */
+    struct serf_events_at *events; /* without the nils of the reference's ring */
     size_t events_count;
 };
 
@@ -107,7 +110,8 @@ void serf_filter_encode(const struct serf_filter *f, struct buf *to);
 void serf_relay_encode(const struct serf_relay *m, struct buf *to);
 void serf_key_request_encode(struct str key, struct buf *to);
 void serf_key_response_encode(const struct serf_key_response *m, struct buf *to);
-/* CONFLICT_RESPONSE: a whole member, as Serf's struct Member is written. */
+/* CONFLICT_RESPONSE: a whole member, as Serf's struct Member is written; NULL: it is not known
+ * here, which decodes to a member without name and address. */
 struct member;
 void serf_conflict_response_encode(const struct member *m, struct buf *to);
 
@@ -135,7 +139,8 @@ void serf_tags_encode(const struct strmap *tags, struct buf *to);
 NODISCARD int serf_tags_decode(struct str meta, struct arena *a, struct strmap *ret,
                                struct err *err);
 
-/* A coordinate as the payload of an acknowledgement: version byte 1 and the map. */
+/* A coordinate as the payload of an acknowledgement: version byte 1 and the map. Whether its
+ * numbers make sense is not looked at. */
 void serf_ack_payload_encode(const struct coordinate *c, struct buf *to);
 NODISCARD int serf_ack_payload_decode(struct str payload, struct arena *a, struct coordinate *ret,
                                       struct err *err);
