@@ -113,12 +113,15 @@ struct serf_ops { /* each may be NULL */
     /* May these members be in one pool with us? As swim_delegate.alive and merge. Their status is
      * none, or left. NULL: yes. */
     int (*merge)(void *data, const struct member *members, size_t count, struct err *err);
+    /* The member's status is another without an event: leaving, or alive after all. */
+    void (*status)(void *data, const struct member *member);
     /* One line of the snapshot file is due (no newline): "alive: a 127.0.0.1:8301", "not-alive: a",
      * "clock: 7", "event-clock: 3", "query-clock: 1", "leave". NULL: none is kept. */
     void (*snapshot)(void *data, struct str line);
     /* The keys have changed: write the key file. Negative: it could not be; told to who asked. */
     int (*keys_changed)(void *data, struct err *err);
-    void (*log)(void *data, enum swim_log level, struct str text); /* both cores' */
+    /* Both cores' lines, which begin with "serf: " or "memberlist: ". */
+    void (*log)(void *data, enum swim_log level, struct str text);
     /* name: of an event or query; else empty. */
     void (*measure)(void *data, enum serf_measure what, struct str name, double value);
     /* As swim_delegate.allowed. */

@@ -110,7 +110,7 @@ void serf_message(struct serf *s, struct str bytes)
     }
 }
 
-static void swim_message(void *data, struct str bytes)
+static void on_message(void *data, struct str bytes)
 {
     serf_message(data, bytes);
 }
@@ -129,7 +129,7 @@ static void put(void *data, struct str message)
     (void)swim_broadcasts_put(p->to, message);
 }
 
-static void swim_fill(void *data, struct swim_broadcasts *to)
+static void give_broadcasts(void *data, struct swim_broadcasts *to)
 {
     struct serf *s = data;
     struct putting p = {s, to};
@@ -145,7 +145,7 @@ static void swim_fill(void *data, struct swim_broadcasts *to)
 
 /* --- coordinates ------------------------------------------------------------------------------ */
 
-static void swim_ack_payload(void *data, struct buf *to)
+static void on_ack_payload(void *data, struct buf *to)
 {
     struct serf *s = data;
     serf_ack_payload_encode(vivaldi_coordinate(s->vivaldi), to);
@@ -172,8 +172,8 @@ static void coordinate_take(struct serf *s, struct serf_member *m, uint64_t rtt_
     m->coordinate = schema_clone(&coordinate_schema, theirs, NULL);
 }
 
-static void swim_ping_complete(void *data, const struct swim_member *from, uint64_t rtt_ns,
-                               struct str payload)
+static void on_ping_complete(void *data, const struct swim_member *from, uint64_t rtt_ns,
+                             struct str payload)
 {
     struct serf *s = data;
     struct serf_member *m = serf_member_find(s, from->name);
@@ -192,28 +192,28 @@ static void swim_ping_complete(void *data, const struct swim_member *from, uint6
 
 /* --- members ---------------------------------------------------------------------------------- */
 
-static void swim_member_join(void *data, const struct swim_member *m)
+static void on_member_join(void *data, const struct swim_member *m)
 {
     serf_on_member_join(data, m);
 }
 
-static void swim_member_update(void *data, const struct swim_member *m)
+static void on_member_update(void *data, const struct swim_member *m)
 {
     serf_on_member_update(data, m);
 }
 
-static void swim_member_leave(void *data, const struct swim_member *m)
+static void on_member_leave(void *data, const struct swim_member *m)
 {
     serf_on_member_leave(data, m);
 }
 
-static void swim_conflict(void *data, const struct swim_member *existing,
-                          const struct swim_member *other)
+static void on_conflict(void *data, const struct swim_member *existing,
+                        const struct swim_member *other)
 {
     serf_on_conflict(data, existing, other);
 }
 
-static int swim_merge(void *data, const struct swim_member *members, size_t count, struct err *err)
+static int on_merge(void *data, const struct swim_member *members, size_t count, struct err *err)
 {
     struct serf *s = data;
     struct arena a = {0};
@@ -243,12 +243,12 @@ static int swim_merge(void *data, const struct swim_member *members, size_t coun
     return rc;
 }
 
-static int swim_alive(void *data, const struct swim_member *m, struct err *err)
+static int on_alive(void *data, const struct swim_member *m, struct err *err)
 {
-    return swim_merge(data, m, 1, err);
+    return on_merge(data, m, 1, err);
 }
 
-static bool swim_allowed(void *data, const struct gossip_address *address)
+static bool on_allowed(void *data, const struct gossip_address *address)
 {
     struct serf *s = data;
     return s->ops->allowed(s->data, address);
@@ -256,36 +256,40 @@ static bool swim_allowed(void *data, const struct gossip_address *address)
 
 /* --- the rest --------------------------------------------------------------------------------- */
 
-static void swim_local_state(void *data, bool join, struct buf *to)
+static void on_local_state(void *data, bool join, struct buf *to)
 {
     (void)join;
     serf_local_state(data, to);
 }
 
-static void swim_remote_state(void *data, bool join, struct str state)
+static void on_remote_state(void *data, bool join, struct str state)
 {
     serf_remote_state(data, join, state);
 }
 
-static void swim_log(void *data, enum swim_log level, struct str text)
+static void on_log(void *data, enum swim_log level, struct str text)
 {
     struct serf *s = data;
-    s->ops->log(s->data, level, text);
+    struct buf line = {0};
+    buf_lit(&line, "memberlist: ");
+    buf_str(&line, text);
+    s->ops->log(s->data, level, buf_view(&line));
+    buf_deinit(&line);
 }
 
 const struct swim_delegate serf_swim_delegate = {
-    .member_join = swim_member_join,
-    .member_update = swim_member_update,
-    .member_leave = swim_member_leave,
-    .conflict = swim_conflict,
-    .alive = swim_alive,
-    .merge = swim_merge,
-    .message = swim_message,
-    .broadcasts = swim_fill,
-    .local_state = swim_local_state,
-    .remote_state = swim_remote_state,
-    .ack_payload = swim_ack_payload,
-    .ping_complete = swim_ping_complete,
-    .log = swim_log,
-    .allowed = swim_allowed,
+    .member_join = on_member_join,
+    .member_update = on_member_update,
+    .member_leave = on_member_leave,
+    .conflict = on_conflict,
+    .alive = on_alive,
+    .merge = on_merge,
+    .message = on_message,
+    .broadcasts = give_broadcasts,
+    .local_state = on_local_state,
+    .remote_state = on_remote_state,
+    .ack_payload = on_ack_payload,
+    .ping_complete = on_ping_complete,
+    .log = on_log,
+    .allowed = on_allowed,
 };

@@ -69,6 +69,14 @@ void serf_intents_free(struct serf *s)
 
 /* --- intents of members ----------------------------------------------------------------------- */
 
+static void status_change(struct serf *s, struct serf_member *m, int64_t status)
+{
+    m->member->status = status;
+    if (s->ops->status != NULL) {
+        s->ops->status(s->data, m->member);
+    }
+}
+
 bool serf_on_join_intent(struct serf *s, const struct serf_intent *intent)
 {
     serf_clock_witness(&s->clock, intent->ltime);
@@ -82,7 +90,7 @@ bool serf_on_join_intent(struct serf *s, const struct serf_intent *intent)
     m->status_ltime = intent->ltime;
     m->prune = false;
     if (m->member->status == MEMBER_LEAVING) { /* what he said before is older */
-        m->member->status = MEMBER_ALIVE;
+        status_change(s, m, MEMBER_ALIVE);
     }
     return true;
 }
@@ -106,7 +114,7 @@ bool serf_on_leave_intent(struct serf *s, const struct serf_intent *intent)
     m->status_ltime = intent->ltime;
     m->prune = m->prune || (intent->prune && !str_eq(intent->node, s->name));
     if (m->member->status == MEMBER_ALIVE) {
-        m->member->status = MEMBER_LEAVING;
+        status_change(s, m, MEMBER_LEAVING);
     } else if (m->member->status == MEMBER_FAILED) {
         serf_member_forced_left(s, m);
     }

@@ -127,6 +127,11 @@ void swim_timer_stop(struct swim *s, struct swim_timer *t)
     }
 }
 
+uint64_t swim_now_ns(const struct swim *s)
+{
+    return s->now_ns;
+}
+
 uint64_t swim_deadline_ns(const struct swim *s)
 {
     return s->timers.n > 0 && !s->is_stopped ? s->timers.v[0]->at_ns : SWIM_NEVER;
