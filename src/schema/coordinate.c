@@ -1,5 +1,7 @@
 #include "schema/coordinate.h"
 
+#include <math.h>
+
 /* clang-format off */
 static const struct field coordinate_fields[] = {
     F_F64LIST(struct coordinate, vec, "Vec", 0),
@@ -48,3 +50,29 @@ static const struct field indexed_coordinates_fields[] = {
 const struct schema indexed_coordinates_schema =
     SCHEMA("IndexedCoordinates", struct indexed_coordinates, indexed_coordinates_fields);
 /* clang-format on */
+
+bool coordinate_is_valid(const struct coordinate *c)
+{
+    for (size_t i = 0; i < c->vec.n; i++) {
+        if (!isfinite(c->vec.v[i])) {
+            return false;
+        }
+    }
+    return isfinite(c->error) && isfinite(c->adjustment) && isfinite(c->height);
+}
+
+double coordinate_distance(const struct coordinate *a, const struct coordinate *b)
+{
+    if (a == NULL || b == NULL || a->vec.n != b->vec.n) {
+        return INFINITY;
+    }
+    double sum = 0;
+    for (size_t i = 0; i < a->vec.n; i++) {
+        double d = a->vec.v[i] - b->vec.v[i];
+        sum += d * d;
+    }
+    double distance = sqrt(sum) + a->height + b->height;
+    double adjusted = distance + a->adjustment + b->adjustment;
+    /* Whole nanoseconds, so that equal times sort as equal. */
+    return trunc((adjusted > 0 ? adjusted : distance) * 1e9) / 1e9;
+}

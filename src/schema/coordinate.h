@@ -38,3 +38,8 @@ struct indexed_coordinates {
 
 extern const struct schema coordinate_schema, node_coordinate_schema,
     coordinate_update_request_schema, datacenter_map_schema, indexed_coordinates_schema;
+
+/* No NaN, no infinity. */
+bool coordinate_is_valid(const struct coordinate *c);
+/* Round trip in seconds; infinity when either is NULL or their dimensions differ. */
+double coordinate_distance(const struct coordinate *a, const struct coordinate *b);

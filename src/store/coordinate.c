@@ -3,18 +3,6 @@
 #include "base/vec.h"
 #include "store/catalog.h"
 
-#include <math.h>
-
-bool coordinate_is_valid(const struct coordinate *c)
-{
-    for (size_t i = 0; i < c->vec.n; i++) {
-        if (!isfinite(c->vec.v[i])) {
-            return false;
-        }
-    }
-    return isfinite(c->error) && isfinite(c->adjustment) && isfinite(c->height);
-}
-
 /* --- writing --------------------------------------------------------------------------------- */
 
 static void insert(struct store_txn *tx, const struct node_coordinate *update)
@@ -92,22 +80,6 @@ uint64_t coordinate_list(const struct store_view *v, struct watch_set *ws, struc
 }
 
 /* --- distances ------------------------------------------------------------------------------- */
-
-double coordinate_distance(const struct coordinate *a, const struct coordinate *b)
-{
-    if (a == NULL || b == NULL || a->vec.n != b->vec.n) {
-        return INFINITY;
-    }
-    double sum = 0;
-    for (size_t i = 0; i < a->vec.n; i++) {
-        double d = a->vec.v[i] - b->vec.v[i];
-        sum += d * d;
-    }
-    double distance = sqrt(sum) + a->height + b->height;
-    double adjusted = distance + a->adjustment + b->adjustment;
-    /* Whole nanoseconds, so that equal times sort as equal. */
-    return trunc((adjusted > 0 ? adjusted : distance) * 1e9) / 1e9;
-}
 
 static const struct coordinate *in_segment(struct ptrlist set, struct str segment)
 {

@@ -20,9 +20,6 @@ uint64_t coordinate_node(const struct store_view *v, struct watch_set *ws, struc
 uint64_t coordinate_list(const struct store_view *v, struct watch_set *ws, struct arena *a,
                          struct ptrlist *ret_coordinates);
 
-/* No NaN, no infinity. */
-bool coordinate_is_valid(const struct coordinate *c);
-/* Round trip in seconds; infinity when either is NULL or their dimensions differ. */
-double coordinate_distance(const struct coordinate *a, const struct coordinate *b);
-/* Between two nodes' sets, in a segment both are in; infinity when there is none. */
+/* coordinate_distance() between two nodes' sets, in a segment both are in; infinity when there is
+ * none. */
 double coordinate_set_distance(struct ptrlist a, struct ptrlist b);

@@ -1,23 +1,28 @@
 /* serf.h - Serf 0.9 on SWIM: members with tags and statuses, intents to leave, user events,
  * queries, keys, coordinates.
  *
+ *     r = serf_check(&options, &err);
  *     struct serf *s = serf_new(&options, now_ns);
- *     serf_start(s, now_ns, &recovered);            // clocks of the snapshot file
- *     serf_packet(s, ...), serf_tick(s, ...)        // the sockets' side: swim of serf_swim(s)
+ *     serf_start(s, now_ns, &recovered);                  // clocks of the snapshot file
+ *     swim_packet(serf_swim(s), ...); serf_tick(s, ...);  // the sockets' side
  *     serf_user_event(s, now_ns, name, payload, coalesce, &err);
  *     serf_query(s, now_ns, &params, &my_query, &err); ... my_query.answer(), my_query.done()
  *
- * A pure core like the swim it owns (swim.h says how time, randomness and calls go). Events come
- * from inside its functions, one by one and in order; what handles them may read, but must not
- * change anything from there.
+ * A pure core like the swim it owns (swim.h says how time, randomness and calls go). Events,
+ * acknowledgements and answers come from inside its functions and swim's, one by one and in order;
+ * what handles them may read, answer a query, and close its own, but must not change anything else
+ * from there. Joins are answered as in swim. left(), and done() of a query or of keys, come from
+ * serf_tick(), serf_stop() and serf_free() alone: call what you like there but serf_free(), and
+ * nothing when it comes from that.
  *
  * Lamport times order the intents, events and queries: an older intent than a member's last is
  * nothing new; of events and queries, the last SERF_EVENT_BUFFER and SERF_QUERY_BUFFER times are
  * remembered so that each is taken once.
  *
- * Bounded: members as in swim; recent intents, events and queries by their buffers; queries of ours
- * under way by SERF_QUERIES_MAX; the three broadcast queues by max(min_queue_depth, twice the
- * members). */
+ * Bounded: members, and intents of who is no member, as in swim; events by SERF_EVENTS_SIZE_MAX
+ * (what does not fit any more counts as old); queries of one time by SERF_QUERIES_AT_MAX; queries
+ * of ours under way by SERF_QUERIES_MAX; what waits for the next tick by SERF_TODO_MAX; the three
+ * broadcast queues by max(min_queue_depth, twice the members). */
 #pragma once
 #include "base/err.h"
 #include "gossip/core/swim.h"
@@ -31,10 +36,16 @@ struct serf;
 #define SERF_PROTOCOL 4u /* what Consul 1.10.3 sets */
 #define SERF_EVENT_BUFFER 512u
 #define SERF_QUERY_BUFFER 512u
+#define SERF_EVENTS_SIZE_MAX ((size_t)4 << 20)
+#define SERF_QUERIES_AT_MAX 1024u
 #define SERF_QUERIES_MAX 256u
+#define SERF_TODO_MAX 1024u
+#define SERF_NODE_NAME_SIZE_MAX 128u   /* with validate_node_names */
 #define SERF_USER_EVENT_SIZE_MAX 9216u /* a hard limit, whatever is configured */
 
-struct serf_config { /* Serf's names; serf_config_init() sets Consul's defaults */
+/* Serf's names; serf_config_init() sets what Consul 1.10.3 sets. Events are told as they come: it
+ * does not make use of coalescing. */
+struct serf_config {
     struct swim_config swim;
     uint64_t leave_propagate_delay_ns, broadcast_timeout_ns;
     uint64_t reap_interval_ns, reconnect_interval_ns, reconnect_timeout_ns, tombstone_timeout_ns;
@@ -42,8 +53,10 @@ struct serf_config { /* Serf's names; serf_config_init() sets Consul's defaults 
     uint64_t queue_check_interval_ns;
     uint32_t min_queue_depth;
     uint32_t query_timeout_mult, query_size_max, query_response_size_max, user_event_size_max;
-    bool disable_coordinates, enable_name_conflict_resolution, validate_node_names;
-    bool rejoin_after_leave;
+    bool disable_coordinates, validate_node_names;
+    /* As on servers: false. (1.10.3's client agents have it.) */
+    bool enable_name_conflict_resolution;
+    bool rejoin_after_leave; /* for who reads the snapshot file */
 };
 void serf_config_init(struct serf_config *c, bool is_wan);
 
@@ -67,17 +80,53 @@ struct serf_event {
     const struct serf_query *query;
 };
 
-struct serf_ops {
+/* What is counted, by the metric's kind and name. */
+#define SERF_MEASURES(X)                                                    \
+    X(MEMBER_JOIN, COUNTER, "serf.member.join")                             \
+    X(MEMBER_UPDATE, COUNTER, "serf.member.update")                         \
+    X(MEMBER_LEFT, COUNTER, "serf.member.left")                             \
+    X(MEMBER_FAILED, COUNTER, "serf.member.failed")                         \
+    X(MEMBER_FLAP, COUNTER, "serf.member.flap")                             \
+    X(MSGS_RECEIVED, SAMPLE, "serf.msgs.received") /* bytes */              \
+    X(MSGS_SENT, SAMPLE, "serf.msgs.sent")                                  \
+    X(EVENTS, COUNTER, "serf.events")   /* and serf.events.NAME */          \
+    X(QUERIES, COUNTER, "serf.queries") /* and serf.queries.NAME */         \
+    X(QUERY_ACKS, COUNTER, "serf.query_acks")                               \
+    X(QUERY_DUPLICATE_ACKS, COUNTER, "serf.query_duplicate_acks")           \
+    X(QUERY_RESPONSES, COUNTER, "serf.query_responses")                     \
+    X(QUERY_DUPLICATE_RESPONSES, COUNTER, "serf.query_duplicate_responses") \
+    X(QUEUE_INTENT, SAMPLE, "serf.queue.Intent")                            \
+    X(QUEUE_EVENT, SAMPLE, "serf.queue.Event")                              \
+    X(QUEUE_QUERY, SAMPLE, "serf.queue.Query")                              \
+    X(COORDINATE_ADJUSTMENT, SAMPLE, "serf.coordinate.adjustment-ms")       \
+    X(COORDINATE_REJECTED, COUNTER, "serf.coordinate.rejected")             \
+    X(COORDINATE_ZERO_RTT, COUNTER, "serf.coordinate.zero-rtt")
+
+enum serf_measure {
+#define X(name, kind, metric) SERF_MEASURE_##name,
+    SERF_MEASURES(X)
+#undef X
+};
+
+struct serf_ops { /* each may be NULL */
     void (*event)(void *data, const struct serf_event *event);
-    /* May these members be in one pool with us? As swim_delegate.alive and merge. NULL: yes. */
+    /* May these members be in one pool with us? As swim_delegate.alive and merge. Their status is
+     * none, or left. NULL: yes. */
     int (*merge)(void *data, const struct member *members, size_t count, struct err *err);
+    /* The member's status is another without an event: leaving, or alive after all. */
+    void (*status)(void *data, const struct member *member);
     /* One line of the snapshot file is due (no newline): "alive: a 127.0.0.1:8301", "not-alive: a",
      * "clock: 7", "event-clock: 3", "query-clock: 1", "leave". NULL: none is kept. */
     void (*snapshot)(void *data, struct str line);
     /* The keys have changed: write the key file. Negative: it could not be; told to who asked. */
     int (*keys_changed)(void *data, struct err *err);
-    void (*log)(void *data, enum swim_log level, struct str text); /* both cores' */
-    /* How long this failed or left member is kept; 0: as configured. (rc_tm) May be NULL. */
+    /* Both cores' lines, which begin with "serf: " or "memberlist: ". */
+    void (*log)(void *data, enum swim_log level, struct str text);
+    /* name: of an event or query; else empty. */
+    void (*measure)(void *data, enum serf_measure what, struct str name, double value);
+    /* As swim_delegate.allowed. */
+    bool (*allowed)(void *data, const struct gossip_address *address);
+    /* How long this failed or left member is kept; 0: as configured. (rc_tm) */
     uint64_t (*reconnect_timeout_ns)(void *data, const struct member *m);
     /* Another member with our name has won the vote: stop. */
     void (*conflict_lost)(void *data);
@@ -102,6 +151,8 @@ struct serf_recovered { /* of a snapshot file */
     uint64_t clock, event_clock, query_clock;
 };
 
+/* Are name and tags fit to start with? With Serf's text. serf_new() wants them to be. */
+NODISCARD int serf_check(const struct serf_options *options, struct err *err);
 struct serf *serf_new(const struct serf_options *options, uint64_t now_ns);
 struct serf *serf_free(struct serf *s); /* queries are done, with none of their answers */
 void serf_start(struct serf *s, uint64_t now_ns, const struct serf_recovered *recovered);
@@ -113,13 +164,14 @@ void serf_tick(struct serf *s, uint64_t now_ns);
 uint64_t serf_deadline_ns(const struct serf *s);
 
 /* As swim_join(); ignore_old: user events from before are not told. Broadcasts the intent when it
- * went well, before io->joined(). */
+ * went well, before io->joined(). Not any more after serf_leave(). */
 void serf_join(struct serf *s, uint64_t now_ns, const struct gossip_address *to, struct str name,
                bool ignore_old, uint64_t token);
-/* Tell the others; io->left() follows after leave_propagate_delay, or at once when alone. */
+/* Tell the others; io->left() follows after leave_propagate_delay, or with the next tick when
+ * alone. When one is under way, it answers both. */
 void serf_leave(struct serf *s, uint64_t now_ns);
-/* A failed member counts as one that left; prune: forget it at once. An unknown name is no error;
- * a living one will refute it. */
+/* A failed member counts as one that left; prune: forget it, once it is gone. An unknown name is no
+ * error; a living member is leaving until it refutes it. */
 void serf_remove_failed(struct serf *s, uint64_t now_ns, struct str name, bool prune);
 /* -ERR_TOO_LARGE: more than MEMBERLIST_META_SIZE_MAX bytes. */
 NODISCARD int serf_set_tags(struct serf *s, uint64_t now_ns, struct strmap tags, struct err *err);
@@ -164,9 +216,9 @@ struct serf_query_params {
 
 /* A query of ours, embedded in the caller's object; zeroed; lives until done. */
 struct serf_asking {
-    void (*ack)(struct serf_asking *q, struct str from); /* may be NULL */
-    void (*answer)(struct serf_asking *q, struct str from,
-                   struct str payload);  /* each member once */
+    /* Each member once; each of the two may be NULL. */
+    void (*ack)(struct serf_asking *q, struct str from);
+    void (*answer)(struct serf_asking *q, struct str from, struct str payload);
     void (*done)(struct serf_asking *q); /* its time is over, or the pool ended */
     void *data;
     /* serf's: */
@@ -203,6 +255,7 @@ struct serf_keys_asking {
     struct err err; /* code 0: it went well; else Consul's text ("1/3 nodes reported failure") */
     void *state;    /* serf's */
 };
-/* key: base64; not for a list. relay_factor 0 to 5. */
+/* key: base64; not for a list. relay_factor 0 to 5. done() comes when all members have answered, or
+ * after the default time of a query. */
 void serf_keys(struct serf *s, uint64_t now_ns, enum serf_key_action action, struct str key,
                uint8_t relay_factor, struct serf_keys_asking *k);
