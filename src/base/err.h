@@ -14,33 +14,34 @@
 
 struct arena;
 
-#define ERR_CODES(X)                                                                    \
-    X(ERR_INVALID, 1000, "invalid")                /* malformed; the caller's fault */  \
-    X(ERR_RANGE, 1001, "out of range")                                                  \
-    X(ERR_TOO_LARGE, 1002, "too large")            /* over a named maximum */           \
-    X(ERR_BAD_REQUEST, 1003, "bad request")        /* HTTP 400 */                       \
-    X(ERR_NOT_FOUND, 1004, "not found")            /* HTTP 404 */                       \
-    X(ERR_CONFLICT, 1005, "conflict")              /* HTTP 409 */                       \
-    X(ERR_PERMISSION_DENIED, 1006, "Permission denied")                                 \
-    X(ERR_ACL_NOT_FOUND, 1007, "ACL not found")                                         \
-    X(ERR_ACL_DISABLED, 1008, "ACL support disabled")                                   \
-    X(ERR_NO_LEADER, 1009, "No cluster leader")                                         \
-    X(ERR_NO_DC_PATH, 1010, "No path to datacenter")                                    \
-    X(ERR_LEADERSHIP_LOST, 1011, "leadership lost while committing log")                \
-    X(ERR_TIMEOUT, 1012, "timeout")                                                     \
-    X(ERR_CANCELED, 1013, "canceled")                                                   \
-    X(ERR_CLOSED, 1014, "closed")                                                       \
-    X(ERR_CORRUPT, 1015, "corrupt")                /* stored bytes fail their checks */ \
-    X(ERR_UNSUPPORTED, 1016, "not supported")                                           \
-    X(ERR_INTERNAL, 1017, "internal error")        /* HTTP 500 */                       \
-    X(ERR_FAILED, 1018, "failed")                  /* the sentence says it all */       \
-    X(ERR_AGAIN, 1019, "try again")                                                     \
-    X(ERR_UNAVAILABLE, 1020, "unavailable")        /* HTTP 503 */                       \
-    X(ERR_UNAUTHORIZED, 1021, "unauthorized")      /* HTTP 401 */                       \
-    X(ERR_METHOD_NOT_ALLOWED, 1022, "method not allowed")                               \
-    X(ERR_CONNECTION, 1023, "connection failed")                                        \
-    X(ERR_RATE_LIMIT, 1024, "rate limit reached")  /* HTTP 429 */                       \
-    X(ERR_UNREACHABLE, 1025, "unreachable")        /* and nothing was sent there */
+#define ERR_CODES(X)                                                               \
+    X(ERR_INVALID, 1000, "invalid") /* malformed; the caller's fault */            \
+    X(ERR_RANGE, 1001, "out of range")                                             \
+    X(ERR_TOO_LARGE, 1002, "too large")     /* over a named maximum */             \
+    X(ERR_BAD_REQUEST, 1003, "bad request") /* HTTP 400 */                         \
+    X(ERR_NOT_FOUND, 1004, "not found")     /* HTTP 404 */                         \
+    X(ERR_CONFLICT, 1005, "conflict")       /* HTTP 409 */                         \
+    X(ERR_PERMISSION_DENIED, 1006, "Permission denied")                            \
+    X(ERR_ACL_NOT_FOUND, 1007, "ACL not found")                                    \
+    X(ERR_ACL_DISABLED, 1008, "ACL support disabled")                              \
+    X(ERR_NO_LEADER, 1009, "No cluster leader")                                    \
+    X(ERR_NO_DC_PATH, 1010, "No path to datacenter")                               \
+    X(ERR_LEADERSHIP_LOST, 1011, "leadership lost while committing log")           \
+    X(ERR_TIMEOUT, 1012, "timeout")                                                \
+    X(ERR_CANCELED, 1013, "canceled")                                              \
+    X(ERR_CLOSED, 1014, "closed")                                                  \
+    X(ERR_CORRUPT, 1015, "corrupt") /* stored bytes fail their checks */           \
+    X(ERR_UNSUPPORTED, 1016, "not supported")                                      \
+    X(ERR_INTERNAL, 1017, "internal error") /* HTTP 500 */                         \
+    X(ERR_FAILED, 1018, "failed")           /* the sentence says it all */         \
+    X(ERR_AGAIN, 1019, "try again")                                                \
+    X(ERR_UNAVAILABLE, 1020, "unavailable")   /* HTTP 503 */                       \
+    X(ERR_UNAUTHORIZED, 1021, "unauthorized") /* HTTP 401 */                       \
+    X(ERR_METHOD_NOT_ALLOWED, 1022, "method not allowed")                          \
+    X(ERR_CONNECTION, 1023, "connection failed")                                   \
+    X(ERR_RATE_LIMIT, 1024, "rate limit reached") /* HTTP 429 */                   \
+    X(ERR_UNREACHABLE, 1025, "unreachable")       /* and nothing was sent there */ \
+    X(ERR_NO_SERVERS, 1026, "No known Consul servers")
 
 enum err_code {
 #define X(name, value, text) name = value,

@@ -109,6 +109,11 @@ static int ops_load_config(void *data, struct agent_config **ret_config, struct 
     return rc;
 }
 
+static void program_limit_calls(struct program *p, const struct agent_config *config)
+{
+    rate_limit_set(&p->main.delegate->rate, config->limits.rpc_rate, config->limits.rpc_max_burst);
+}
+
 static void ops_config_changed(void *data, const struct agent_config *config)
 {
     struct program *p = data;
@@ -116,6 +121,7 @@ static void ops_config_changed(void *data, const struct agent_config *config)
     if (log_level_parse(config->log.level, &level) == 0) {
         agent_log_set_level(p->log, level);
     }
+    program_limit_calls(p, config);
     telemetry_config_changed(p->telemetry, config);
     agent_front_config_changed(p->front, config);
 }
@@ -400,6 +406,7 @@ static int program_start(struct program *p)
     if (rc < 0) {
         return rc;
     }
+    program_limit_calls(p, p->config);
     for (uint32_t i = 0; i < p->workers_count; i++) {
         server_add_worker(p->server, &p->workers[i]);
     }

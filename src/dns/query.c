@@ -103,7 +103,7 @@ bool dns_may_read(const struct dns_query *q, struct str datacenter, enum dns_nee
 {
     const struct dns_settings *s = q->settings;
     const struct server *server = q->server->worker->server;
-    if (q->view == NULL || s->acl_enabled ||
+    if (q->view == NULL || s->acl_enabled || rate_limit_is_on(&server->delegate.rate) ||
         (datacenter.n > 0 && !str_eq(datacenter, s->datacenter))) {
         return false;
     }

@@ -219,8 +219,9 @@ static void snapshot_handle(struct http_req *req)
         .allow_stale = http_has_param(req, STR("stale")),
         .op = req->method == HTTP_PUT ? SNAPSHOT_RESTORE : SNAPSHOT_SAVE,
     };
-    if (snapshot_place(req->worker->server, &r, leader, &err) < 0) {
-        http_error(req, 500, "%s", err_text(&err));
+    if (delegate_count_call(req->worker->delegate, &err) < 0 ||
+        snapshot_place(req->worker->server, &r, leader, &err) < 0) {
+        http_error_from(req, &err);
     } else if (leader[0] != '\0') {
         ask_leader(req, leader, &r);
     } else if (r.op == SNAPSHOT_RESTORE) {

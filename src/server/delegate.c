@@ -1,9 +1,14 @@
 #include "server/delegate.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
+#include "base/metrics.h"
 #include "server/leave.h"
 #include "server/membership.h"
 #include "server/server.h"
+
+static struct metric metric_calls = METRIC_COUNTER("client.rpc");
+static struct metric metric_exceeded = METRIC_COUNTER("client.rpc.exceeded");
 
 bool delegate_has_member(const struct delegate *d, struct str name)
 {
@@ -16,6 +21,16 @@ bool delegate_has_member(const struct delegate *d, struct str name)
     }
     arena_deinit(&a);
     return has_it;
+}
+
+int delegate_count_call(struct delegate *d, struct err *err)
+{
+    metric_add(&metric_calls, 1);
+    if (rate_limit_is_on(&d->rate) && !rate_limit_allow(&d->rate, clock_mono_ns())) {
+        metric_add(&metric_exceeded, 1);
+        return err_set(err, ERR_RATE_LIMIT, "RPC rate limit exceeded");
+    }
+    return 0;
 }
 
 void delegate_leave(struct delegate *d, void (*done)(void *data), void *data)

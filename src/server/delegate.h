@@ -6,12 +6,14 @@
  *     membership_members(d->membership, arena, &members);
  *     delegate_leave(d, done, me);
  *
- * Embedded in either and constant once that is made; any thread may read it. The membership has
- * rules of its own. */
+ * Embedded in either and constant once that is made, but for the rate limit; any thread may read
+ * it. The membership has rules of its own. */
 #pragma once
 #include "base/str.h"
+#include "server/rate_limit.h"
 
 struct client;
+struct err;
 struct membership;
 
 struct delegate {
@@ -21,9 +23,12 @@ struct delegate {
     uint64_t max_query_time_ms, default_query_time_ms;
     uint64_t rpc_hold_timeout_ms;
     uint64_t kv_max_value_size, txn_max_req_len;
+    struct rate_limit rate; /* of this agent's own calls; none until one is set */
 };
 
 /* The pool of members has a node of this name; any thread. */
 bool delegate_has_member(const struct delegate *d, struct str name);
+/* A call of this agent's own begins: counts it. -ERR_RATE_LIMIT when it may not. Any thread. */
+NODISCARD int delegate_count_call(struct delegate *d, struct err *err);
 /* Leave the cluster for good; done is called when that is done. On the main loop, once. */
 void delegate_leave(struct delegate *d, void (*done)(void *data), void *data);

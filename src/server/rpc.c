@@ -29,8 +29,6 @@
 /* Recycled calls keep no more memory than this. */
 #define RPC_IDLE_ARENA_SIZE_MAX (64u * 1024u)
 
-/* What this agent itself asks for, wherever it is answered. */
-static struct metric metric_asked = METRIC_COUNTER("client.rpc");
 static struct metric metric_query = METRIC_COUNTER("rpc.query");
 static struct metric metric_blocking = METRIC_GAUGE("rpc.queries_blocking");
 static _Atomic uint64_t blocking_count;
@@ -407,10 +405,12 @@ void rpc_start(struct rpc_call *call)
     struct call *c = container_of(call, struct call, pub);
     ASSERT(c->state == CALL_NEW);
     ASSERT(call->done != NULL);
-    if (!call->is_duty && !call->is_served) {
-        metric_add(&metric_asked, 1);
+    struct err err;
+    if (!call->is_duty && !call->is_served &&
+        delegate_count_call(call->worker->delegate, &err) < 0) {
+        call_fail_with(c, &err, -err.code);
+        return;
     }
-
     struct str datacenter = call_datacenter(c);
     if (datacenter.n > 0 && !str_eq(datacenter, call->worker->delegate->datacenter)) {
         call_fail(c, ERR_NO_DC_PATH, "%s", err_code_text(ERR_NO_DC_PATH));

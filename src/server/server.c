@@ -241,6 +241,7 @@ static void server_init_delegate(struct server *s)
         .kv_max_value_size = o->kv_max_value_size,
         .txn_max_req_len = o->txn_max_req_len,
     };
+    rate_limit_init(&s->delegate.rate, -1, 0);
 }
 
 int server_new(const struct server_options *options, struct worker *main,
@@ -401,6 +402,7 @@ struct server *server_free(struct server *s)
     }
     mem_free(s->changes);
     s->epoch = epoch_free(s->epoch);
+    rate_limit_deinit(&s->delegate.rate);
     arena_deinit(&s->strings);
     return mem_free(s);
 }

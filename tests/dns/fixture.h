@@ -64,9 +64,10 @@ UNUSED static int fixture_setup(void **state)
     };
     f->server.epoch = epoch_new();
     f->server.store = store_new(f->server.epoch);
-    f->server.options.datacenter = STR("dc1");
+    f->server.delegate.datacenter = f->server.options.datacenter = STR("dc1");
     worker_init(&f->worker, loop_new("test"), 0);
     loop_add_epoch(f->worker.loop, f->server.epoch);
+    f->worker.delegate = &f->server.delegate;
     f->worker.server = &f->server;
     rng_seed(&f->worker.rng, 7);
     struct dns_settings *settings = dns_settings_new(&f->config, &err);

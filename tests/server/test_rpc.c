@@ -247,6 +247,29 @@ static void test_refusals(void **state)
     assert_string_equal(err_text(&f->err), "Must provide key");
 }
 
+/* What comes by port 8300 and what this server does as leader is not limited. */
+static void test_rate_limit(void **state)
+{
+    struct fixture *f = *state;
+    struct rate_limit *limit = &f->base.server->delegate.rate;
+    rate_limit_set(limit, 0, 2);
+    get(f, STR("a"));
+    get(f, STR("a"));
+    f->done = 0;
+    start_get(f, STR("a"), 0, 0);
+    assert_int_equal(f->done, 1);
+    assert_int_equal(f->err.code, ERR_RATE_LIMIT);
+    assert_string_equal(err_text(&f->err), "RPC rate limit exceeded");
+
+    struct rpc_call *served = call_make(f, &rpc_kvs_get);
+    ((struct key_request *)served->args)->key = STR("a");
+    served->is_served = true;
+    f->done = 0;
+    server_fixture_call(&f->base, served);
+    run_until(f, one_done);
+    assert_int_equal(f->err.code, 0);
+}
+
 static void test_server_enters_itself_into_the_catalog(void **state)
 {
     struct fixture *f = *state;
@@ -305,6 +328,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_blocking_read_behind_answers_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rate_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_server_enters_itself_into_the_catalog, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_leader_writes_entries_of_its_configuration, setup,
