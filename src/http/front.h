@@ -17,7 +17,6 @@
 #include <netinet/in.h>
 #include <stdatomic.h>
 
-#include "base/map.h"
 #include "http/http.h"
 #include "http/server.h"
 #include "loop/loop.h"
@@ -46,6 +45,7 @@ struct metric;
 struct http_entry { /* a route as the front holds it */
     const struct http_route *route;
     struct str pattern;
+    struct http_entry *parent; /* the longest other pattern that this one begins with, or NULL */
     /* Time spent, under the name of 1.9 and that of before; made with the first request. */
     _Atomic(struct metric *) time[HTTP_METHODS_MEASURED], old_time[HTTP_METHODS_MEASURED];
     struct str allow; /* "OPTIONS,GET"; empty when the handler looks to methods itself */
@@ -54,9 +54,8 @@ struct http_entry { /* a route as the front holds it */
 struct http_front {
     struct http_options options; /* strings in `strings` */
     struct arena strings;
-    struct http_entry *entries;
+    struct http_entry **entries; /* sorted by pattern */
     size_t entries_count;
-    struct map by_pattern;
     struct str common_headers; /* of every API answer */
     struct str extra_headers;  /* response_headers alone: of every other answer */
     struct http1_limits limits;
@@ -171,6 +170,7 @@ void http_no_certificate_stop(struct http_server *s);
 
 /* --- routes.c -------------------------------------------------------------------------------- */
 struct http_entry *http_route_find(const struct http_front *f, struct str path);
+void http_routes_init(struct http_front *f);
 /* The request is whole: find its handler and call it. */
 void http_dispatch(struct http_flight *f);
 /* Whether Go's mux would redirect; the cleaned path then. */

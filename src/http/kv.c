@@ -1,8 +1,5 @@
 /* /v1/kv/: one key, a prefix (?recurse), the names below it (?keys), and the verbs that change
- * them.
- *
- * The get of one key is the hottest path of the program: it is rendered field by field into the
- * connection's buffer, without a table. */
+ * them. */
 #include "schema/kv.h"
 
 #include "http/http.h"
@@ -37,28 +34,11 @@ static bool check_key(struct http_req *req)
 
 static void write_entry(struct json_writer *w, const struct dir_entry *e)
 {
-    json_object_begin(w);
-    json_key(w, STR("LockIndex"));
-    json_u64(w, e->lock_index);
-    json_key(w, STR("Key"));
-    json_str(w, e->key);
-    json_key(w, STR("Flags"));
-    json_u64(w, e->flags);
-    json_key(w, STR("Value"));
-    if (e->value.n == 0) {
-        json_null(w);
-    } else {
-        json_base64(w, e->value);
+    struct dir_entry shown = *e;
+    if (shown.value.n == 0) {
+        shown.value = STR_NULL; /* printed as null */
     }
-    if (e->session.n > 0) {
-        json_key(w, STR("Session"));
-        json_str(w, e->session);
-    }
-    json_key(w, STR("CreateIndex"));
-    json_u64(w, e->raft.create_index);
-    json_key(w, STR("ModifyIndex"));
-    json_u64(w, e->raft.modify_index);
-    json_object_end(w);
+    json_object(w, &dir_entry_schema, &shown);
 }
 
 static void kv_entries_reply(struct http_req *req, struct rpc_call *call)

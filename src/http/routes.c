@@ -72,20 +72,112 @@ bool http_clean_path(struct arena *a, struct str path, struct str *ret_path)
     return true;
 }
 
-struct http_entry *http_route_find(const struct http_front *f, struct str path)
+/* --- the routes ------------------------------------------------------------------------------ */
+
+/* How many patterns sort before a path, or are it. */
+static size_t place_of(const struct http_front *f, struct str path)
 {
-    struct http_entry *e = map_get(&f->by_pattern, path);
-    while (e == NULL && path.n > 1) {
-        /* The next shorter prefix that ends in a slash. */
-        ptrdiff_t slash = str_rfind_byte(str_first(path, path.n - 1), '/');
-        if (slash < 0) {
-            break;
+    size_t low = 0, high = f->entries_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (str_cmp(f->entries[middle]->pattern, path) <= 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
-        path = str_first(path, (size_t)slash + 1);
-        e = map_get(&f->by_pattern, path);
+    }
+    return low;
+}
+
+static bool is_pattern(const struct http_front *f, size_t place, struct str path)
+{
+    return place > 0 && str_eq(f->entries[place - 1]->pattern, path);
+}
+
+static bool ends_in_slash(struct str s)
+{
+    return s.n > 0 && s.p[s.n - 1] == '/';
+}
+
+/* The path's own pattern, else the longest that ends in a slash and that the path begins with. It
+ * is the one right before the path's place, or one of those that that begins with: between a string
+ * and a prefix of it there is only what has the same prefix. */
+static struct http_entry *entry_at(const struct http_front *f, size_t place, struct str path)
+{
+    struct http_entry *e = place > 0 ? f->entries[place - 1] : NULL;
+    while (e != NULL && !str_eq(e->pattern, path) &&
+           !(ends_in_slash(e->pattern) && str_has_prefix(path, e->pattern))) {
+        e = e->parent;
     }
     return e;
 }
+
+struct http_entry *http_route_find(const struct http_front *f, struct str path)
+{
+    return entry_at(f, place_of(f, path), path);
+}
+
+static bool is_slashed(struct str pattern, struct str path)
+{
+    return pattern.n == path.n + 1 && ends_in_slash(pattern) && str_has_prefix(pattern, path);
+}
+
+/* Is there a pattern that is the path with a slash? Those that begin with the path follow its
+ * place. */
+static bool has_slashed(const struct http_front *f, size_t place, struct str path)
+{
+    for (; place < f->entries_count; place++) {
+        struct str pattern = f->entries[place]->pattern;
+        if (is_slashed(pattern, path)) {
+            return true;
+        }
+        if (!str_has_prefix(pattern, path)) {
+            break;
+        }
+    }
+    return false;
+}
+
+static void add_route(struct http_front *f, const struct http_route *route)
+{
+    struct str pattern = str_from_cstr(route->pattern);
+    size_t at = place_of(f, pattern);
+    if (is_pattern(f, at, pattern)) {
+        return; /* an earlier file has it */
+    }
+    struct http_entry *e = ARENA_NEW(&f->strings, struct http_entry);
+    *e = (struct http_entry){.route = route, .pattern = pattern};
+    if (route->methods != 0) {
+        e->allow = arena_printf(&f->strings, "OPTIONS,%s", route->methods_text);
+    }
+    memmove(f->entries + at + 1, f->entries + at, (f->entries_count - at) * sizeof(e));
+    f->entries[at] = e;
+    f->entries_count++;
+}
+
+void http_routes_init(struct http_front *f)
+{
+    const struct http_route_set *sets = f->options.route_sets;
+    size_t count = 0;
+    for (const struct http_route_set *set = sets; set->routes != NULL; set++) {
+        count += *set->count;
+    }
+    f->entries = ARENA_ARRAY(&f->strings, struct http_entry *, count);
+    for (const struct http_route_set *set = sets; set->routes != NULL; set++) {
+        for (size_t i = 0; i < *set->count; i++) {
+            add_route(f, &set->routes[i]);
+        }
+    }
+    for (size_t i = 1; i < f->entries_count; i++) {
+        struct http_entry *e = f->entries[i], *parent = f->entries[i - 1];
+        while (parent != NULL && !str_has_prefix(e->pattern, parent->pattern)) {
+            parent = parent->parent;
+        }
+        e->parent = parent;
+    }
+}
+
+/* --- answers that are no endpoint's ----------------------------------------------------------- */
 
 static void put_html_escaped(struct buf *to, struct str s)
 {
@@ -199,18 +291,18 @@ static void call_endpoint(struct http_flight *f, struct http_entry *e)
 }
 
 /* Where a path is to go instead: cleaned, or with the slash that only its pattern has. */
-static bool find_redirect(struct http_req *req, struct str *ret_path)
+static bool find_redirect(struct http_req *req, size_t place, struct str *ret_path)
 {
     const struct http_front *front = req->http->front;
     struct str path = req->path;
     bool changed = http_clean_path(req->arena, path, &path);
-    struct str ui = front->options.ui_content_path;
-    if (path.p[path.n - 1] != '/' && map_get(&front->by_pattern, path) == NULL) {
-        struct str with_slash = arena_concat(req->arena, path, STR("/"));
-        if (str_eq(with_slash, ui) || map_get(&front->by_pattern, with_slash) != NULL) {
-            path = with_slash;
-            changed = true;
-        }
+    if (changed) {
+        place = place_of(front, path);
+    }
+    if (!ends_in_slash(path) && !is_pattern(front, place, path) &&
+        (is_slashed(front->options.ui_content_path, path) || has_slashed(front, place, path))) {
+        path = arena_concat(req->arena, path, STR("/"));
+        changed = true;
     }
     *ret_path = path;
     return changed;
@@ -231,13 +323,13 @@ void http_dispatch(struct http_flight *f)
         http_finish(req, 400);
         return;
     }
-    struct http_entry *e = is_clean(req->path) ? map_get(&front->by_pattern, req->path) : NULL;
-    if (e == NULL && !str_eq_lit(req->method_text, "CONNECT") && find_redirect(req, &path)) {
+    size_t place = place_of(front, req->path);
+    if (!str_eq_lit(req->method_text, "CONNECT") && find_redirect(req, place, &path)) {
         f->is_bare = true;
         redirect(req, path, true);
         return;
     }
-    e = e != NULL ? e : http_route_find(front, req->path);
+    struct http_entry *e = entry_at(front, place, req->path);
     if (e != NULL) {
         call_endpoint(f, e);
     } else {

@@ -9,29 +9,6 @@
 
 /* --- the front ----------------------------------------------------------------------------- */
 
-static void add_route(struct http_front *f, const struct http_route *route)
-{
-    struct str pattern = str_from_cstr(route->pattern);
-    if (map_get(&f->by_pattern, pattern) != NULL) {
-        return; /* an earlier file has it */
-    }
-    struct http_entry *e = ARENA_NEW(&f->strings, struct http_entry);
-    *e = (struct http_entry){.route = route, .pattern = pattern};
-    if (route->methods != 0) {
-        e->allow = arena_printf(&f->strings, "OPTIONS,%s", route->methods_text);
-    }
-    (void)map_put(&f->by_pattern, pattern, e);
-}
-
-static void add_routes(struct http_front *f)
-{
-    for (const struct http_route_set *set = f->options.route_sets; set->routes != NULL; set++) {
-        for (size_t i = 0; i < *set->count; i++) {
-            add_route(f, &set->routes[i]);
-        }
-    }
-}
-
 static struct strlist copy_strlist(struct arena *a, struct strlist l)
 {
     struct str *v = ARENA_ARRAY(a, struct str, l.n);
@@ -116,8 +93,7 @@ struct http_front *http_front_new(const struct http_options *options)
     f->body_size_max = MAX(HTTP_BODY_SIZE_MAX, (size_t)configured);
     atomic_init(&f->max_conns_per_client, options->max_conns_per_client);
     f->clients = conn_limit_new();
-    map_init(&f->by_pattern, MAP_KEYS_BORROWED);
-    add_routes(f);
+    http_routes_init(f);
     return f;
 }
 
@@ -127,7 +103,6 @@ struct http_front *http_front_free(struct http_front *f)
         return NULL;
     }
     f->clients = conn_limit_free(f->clients);
-    map_deinit(&f->by_pattern);
     arena_deinit(&f->strings);
     return mem_free(f);
 }

@@ -71,6 +71,10 @@ static void test_round_trips(void **state)
         assert_ok(base64_decode(&a, buf_view(&b), &back));
         assert_true(str_eq(back, s));
         buf_clear(&b);
+        base64url_encode(&b, s);
+        assert_ok(base64url_decode(&a, buf_view(&b), &back));
+        assert_true(str_eq(back, s));
+        buf_clear(&b);
         hex_encode(&b, s);
         assert_ok(hex_decode(&a, buf_view(&b), &back));
         assert_true(str_eq(back, s));
