@@ -197,7 +197,9 @@ static void test_model(void **state)
             size_t size = 8 + rng_below(&rng, 20);
             model_put(m, number, size);
             memcpy(bytes, &m->ids, sizeof(m->ids));
-            (void)snprintf(name, sizeof(name), number == 0 ? "" : "%u", number);
+            if (number > 0) { /* else without a name */
+                (void)snprintf(name, sizeof(name), "%u", number);
+            }
             broadcast_queue_put(q, str_from_cstr(name), str_make(bytes, size), NULL, NULL);
         } else if (what < 9) {
             struct buf got = {0}, want = {0};
