@@ -100,17 +100,16 @@ static int step_header(struct memberlist_stream *s, struct str bytes, struct err
 static int scan_on(struct memberlist_stream *s, struct str bytes, struct err *err)
 {
     int r = msgpack_scan(&s->scan, bytes);
-    if (r < 0) {
-        return err_set(err, -r,
-                       r == -ERR_TOO_LARGE ? "a message of more than %zu bytes"
-                                           : "malformed message (%zu bytes)",
-                       r == -ERR_TOO_LARGE ? MEMBERLIST_PLAIN_SIZE_MAX : bytes.n);
-    }
-    if (r == 0) {
+    if (r >= 0) {
         /* Each value still to come has a byte at least. */
-        s->need = MAX(bytes.n + 1, s->scan.at + s->scan.left + s->tail_size);
+        s->need = s->scan.at + s->scan.left + s->tail_size;
+        s->need = r == 0 ? MAX(bytes.n + 1, s->need) : s->need;
     }
-    return r;
+    if (r == -ERR_TOO_LARGE || (r >= 0 && s->need > MEMBERLIST_PLAIN_SIZE_MAX)) {
+        return err_set(err, ERR_TOO_LARGE, "a message of more than %zu bytes",
+                       MEMBERLIST_PLAIN_SIZE_MAX);
+    }
+    return r < 0 ? err_set(err, ERR_INVALID, "malformed message (%zu bytes)", bytes.n) : r;
 }
 
 static int push_pull_read(const struct memberlist_stream *s, struct str nodes, struct arena *a,
@@ -193,10 +192,6 @@ int memberlist_stream_open(struct memberlist_stream *s, struct str bytes, struct
     }
     if (r == 1 && s->step == STEP_NODES && (r = scan_on(s, bytes, err)) == 1) {
         s->step = STEP_TAIL;
-        s->need = s->scan.at + s->tail_size;
-        if (s->need > MEMBERLIST_PLAIN_SIZE_MAX) {
-            return err_set(err, ERR_TOO_LARGE, "a message of %zu bytes", s->need);
-        }
     }
     if (r == 1 && bytes.n < s->need) {
         r = 0;
