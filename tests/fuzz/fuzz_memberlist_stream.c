@@ -32,7 +32,7 @@ static int rewrite(struct str s, struct arena *a, struct buf *to, struct err *er
     }
     default:
         ASSERT(m.type == MEMBERLIST_PING || m.type == MEMBERLIST_ACK);
-        buf_byte(to, m.type);
+        buf_byte(to, (uint8_t)m.type);
         buf_str(to, m.body);
     }
     return r;
@@ -55,7 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         piecewise = memberlist_stream_open(&pieces, str_first(in, n), &a, &m, &err);
         ASSERT(piecewise != 0 || pieces.need > n);
     }
-    ASSERT(r == piecewise);
+    /* In pieces, what is wrong at an end that need already is past is not looked at. */
+    ASSERT(r == piecewise || (r < 0 && piecewise == 0 && pieces.need > size));
     ASSERT(r != 1 || pieces.need == n - 1);
     again_check(rewrite, in);
     arena_deinit(&a);
