@@ -10,6 +10,7 @@
  *     start n0 [META]             (again after crash: a restart)
  *     join n1 n0 | leave n1 | update n1 META | crash n1 | pause n1 3000 | tell n1 | stop n1
  *     cut n0 n1 [udp|tcp]         nothing goes from n0 to n1 (*: anybody); heal: all goes again
+ *     still n0                    it probes nobody
  *     send n0 n1 TEXT             a USER message
  *     say n0 alive NAME INCARNATION IP[:PORT] [META [VSN...]]       a stranger's datagram to n0;
  *     say n0 suspect|dead NAME INCARNATION FROM                     10.0.0.200 is where it lives
@@ -23,6 +24,7 @@
 #include "transcript.h"
 
 #include "base/err.h"
+#include "gossip/core/swim_internal.h"
 #include "world.h"
 
 #include <inttypes.h>
@@ -572,6 +574,8 @@ static void command(void *data, struct str *words, size_t count)
         world_join(w, i, world_number(words[2]));
     } else if (str_eq_lit(verb, "leave")) {
         world_leave(w, i);
+    } else if (str_eq_lit(verb, "still")) {
+        swim_timer_stop(n->swim, &n->swim->probe_timer);
     } else if (str_eq_lit(verb, "stop")) {
         swim_stop(n->swim, w->now_ns);
     } else if (str_eq_lit(verb, "update")) {

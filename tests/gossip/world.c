@@ -200,6 +200,7 @@ static void io_dial(void *data, struct swim_stream *stream, const struct gossip_
     struct world_pipe *p = xcalloc(1, sizeof(*p));
     vec_push(&w->pipes, p);
     p->ends[0] = (struct pipe_end){.node = n->number, .life = n->life, .stream = stream};
+    p->ends[1].node = target != NULL ? target->number : n->number;
     swim_stream_set_data(stream, p);
     say_stream(n, target != NULL ? target->number : WORLD_ANY, "dial", STR_NULL);
     if (target == NULL || is_cut(w, n->number, target->number, true) ||

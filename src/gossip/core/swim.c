@@ -135,7 +135,7 @@ uint64_t swim_now_ns(const struct swim *s)
 
 uint64_t swim_deadline_ns(const struct swim *s)
 {
-    return s->timers.n > 0 && !s->is_stopped ? s->timers.v[0]->at_ns : SWIM_NEVER;
+    return s->timers.n > 0 ? s->timers.v[0]->at_ns : SWIM_NEVER;
 }
 
 void swim_tick(struct swim *s, uint64_t now_ns)
@@ -222,6 +222,10 @@ void swim_stop(struct swim *s, uint64_t now_ns)
         swim_probe_stop(s);
         swim_streams_close(s);
         swim_left(s, true);
+        for (size_t i = 0; i < s->timers.n; i++) {
+            s->timers.v[i]->place = 0;
+        }
+        vec_clear(&s->timers);
     }
 }
 
@@ -231,6 +235,7 @@ struct swim *swim_free(struct swim *s)
         return NULL;
     }
     swim_stop(s, s->now_ns);
+    swim_streams_close(s); /* joins that came after the end */
     for (size_t i = 0; i < s->ring.n; i++) {
         swim_suspicion_end(s, s->ring.v[i]);
         swim_node_free(s->ring.v[i]);

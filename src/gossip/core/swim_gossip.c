@@ -83,6 +83,19 @@ static void leave_fire(struct swim *s, struct swim_timer *t)
     swim_left(s, true);
 }
 
+static void leave_sent_fire(struct swim *s, struct swim_timer *t)
+{
+    (void)t;
+    swim_left(s, false);
+}
+
+/* Its last sending is being put together: told when that is done. */
+void swim_leave_sent(void *data)
+{
+    struct swim *s = data;
+    swim_timer_set(s, &s->leave_timer, s->now_ns, leave_sent_fire);
+}
+
 void swim_leave(struct swim *s, uint64_t now_ns, uint64_t timeout_ns)
 {
     ASSERT(s->is_started);
@@ -100,7 +113,7 @@ void swim_leave(struct swim *s, uint64_t now_ns, uint64_t timeout_ns)
                                                  .from = s->self->pub.name});
     if (s->live_count == 0 || s->is_stopped) {
         swim_left(s, false);
-    } else if (timeout_ns > 0) {
+    } else if (timeout_ns > 0 && s->leave_timer.place == 0) {
         swim_timer_set(s, &s->leave_timer, s->now_ns + timeout_ns, leave_fire);
     }
 }

@@ -71,9 +71,10 @@ struct swim_probe {
 struct swim_relay {
     struct swim_timer timer;
     struct gossip_address to;
+    uint64_t end_ns;
     uint32_t seq;       /* of our ping; 0: free */
     uint32_t asked_seq; /* of who asked */
-    bool nack, is_named, is_summed;
+    bool is_named, is_summed;
 };
 
 /* --- streams --- */
@@ -212,6 +213,7 @@ void swim_gossip_arm(struct swim *s); /* there is news */
 /* Queue what s->note holds, under a member's name. */
 void swim_note_put(struct swim *s, struct str name, void (*done)(void *data));
 void swim_left(struct swim *s, bool timed_out);
+void swim_leave_sent(void *data); /* of a broadcast */
 
 /* swim_packet.c */
 /* A packet: begin; encode into out.messages, then part, for each message; fill up; send. */

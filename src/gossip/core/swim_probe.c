@@ -10,6 +10,10 @@
  * send a nack shows that it may be this agent that is deaf: its health gets worse, and with it its
  * probe interval longer.
  *
+ * A nack is sent after four fifths of the probe timeout, as the paper has it. (memberlist sends it
+ * at its end. That is when, with the usual settings, the one who asked has given up already, and
+ * thinks ill of itself whenever another dies.) An ack is passed on even after that.
+ *
  * A suspected member is told so in the ping: it can refute at once.
  *
  * memberlist's state.go (probeNode), net.go (handleIndirectPing). Lifeguard, sections III and IV.
@@ -217,7 +221,7 @@ void swim_on_ping(struct swim *s, const struct memberlist_ping *m,
     if (s->delegate.ack_payload != NULL) {
         buf_clear(&s->note);
         s->delegate.ack_payload(s->delegate_data, &s->note);
-        ack.payload = buf_view(&s->note);
+        ack.payload = s->note.n > 0 ? buf_view(&s->note) : STR_NULL;
     }
     swim_packet_begin(s);
     memberlist_ack_encode(&ack, &s->out.messages);
@@ -240,15 +244,19 @@ static void relay_end(struct swim *s, struct swim_relay *r)
 
 static void relay_timeout(struct swim *s, struct swim_timer *t)
 {
+    relay_end(s, container_of(t, struct swim_relay, timer));
+}
+
+/* No answer so far: say so, and wait on. */
+static void relay_nack(struct swim *s, struct swim_timer *t)
+{
     struct swim_relay *r = container_of(t, struct swim_relay, timer);
-    relay_end(s, r);
-    if (r->nack) {
-        swim_packet_begin(s);
-        memberlist_nack_encode(r->asked_seq, &s->out.messages);
-        if (!swim_packet_send_message(s, &r->to, r->is_named, r->is_summed)) {
-            swim_log(s, SWIM_LOG_ERROR, "Failed to send nack: " SWIM_NO_NAME " from=%s",
-                     ADDRESS(&r->to));
-        }
+    swim_timer_set(s, t, r->end_ns, relay_timeout);
+    swim_packet_begin(s);
+    memberlist_nack_encode(r->asked_seq, &s->out.messages);
+    if (!swim_packet_send_message(s, &r->to, r->is_named, r->is_summed)) {
+        swim_log(s, SWIM_LOG_ERROR, "Failed to send nack: " SWIM_NO_NAME " from=%s",
+                 ADDRESS(&r->to));
     }
 }
 
@@ -272,10 +280,14 @@ void swim_on_indirect_ping(struct swim *s, const struct memberlist_indirect_ping
     r->seq = seq;
     r->asked_seq = m->seq;
     r->to = *answer_to(&m->source, from);
-    r->nack = m->nack;
     r->is_named = m->source_node.n > 0;
     r->is_summed = swim_node_is_summed(swim_node_find(s, m->source_node));
-    swim_timer_set(s, &r->timer, s->now_ns + s->config.probe_timeout_ns, relay_timeout);
+    r->end_ns = s->now_ns + s->config.probe_timeout_ns;
+    if (m->nack) {
+        swim_timer_set(s, &r->timer, s->now_ns + s->config.probe_timeout_ns / 5 * 4, relay_nack);
+    } else {
+        swim_timer_set(s, &r->timer, r->end_ns, relay_timeout);
+    }
     struct memberlist_ping ping = {
         .seq = seq, .node = m->node, .source = s->address, .source_node = s->self->pub.name};
     swim_packet_begin(s);

@@ -175,11 +175,6 @@ void swim_on_suspect(struct swim *s, const struct memberlist_suspect *m)
 
 /* --- dead --- */
 
-static void leave_sent(void *data)
-{
-    swim_left(data, false);
-}
-
 void swim_on_dead(struct swim *s, const struct memberlist_suspect *m)
 {
     struct swim_node *n = swim_node_find(s, m->node);
@@ -197,7 +192,7 @@ void swim_on_dead(struct swim *s, const struct memberlist_suspect *m)
     }
     buf_clear(&s->note);
     memberlist_dead_encode(m, &s->note);
-    swim_note_put(s, n->pub.name, n == s->self ? leave_sent : NULL);
+    swim_note_put(s, n->pub.name, n == s->self ? swim_leave_sent : NULL);
     s->stats.msg_dead++;
     n->pub.incarnation = m->incarnation;
     /* Who says it of himself has left. */
