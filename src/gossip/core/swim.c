@@ -54,6 +54,7 @@ void swim_log(struct swim *s, enum swim_log level, const char *format, ...)
         va_list args;
         va_start(args, format);
         buf_clear(&s->line);
+        buf_lit(&s->line, "memberlist: ");
         buf_vprintf(&s->line, format, args);
         va_end(args);
         s->delegate.log(s->delegate_data, level, buf_view(&s->line));

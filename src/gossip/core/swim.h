@@ -116,7 +116,8 @@ struct swim_delegate {
     void (*ack_payload)(void *data, struct buf *to);
     void (*ping_complete)(void *data, const struct swim_member *m, uint64_t rtt_ns,
                           struct str payload);
-    /* One line for the log; a trace event. Level and text as memberlist's where it has one. */
+    /* One line for the log, "memberlist: ..."; a trace event. Level and text as memberlist's where
+     * it has one. */
     void (*log)(void *data, enum swim_log level, struct str text);
     /* May who has this address be a member, and tell of members? */
     bool (*allowed)(void *data, const struct gossip_address *address);
