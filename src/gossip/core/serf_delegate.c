@@ -270,11 +270,7 @@ static void on_remote_state(void *data, bool join, struct str state)
 static void on_log(void *data, enum swim_log level, struct str text)
 {
     struct serf *s = data;
-    struct buf line = {0};
-    buf_lit(&line, "memberlist: ");
-    buf_str(&line, text);
-    s->ops->log(s->data, level, buf_view(&line));
-    buf_deinit(&line);
+    s->ops->log(s->data, level, text);
 }
 
 const struct swim_delegate serf_swim_delegate = {
