@@ -1,7 +1,9 @@
-/* call.h - the inside of an rpc_call, for rpc.c, rpc_forward.c, verify.c and server.c alone.
+/* call.h - the inside of an rpc_call, for rpc.c, rpc_forward.c, rpc_leader.c, rpc_route.c,
+ * verify.c, server.c and client_agent.c alone.
  *
- * rpc_forward.c decides where a call runs (call_place), and has it while it waits for a leader or
- * is with one; rpc.c runs it here, parks it, and ends it. */
+ * call_place() decides where a call runs: rpc_leader.c on a server, rpc_route.c on a client.
+ * rpc_forward.c has it while it waits for a server or is with one; rpc.c runs it here, parks it,
+ * and ends it. */
 #pragma once
 #include "base/buf.h"
 #include "fsm/fsm.h"
@@ -14,16 +16,19 @@ enum call_state {
     CALL_NEW,
     CALL_RUNNING,
     CALL_PARKED,    /* a blocking read, in worker->watches */
-    CALL_HELD,      /* waits for a leader, in worker->waiting */
+    CALL_HELD,      /* waits for a server, in worker->waiting */
     CALL_FORWARDED, /* is with another server, in worker->forwarded */
     CALL_VERIFYING, /* a consistent read, with verify.c */
     CALL_PROPOSED,  /* a write, with the raft thread */
     CALL_DONE,
 };
 
-/* A forwarded call has so long to be answered, a blocking one that much more than it may block. The
- * leader itself may hold it for want of leadership, and then has to carry it out. */
+/* A forwarded call has so long to be answered, and the hold timeout, since the other server may
+ * hold it for want of a leader; a blocking one that much more than it may block, with its jitter.
+ */
 #define RPC_FORWARD_TIMEOUT_MS 60000u
+/* A wait is stretched by up to a 16th, so that clients that started together drift apart. */
+#define RPC_WAIT_JITTER_FRACTION 16u
 
 struct call {
     struct rpc_call pub;
@@ -35,8 +40,9 @@ struct call {
 
     /* elsewhere */
     struct rpc_remote remote;
-    uint64_t hold_deadline_ms;  /* 0: it has not been without a leader */
-    uint32_t leader_generation; /* of the leader it is with: worker->leader_generation */
+    uint64_t hold_deadline_ms; /* it may be held until then; 0: it has not been */
+    uint64_t wait_deadline_ms; /* of a blocking one; 0: it has not been elsewhere */
+    uint32_t route; /* whom it is with: worker->leader_generation, or the router's id of a server */
     uint64_t verify_started_ns;
 
     /* reads */
@@ -66,13 +72,32 @@ bool call_blocks(const struct call *c); /* a read that may have to wait for news
 /* How long it may block, from its arguments and the server's bounds, without jitter. */
 uint64_t call_wait_ms(const struct call *c);
 
+/* On the worker's thread: run again what waits for these changes. */
+void rpc_worker_changed(struct worker *w, struct change_list *const *changes, size_t count);
+void rpc_calls_drop_idle(struct worker *w);
+
 /* --- rpc_forward.c ---------------------------------------------------------------------------- */
-/* Run it here, send it to the leader, or hold it until there is one. */
+bool call_is_write(const struct call *c);
+/* Run it here, send it to another server, hold it, or answer that there is none. */
 void call_place(struct call *c);
+/* It may wait for a server, for the first time or still. */
+bool call_may_hold(struct call *c);
+/* Until there is news, or for delay_ms if that is sooner; after call_may_hold(). */
+void call_hold(struct call *c, uint64_t delay_ms);
+void call_forward(struct call *c, struct str address, uint32_t route);
 /* Its asker is gone. False: it must live on, to be freed by call_done(). */
 bool call_forget_placed(struct call *c);
+/* There is news: place what waits, and take back the reads that are with the wrong server. */
+void calls_place_anew(struct worker *w, bool (*is_stale)(const struct call *c));
 
-/* On the worker's thread: run again what waits for these changes; for a leader. */
-void rpc_worker_changed(struct worker *w, struct change_list *const *changes, size_t count);
+/* --- rpc_leader.c ----------------------------------------------------------------------------- */
+void call_place_on_server(struct call *c);
+/* On the worker's thread: who leads has changed. */
 void rpc_worker_leader_known(struct worker *w);
-void rpc_calls_drop_idle(struct worker *w);
+
+/* --- rpc_route.c ------------------------------------------------------------------------------ */
+void call_place_on_client(struct call *c);
+/* c->pub.err says how. */
+void call_route_failed(struct call *c);
+/* On the worker's thread: the router's list is another one. */
+void rpc_worker_servers_changed(struct worker *w);

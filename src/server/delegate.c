@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "server/client_agent.h"
 #include "server/leave.h"
 #include "server/membership.h"
 #include "server/server.h"
@@ -35,5 +36,9 @@ int delegate_count_call(struct delegate *d, struct err *err)
 
 void delegate_leave(struct delegate *d, void (*done)(void *data), void *data)
 {
-    server_leave_start(container_of(d, struct server, delegate), done, data);
+    if (d->client != NULL) {
+        client_agent_leave(d->client, done, data);
+    } else {
+        server_leave_start(container_of(d, struct server, delegate), done, data);
+    }
 }

@@ -1,6 +1,6 @@
-/* delegate.h - what an agent has of its cluster: a server (server.h) or a client (client.h), and
- * what both have in common. The agent and the front ends know no more than this, but for what only
- * a server can tell.
+/* delegate.h - what an agent has of its cluster: a server (server.h) or a client (client_agent.h),
+ * and what both have in common. The agent and the front ends know no more than this, but for what
+ * only a server can tell.
  *
  *     struct delegate *d = worker->delegate;
  *     membership_members(d->membership, arena, &members);
@@ -12,12 +12,12 @@
 #include "base/str.h"
 #include "server/rate_limit.h"
 
-struct client;
+struct client_agent;
 struct err;
 struct membership;
 
 struct delegate {
-    struct client *client; /* NULL on a server */
+    struct client_agent *client; /* NULL on a server */
     struct membership *membership;
     struct str datacenter, primary_datacenter, node_name, node_id;
     uint64_t max_query_time_ms, default_query_time_ms;

@@ -26,6 +26,11 @@ struct server_members {
 
 /* --- events ---------------------------------------------------------------------------------- */
 
+void members_count_event(enum membership_event event)
+{
+    metric_add(&metric_events[event], 1);
+}
+
 static void count_members(struct server *s)
 {
     struct arena a = {0};
@@ -65,7 +70,7 @@ static void members_event(struct membership_listener *l, enum membership_event e
     struct server_members *m = container_of(l, struct server_members, listener);
     struct arena a = {0};
     struct server_info info;
-    metric_add(&metric_events[event], 1);
+    members_count_event(event);
     count_members(m->server);
     if (server_info_of(member, &a, &info) && info.segment.n == 0) {
         log_write(LOG_INFO, "agent.server", event_text(event),

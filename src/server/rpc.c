@@ -1,4 +1,4 @@
-/* The happy path of a read: rpc_start() checks the data center, rpc_forward.c whether it runs here;
+/* The happy path of a read: rpc_start() checks the data center, rpc_leader.c whether it runs here;
  * then it takes the view, runs the method, fills in the query metadata, and calls done.
  *
  * A blocking read whose answer is not newer than MinQueryIndex is parked: its arguments move to one
@@ -23,8 +23,6 @@
 #include "server/raft_ask.h"
 #include "server/server.h"
 
-/* A wait is stretched by up to a 16th, so that clients that started together drift apart. */
-#define JITTER_FRACTION 16u
 #define RPC_IDLE_CALLS_MAX 64u
 /* Recycled calls keep no more memory than this. */
 #define RPC_IDLE_ARENA_SIZE_MAX (64u * 1024u)
@@ -248,7 +246,7 @@ static void call_run_read(struct call *c)
         atomic_fetch_add(&call->worker->blocking, 1); /* before the view is taken: worker.h */
         metric_set(&metric_blocking, (double)(atomic_fetch_add(&blocking_count, 1) + 1));
         uint64_t wait_ms = call_wait_ms(c);
-        wait_ms += rng_below(&call->worker->rng, wait_ms / JITTER_FRACTION + 1);
+        wait_ms += rng_below(&call->worker->rng, wait_ms / RPC_WAIT_JITTER_FRACTION + 1);
         loop_timer_start(call->worker->loop, &c->timer, wait_ms, call_timed_out);
     }
     struct err err;
@@ -400,23 +398,32 @@ static struct str call_datacenter(const struct call *c)
     return f == NULL ? STR_NULL : *(const struct str *)((const char *)c->pub.args + offset);
 }
 
+/* Whether this server takes it on; if not it is answered. Clients leave both to where it is sent.
+ */
+static bool server_accepts(struct call *c)
+{
+    struct delegate *d = c->pub.worker->delegate;
+    struct str datacenter = call_datacenter(c);
+    struct err err;
+    if (!c->pub.is_duty && !c->pub.is_served && delegate_count_call(d, &err) < 0) {
+        call_fail_with(c, &err, -err.code);
+        return false;
+    }
+    if (datacenter.n > 0 && !str_eq(datacenter, d->datacenter)) {
+        call_fail(c, ERR_NO_DC_PATH, "%s", err_code_text(ERR_NO_DC_PATH));
+        return false;
+    }
+    return true;
+}
+
 void rpc_start(struct rpc_call *call)
 {
     struct call *c = container_of(call, struct call, pub);
     ASSERT(c->state == CALL_NEW);
     ASSERT(call->done != NULL);
-    struct err err;
-    if (!call->is_duty && !call->is_served &&
-        delegate_count_call(call->worker->delegate, &err) < 0) {
-        call_fail_with(c, &err, -err.code);
-        return;
+    if (call->worker->server == NULL || server_accepts(c)) {
+        call_place(c);
     }
-    struct str datacenter = call_datacenter(c);
-    if (datacenter.n > 0 && !str_eq(datacenter, call->worker->delegate->datacenter)) {
-        call_fail(c, ERR_NO_DC_PATH, "%s", err_code_text(ERR_NO_DC_PATH));
-        return;
-    }
-    call_place(c);
 }
 
 void rpc_cancel(struct rpc_call *call)

@@ -30,9 +30,9 @@ struct worker {
     uint32_t id;                    /* 0.. */
     _Atomic uint32_t blocking;      /* blocking calls running or parked */
     struct watch_registry *watches; /* of the calls parked here */
-    struct list waiting;            /* calls that wait for a leader */
+    struct list waiting;            /* calls that wait for a server */
     struct list forwarded;          /* calls that are with one */
-    char leader_address[64];        /* the last one that calls were sent to */
+    char leader_address[64];        /* on a server: the last one that calls were sent to */
     uint32_t leader_generation;     /* goes up with each other one */
     struct rpc_pool *pool;          /* connections to other servers */
     struct verifies *verifies;      /* calls that wait to know that this server leads */

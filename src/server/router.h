@@ -1,0 +1,64 @@
+/* router.h - the servers this agent knows, by data center, for whoever has a call to send
+ * (Consul's router.Router).
+ *
+ *     router_add(r, ROUTER_LAN, &info);  router_remove(r, ROUTER_LAN, &info);    // by events of a
+ * pool
+ *
+ *     struct route route;
+ *     if (router_find_lan(r, &route)) ... send it to route.address ...
+ *     ... it failed: router_failed(r, route.id);
+ *
+ * Each list (server_list.h) of a pool and a data center is rebalanced by a timer of its own. That
+ * of this data center in the LAN pool is always there. What workers read is a copy of all lists,
+ * made and published with each change, and constant: it is valid for one turn of a loop that was
+ * given to router_add_reader().
+ *
+ * Changes are made on the main loop; reading and router_failed() are for any thread. */
+#pragma once
+#include "base/str.h"
+
+struct arena;
+struct loop;
+struct router;
+struct server_info;
+struct worker;
+
+enum router_area { ROUTER_LAN, ROUTER_WAN };
+
+#define ROUTER_DATACENTERS_MAX 256u /* lists; those of more data centers are not kept */
+#define ROUTER_PING_TIMEOUT_MS 10000u
+
+struct router_options {
+    struct worker *main;         /* pings by its pool */
+    struct str datacenter;       /* this agent's */
+    size_t (*nodes)(void *data); /* how many agents the data center has */
+    void (*changed)(void *data); /* a new copy was published */
+    void *data;
+};
+
+struct route {
+    uint32_t id; /* of this server at this address; never used again */
+    struct str name, address, text;
+};
+
+struct router *router_new(const struct router_options *options);
+/* Before the loop runs. */
+void router_add_reader(struct router *r, struct loop *l);
+void router_stop(struct router *r);
+struct router *router_free(struct router *r); /* after all readers' loops have ended */
+
+/* It has joined or changed. */
+void router_add(struct router *r, enum router_area area, const struct server_info *info);
+/* It has gone; the last one takes its list along. */
+void router_remove(struct router *r, enum router_area area, const struct server_info *info);
+
+/* A call to it failed: if it is the first of a list, another one will be, soon. Any thread. */
+void router_failed(struct router *r, uint32_t id);
+
+/* Inside a reader's turn; the strings are valid until its end. */
+/* The first server of this data center, the best there is even if nobody answered the last ping. */
+bool router_find_lan(const struct router *r, struct route *ret_route);
+/* One of another data center, unless nobody there answered. */
+bool router_find(const struct router *r, struct str datacenter, struct route *ret_route);
+bool router_find_id(const struct router *r, uint32_t id, struct route *ret_route);
+size_t router_count_lan(const struct router *r);
