@@ -253,6 +253,15 @@ static void node_output(struct raft *r, const struct raft_core_output *o)
 
 /* --- steps --- */
 
+/* A vote, a cut log: the disk may have taken seconds, in which nobody was listened to. */
+static void step_waited(struct raft *r)
+{
+    struct raft_core_out none = {0};
+    const struct raft_core_event e = {.kind = RAFT_EVENT_WAITED, .now_ms = node_now_ms(r)};
+    (void)raft_core_step(r->core, &e, &none, NULL);
+    ASSERT(none.n == 0);
+}
+
 static void step_outputs(struct raft *r)
 {
     while (r->out_next < r->out.n && !r->halted) {
@@ -260,6 +269,9 @@ static void step_outputs(struct raft *r)
     }
     r->in_step = false;
     r->status_dirty = true;
+    if (!r->halted) {
+        step_waited(r);
+    }
 }
 
 static int step_once(struct raft *r, struct raft_core_event *event, struct err *err)

@@ -13,9 +13,10 @@
  * may be pipelined; heartbeats (APPEND of zeros), votes and TIMEOUT_NOW must not wait behind them,
  * nor behind a snapshot. Each request ends in one result() or in unreachable(), which speaks for
  * all that was sent to that server on the same path until it is called; a time limit is the
- * transport's. Three exceptions: TIMEOUT_NOW has no result(), for its answer says nothing; a
- * heartbeat that has not gone out when the next is sent ends with that one; and so does an INSTALL
- * of the very snapshot (index, term, leader's term) that is under way.
+ * transport's. Four exceptions: TIMEOUT_NOW has no result(), for its answer says nothing; a
+ * pre-vote may end in silence, for unreachable() would speak for a vote as well; a heartbeat that
+ * has not gone out when the next is sent ends with that one; and so does an INSTALL of the very
+ * snapshot (index, term, leader's term) that is under way.
  *
  * The protocol's answers do not repeat what was asked. The transport remembers it and fills in:
  * APPEND_RESULT's prev_index, count and round (= the request's token), INSTALL_RESULT's index,

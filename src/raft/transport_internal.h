@@ -135,7 +135,7 @@ struct transport {
     struct raft_transport base;
     struct loop *loop;
     struct address from; /* size 0: any */
-    uint64_t timeout_ms, network_timeout_ms;
+    uint64_t timeout_ms, network_timeout_ms, vote_timeout_ms;
     /* Its owner, each stream, a turn that is due, and what accept() has posted. */
     _Atomic uint32_t refs;
     bool is_freed;

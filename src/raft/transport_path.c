@@ -75,12 +75,18 @@ static struct asked *path_oldest(struct path *p)
 static void path_timer_fire(struct loop_timer *timer);
 static void path_mark_lost(struct path *p, const struct asked *asked, const char *why);
 
-/* When the oldest request has waited too long. Entries and snapshots wait for disks there. */
+/* When the oldest request has waited too long. Entries and votes wait for disks there. */
 static uint64_t path_due_ms(struct path *p)
 {
     const struct transport *t = p->remote->t;
-    bool is_slow = p->kind == PATH_ENTRIES && p->conn != NULL && p->conn->is_connected;
-    return path_oldest(p)->at_ms + (is_slow ? t->timeout_ms : t->network_timeout_ms);
+    const struct asked *asked = path_oldest(p);
+    uint64_t limit_ms = t->network_timeout_ms;
+    if (p->conn != NULL && p->conn->is_connected) {
+        limit_ms = p->kind == PATH_ENTRIES                       ? t->timeout_ms
+                   : asked->kind == RAFT_MSG_VOTE && !asked->pre ? t->vote_timeout_ms
+                                                                 : limit_ms;
+    }
+    return asked->at_ms + limit_ms;
 }
 
 static void path_timer_start(struct path *p)
@@ -214,6 +220,9 @@ void path_lose(struct path *p, const char *why)
 void path_tell_lost(struct path *p)
 {
     struct transport *t = p->remote->t;
+    if (p->kind == PATH_PRE_VOTE) {
+        return; /* nobody waits for it; a vote may be on its way */
+    }
     t->base.events->unreachable(t->base.events_data, str_from_cstr(p->remote->id));
 }
 

@@ -150,6 +150,9 @@ struct raft_transport *raft_transport_tcp_new(const struct raft_transport_tcp_op
     t->network_timeout_ms = options->network_timeout_ms != 0
                                 ? options->network_timeout_ms
                                 : MIN(t->timeout_ms, (uint64_t)RAFT_TRANSPORT_NETWORK_TIMEOUT_MS);
+    t->vote_timeout_ms = options->vote_timeout_ms != 0
+                             ? options->vote_timeout_ms
+                             : RAFT_TRANSPORT_VOTE_TIMEOUTS * t->timeout_ms;
     t->slots_count =
         options->connections_max != 0 ? options->connections_max : RAFT_TRANSPORT_CONNECTIONS_MAX;
     ASSERT(t->slots_count <= UINT16_MAX); /* they go into tokens */

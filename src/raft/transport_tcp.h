@@ -10,10 +10,11 @@
  * `unsupported`.
  *
  * A connection whose oldest request has waited timeout_ms (a snapshot: without any progress;
- * heartbeats and votes: network_timeout_ms) is closed and its server reported unreachable; so are,
- * after network_timeout_ms, connecting and sending into the void (TCP_USER_TIMEOUT): a connection
- * that outlives a cut network would not try it again for as long as the cut was. What was already
- * sent may still arrive.
+ * votes: vote_timeout_ms; heartbeats and pre-votes: network_timeout_ms) is closed and its server
+ * reported unreachable, but for pre-votes, for which nobody waits; so are, after
+ * network_timeout_ms, connecting and sending into the void (TCP_USER_TIMEOUT): a connection that
+ * outlives a cut network would not try it again for as long as the cut was. What was already sent
+ * may still arrive.
  *
  * Accepted connections: at most connections_max, each with a bound on what it may have unanswered;
  * garbage closes the connection, with a log line that names the peer. One more than connections_max
@@ -31,12 +32,14 @@ struct raft_transport_tcp_options {
     struct str bind_host;        /* connect from this IP address; empty: any */
     uint64_t timeout_ms;         /* 0: RAFT_TRANSPORT_TIMEOUT_MS */
     uint64_t network_timeout_ms; /* 0: RAFT_TRANSPORT_NETWORK_TIMEOUT_MS, or timeout_ms if less */
+    uint64_t vote_timeout_ms;    /* 0: RAFT_TRANSPORT_VOTE_TIMEOUTS times timeout_ms */
     uint32_t connections_max;    /* accepted; 0: RAFT_TRANSPORT_CONNECTIONS_MAX */
     /* TLS comes here: how to wrap an outgoing connection (a tcp filter). NULL: plain. */
 };
 
 #define RAFT_TRANSPORT_TIMEOUT_MS 10000u /* Consul's raft transport timeout */
 #define RAFT_TRANSPORT_NETWORK_TIMEOUT_MS 2000u
+#define RAFT_TRANSPORT_VOTE_TIMEOUTS 3u /* a vote is synced before it is given */
 #define RAFT_TRANSPORT_CONNECTIONS_MAX 256u
 /* Of one path, waiting to be sent: past it the server is reported unreachable. It is what the core
  * may have under way at once. */

@@ -5,6 +5,7 @@
  *     servers a b c          cores with that configuration at index 1, durable, term 1
  *     elect a                time passes for a until it campaigns (others stand still)
  *     tick a 100             100 ms pass for a
+ *     wait a 100             so long a was busy with what it did last, a vote for example
  *     deliver                all messages, and what they cause, until none is left (disks: see
  * sync) deliver a b            only those from a to b that wait now drop a b               they are
  * lost; a learns that b is unreachable sync a                 the disk of a is done auto-sync
@@ -534,6 +535,9 @@ static void command(struct play *p, struct str *args, size_t count)
     } else if (str_eq_lit(verb, "tick")) {
         n->now_ms += number;
         (void)step(p, n, (struct raft_core_event){.kind = RAFT_EVENT_TICK});
+    } else if (str_eq_lit(verb, "wait")) {
+        n->now_ms += number;
+        (void)step(p, n, (struct raft_core_event){.kind = RAFT_EVENT_WAITED});
     } else if (str_eq_lit(verb, "deliver")) {
         if (count == 1) {
             for (int rounds = 0; deliver_waiting(p, -1, -1, false); rounds++) {

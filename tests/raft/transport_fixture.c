@@ -275,6 +275,7 @@ void node_start(struct node *n, int i, uint64_t timeout_ms, uint32_t connections
                                                  .bind_host = address_ip(&n->address, host),
                                                  .timeout_ms = timeout_ms,
                                                  .network_timeout_ms = timeout_ms,
+                                                 .vote_timeout_ms = timeout_ms * 1000,
                                                  .connections_max = connections_max};
     n->t = raft_transport_tcp_new(&options);
     assert_non_null(n->t);

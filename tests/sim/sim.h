@@ -62,9 +62,10 @@ struct sim_job { /* waits for the disk */
 };
 
 struct sim_disk {
-    uint64_t slow_until_us;    /* syncs take long, now and then */
-    uint64_t stalled_until_us; /* no sync returns before */
-    uint64_t log_us;           /* every write of the log takes so much longer */
+    uint64_t slow_until_us;            /* syncs take long, now and then */
+    uint64_t stalled_until_us;         /* no sync returns before */
+    uint64_t log_us;                   /* every write of the log takes so much longer */
+    uint64_t sync_us_min, sync_us_max; /* and everything on the disk */
     uint64_t full_until_us;
 };
 
@@ -106,6 +107,8 @@ void sim_server_crash(struct sim_server *sv);
 /* An orderly stop. */
 void sim_server_stop(struct sim_server *sv);
 uint64_t sim_server_now_ms(const struct sim_server *sv);
+/* What it does now happens so much later: it had to wait for its disk. */
+uint64_t sim_server_ahead_us(const struct sim_server *sv);
 /* Have a turn at once: its clock was changed. */
 void sim_server_poke(struct sim_server *sv);
 /* Whether it takes no further part until it is restarted. */

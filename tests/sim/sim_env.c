@@ -22,9 +22,14 @@ static struct sim_server *server_of(struct raft_env *e)
 
 /* --- time --- */
 
+uint64_t sim_server_ahead_us(const struct sim_server *sv)
+{
+    return sv->blocked_us > sv->sim->now_us ? sv->blocked_us - sv->sim->now_us : 0;
+}
+
 uint64_t sim_server_now_ms(const struct sim_server *sv)
 {
-    double us = (double)sv->sim->now_us * sv->rate;
+    double us = (double)(sv->sim->now_us + sim_server_ahead_us(sv)) * sv->rate;
     return ((uint64_t)us + sv->leap_us) / 1000 + 1;
 }
 
@@ -105,6 +110,9 @@ static uint64_t disk_delay_us(struct sim_server *sv, enum raft_job_lane lane)
         us += sv->disk.stalled_until_us - s->now_us;
     }
     us += lane == RAFT_LANE_LOG ? sv->disk.log_us : 0;
+    if (sv->disk.sync_us_max > 0) {
+        us += sv->disk.sync_us_min + sim_below(s, sv->disk.sync_us_max - sv->disk.sync_us_min);
+    }
     return us;
 }
 
@@ -157,7 +165,7 @@ static int env_job(struct raft_env *e, struct raft *r, enum raft_job_lane lane,
     j->event.life = sv->life;
     j->event.run = job_event_run;
     vec_push(&sv->jobs, j);
-    sim_push(sv->sim, &j->event, disk_delay_us(sv, lane));
+    sim_push(sv->sim, &j->event, sim_server_ahead_us(sv) + disk_delay_us(sv, lane));
     return 0;
 }
 
@@ -182,8 +190,8 @@ static void disk_sync(void *data)
 {
     struct sim_server *sv = data;
     if (!sv->in_job && !sv->in_start && sv->raft != NULL) {
-        uint64_t at = sv->sim->now_us + disk_delay_us(sv, RAFT_LANE_LOG);
-        sv->blocked_us = MAX(sv->blocked_us, at);
+        sv->blocked_us =
+            sv->sim->now_us + sim_server_ahead_us(sv) + disk_delay_us(sv, RAFT_LANE_LOG);
     }
 }
 

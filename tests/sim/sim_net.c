@@ -12,6 +12,7 @@
 
 #define SENT_PER_SECOND_MAX 30000u /* requests of one server to another; a storm has millions */
 #define CALL_TIMEOUT_US (3 * SIM_SECOND)
+#define VOTE_TIMEOUT_US (30 * SIM_SECOND)
 
 /* A request that has no answer yet; the asker's. */
 struct net_call {
@@ -58,7 +59,7 @@ bool net_is_lost(struct sim *s, struct sim_server *from, struct sim_server *to)
 uint64_t net_delay_us(struct sim *s, struct sim_server *from, struct sim_server *to,
                       bool is_ordered)
 {
-    uint64_t d = 50 + sim_below(s, s->delay_us);
+    uint64_t d = 50 + sim_below(s, s->delay_us) + sim_server_ahead_us(from);
     if (sim_chance(s, 0.01) && !s->is_quiet) {
         d += sim_below(s, 20 * s->delay_us);
     }
@@ -115,7 +116,7 @@ static bool call_take(struct sim *s, uint64_t number, struct net_call *ret)
 static void call_failed(struct sim *s, struct sim_event *e)
 {
     struct net_call c;
-    if (call_take(s, container_of(e, struct net_event, event)->number, &c)) {
+    if (call_take(s, container_of(e, struct net_event, event)->number, &c) && !c.pre) {
         net_events(c.from)->unreachable(c.from->net->base.events_data, str_from_cstr(c.to->id));
     }
 }
@@ -300,7 +301,8 @@ static void net_send(struct raft_transport *t, struct str id, struct str address
         sim_check_vote(from, m->term, from->number);
     }
     check_rate(s, from, to);
-    uint64_t call = net_call_new(s, from, to, m, CALL_TIMEOUT_US);
+    bool is_vote = m->kind == RAFT_MSG_VOTE && !m->vote.pre;
+    uint64_t call = net_call_new(s, from, to, m, is_vote ? VOTE_TIMEOUT_US : CALL_TIMEOUT_US);
     bool is_ordered =
         s->is_ordered && m->kind == RAFT_MSG_APPEND && m->append.prev_index + m->append.count > 0;
     for (int copy = 0; copy < (sim_chance(s, s->duplicate) ? 2 : 1); copy++) {

@@ -188,6 +188,38 @@ static void check_slow(struct sim *s)
     check_alive(s, SIM_SECOND);
 }
 
+#define SLOW_ELECTIONS_MAX 4u
+
+/* All disks take from 3 to 10 s for a vote, and the leader dies: there is another, and not by using
+ * up one term after the other. */
+static void check_slow_votes(struct sim *s)
+{
+    struct sim_server *dead = quiet_leader(s);
+    uint64_t term = raft_core_term(dead->raft->core);
+    if (raft_configuration_voters(&dead->raft->configuration) < 3 || !s->knows_pre_vote) {
+        return;
+    }
+    for (int i = 0; i < SIM_SERVERS; i++) {
+        s->servers[i].disk.sync_us_min = 3 * SIM_SECOND;
+        s->servers[i].disk.sync_us_max = 10 * SIM_SECOND;
+    }
+    sim_server_crash(dead);
+    struct sim_server *leader = NULL;
+    for (int i = 0; i < 300 && leader == NULL; i++) {
+        run_for(s, SIM_SECOND);
+        leader = sim_leader(s);
+    }
+    SIM_CHECK(leader != NULL, term, 0);
+    uint64_t now = raft_core_term(leader->raft->core);
+    SIM_CHECK(now - term <= SLOW_ELECTIONS_MAX, now, term);
+    for (int i = 0; i < SIM_SERVERS; i++) {
+        s->servers[i].disk = (struct sim_disk){0};
+    }
+    (void)sim_server_start(dead);
+    run_for(s, 15 * SIM_SECOND);
+    check_alive(s, SIM_SECOND);
+}
+
 /* A user's snapshot takes the place of all state, on a cluster that is well. */
 static void run_restore(struct sim *s)
 {
@@ -285,6 +317,9 @@ void sim_run_seed(uint64_t seed, bool is_loud)
     }
     if (sim_chance(s, 0.2)) {
         run_restore(s);
+    }
+    if (sim_chance(s, 0.2)) {
+        check_slow_votes(s);
     }
     s->is_silent = true;
     run_for(s, 3 * SIM_SECOND);

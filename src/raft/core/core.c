@@ -65,8 +65,10 @@ void core_follow(struct raft_core *c, uint64_t term, struct raft_core_out *out)
     bool is_new_term = term > c->term;
     bool was_leader = c->state == RAFT_LEADER;
     c->state = RAFT_FOLLOWER;
+    c->is_standing = false;
     if (is_new_term) {
         c->term = term;
+        c->elections++;
         core_set_name(c->voted_for, STR_NULL);
         core_persist(c, out);
     }
@@ -204,6 +206,7 @@ static void on_compacted(struct raft_core *c, const struct raft_core_event *e)
 int raft_core_step(struct raft_core *c, const struct raft_core_event *e, struct raft_core_out *out,
                    struct err *err)
 {
+    uint64_t before_ms = c->now_ms;
     c->now_ms = MAX(c->now_ms, e->now_ms);
     struct peer *p;
     int r = 0;
@@ -218,10 +221,15 @@ int raft_core_step(struct raft_core *c, const struct raft_core_event *e, struct 
         p = core_peer(c, e->server);
         if (p != NULL && c->state == RAFT_LEADER) {
             core_on_unreachable(c, p);
+        } else if (p != NULL) {
+            core_election_lost_peer(c, p);
         }
         break;
     case RAFT_EVENT_PROPOSE:
         r = core_propose(c, e->entries, e->count, out);
+        break;
+    case RAFT_EVENT_WAITED:
+        core_on_waited(c, c->now_ms - before_ms);
         break;
     case RAFT_EVENT_DURABLE:
         on_durable(c, e, out);

@@ -93,6 +93,7 @@ enum raft_event_kind {
     RAFT_EVENT_MESSAGE,     /* msg; results: from which server */
     RAFT_EVENT_UNREACHABLE, /* a request to `server` had no answer; what was under way is lost */
     RAFT_EVENT_PROPOSE,     /* entries: type and data; index and term are written into them */
+    RAFT_EVENT_WAITED,      /* until now the node was busy with what the step before put out */
     RAFT_EVENT_DURABLE,     /* the log is synced up to index, whose term was term */
     RAFT_EVENT_COMPACTED, /* a snapshot of index and term is stored; first_index is the log's now */
     RAFT_EVENT_INSTALLED, /* the snapshot announced by RAFT_OUT_INSTALL: stored and restored, or not

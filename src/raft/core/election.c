@@ -7,14 +7,48 @@
  * counts as a yes once it would not hear of a leader any more either.
  *
  * Who has heard from a leader within the heartbeat timeout refuses, and does not even adopt the
- * candidate's term, unless the leader itself wishes the transfer. */
+ * candidate's term, unless the leader itself wishes the transfer.
+ *
+ * A vote is on disk before it is asked for, and before it is given: with slow disks an election
+ * takes much longer than the timeouts. So
+ *
+ *   - the time in which a server waits for its own disk is not counted (RAFT_EVENT_WAITED), and a
+ *     candidate gives the others twice as long besides;
+ *   - each term that brings no leader makes candidates twice as patient;
+ *   - when its time is over a candidate asks whether it could win the next term, which nobody
+ *     answers who is busy voting, and takes votes of its own term until another has begun;
+ *   - a candidate whose time is not over, and who may still win, says no to the next term, and so
+ *     does for a moment who has just given a vote: its answer may be on its way.
+ *
+ * One that cannot win any more does not wait. */
 #include "raft/core/internal.h"
+
+#define PATIENCE_SHIFT_MAX 4u
+
+static uint64_t election_ms(const struct raft_core *c)
+{
+    return MIN(c->election_timeout_ms, c->quick_ms);
+}
+
+/* Its own election may still be won. */
+static bool is_undecided(const struct raft_core *c)
+{
+    return c->is_standing && !c->is_pre && !c->is_lost;
+}
+
+static uint64_t patience_ms(const struct raft_core *c)
+{
+    if (c->state != RAFT_CANDIDATE) {
+        return c->follow_ms;
+    }
+    uint32_t failed = is_undecided(c) ? c->elections - 1 : 0;
+    return election_ms(c) << MIN(failed, PATIENCE_SHIFT_MAX);
+}
 
 void core_election_defer(struct raft_core *c)
 {
-    uint64_t base =
-        c->state == RAFT_CANDIDATE ? MIN(c->election_timeout_ms, c->quick_ms) : c->follow_ms;
-    c->election_at_ms = c->now_ms + base + rng_below(&c->rng, base);
+    uint64_t ms = patience_ms(c);
+    c->election_at_ms = c->now_ms + ms + rng_below(&c->rng, ms);
 }
 
 bool core_may_campaign(const struct raft_core *c)
@@ -22,22 +56,59 @@ bool core_may_campaign(const struct raft_core *c)
     return raft_configuration_is_voter(&c->latest, str_from_cstr(c->id));
 }
 
-static bool has_majority(const struct raft_core *c)
+/* Nobody could be heard meanwhile, so it is nobody's silence; what came waits to be read. */
+void core_on_waited(struct raft_core *c, uint64_t ms)
 {
-    uint32_t granted = 1; /* its own; only voters campaign */
-    for (size_t i = 0; i < c->peers_count; i++) {
-        granted += c->peers[i].is_voter && c->peers[i].granted;
+    c->election_at_ms += ms;
+    c->silent_since_ms += ms;
+    c->voted_ms += c->voted_ms != 0 ? ms : 0;
+    if (is_undecided(c)) {
+        c->election_at_ms += MIN(2 * ms, election_ms(c) << PATIENCE_SHIFT_MAX);
     }
-    return granted > raft_configuration_voters(&c->latest) / 2;
 }
 
-/* The votes asked for are there. */
-static void campaign_won(struct raft_core *c, struct raft_core_out *out)
+static bool is_majority(const struct raft_core *c, uint32_t others)
 {
-    if (c->is_pre) {
-        core_campaign(c, false, c->is_transfer, out);
-    } else {
+    return 1 + others > raft_configuration_voters(&c->latest) / 2; /* only voters campaign */
+}
+
+static bool has_pre_majority(const struct raft_core *c)
+{
+    uint32_t others = 0;
+    for (size_t i = 0; i < c->peers_count; i++) {
+        others += c->peers[i].is_voter && c->peers[i].pre_granted;
+    }
+    return is_majority(c, others);
+}
+
+static uint32_t votes(const struct raft_core *c, enum peer_vote vote)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < c->peers_count; i++) {
+        n += c->peers[i].is_voter && c->peers[i].vote == vote;
+    }
+    return n;
+}
+
+/* A vote was given, refused or lost. */
+static void votes_count(struct raft_core *c, struct raft_core_out *out)
+{
+    uint32_t granted = votes(c, VOTE_GRANTED);
+    if (is_majority(c, granted)) {
         core_lead(c, out);
+    } else if (!c->is_lost && !is_majority(c, granted + votes(c, VOTE_ASKED))) {
+        c->is_lost = true;
+        uint64_t at_ms = c->election_at_ms;
+        core_election_defer(c);
+        c->election_at_ms = MIN(c->election_at_ms, at_ms);
+    }
+}
+
+void core_election_lost_peer(struct raft_core *c, struct peer *p)
+{
+    if (c->is_standing && p->vote == VOTE_ASKED) {
+        p->vote = VOTE_REFUSED;
+        votes_count(c, NULL); /* no more votes than before: nobody leads */
     }
 }
 
@@ -50,16 +121,24 @@ void core_campaign(struct raft_core *c, bool pre, bool transfer, struct raft_cor
     core_acks_fail(c, out);
     if (!pre) {
         c->term++;
+        c->elections++;
+        c->is_standing = true;
+        c->is_lost = false;
         core_set_name(c->voted_for, str_from_cstr(c->address));
         core_persist(c, out);
     }
     core_election_defer(c);
     core_role_out(c, out);
     for (size_t i = 0; i < c->peers_count; i++) {
-        c->peers[i].granted = false;
+        c->peers[i].pre_granted = false;
+        c->peers[i].vote = pre ? c->peers[i].vote : VOTE_ASKED;
     }
-    if (has_majority(c)) {
-        campaign_won(c, out);
+    if (is_majority(c, 0)) {
+        if (pre) {
+            core_campaign(c, false, transfer, out);
+        } else {
+            core_lead(c, out);
+        }
         return;
     }
     for (size_t i = 0; i < c->peers_count; i++) {
@@ -95,7 +174,14 @@ static bool has_other_leader(const struct raft_core *c, struct str candidate)
         return true;
     }
     return c->leader[0] != '\0' && !str_eq(str_from_cstr(c->leader), candidate) &&
-           c->now_ms - c->leader_heard_ms < c->follow_ms;
+           c->now_ms - c->silent_since_ms < c->follow_ms;
+}
+
+/* An election is under way that the next term would undo. */
+static bool is_voting(const struct raft_core *c)
+{
+    return is_undecided(c) || (c->state != RAFT_LEADER && c->voted_ms != 0 &&
+                               c->now_ms < c->voted_ms + election_ms(c) / 2);
 }
 
 static bool vote_decide(struct raft_core *c, const struct raft_msg *m, struct raft_core_out *out)
@@ -110,7 +196,7 @@ static bool vote_decide(struct raft_core *c, const struct raft_msg *m, struct ra
     bool is_free = m->term > c->term || c->voted_for[0] == '\0' ||
                    str_eq(str_from_cstr(c->voted_for), candidate);
     if (m->vote.pre) {
-        return is_free && candidate_is_up_to_date(c, m);
+        return is_free && !is_voting(c) && candidate_is_up_to_date(c, m);
     }
     if (m->term > c->term) {
         core_follow(c, m->term, out);
@@ -122,6 +208,7 @@ static bool vote_decide(struct raft_core *c, const struct raft_msg *m, struct ra
         core_set_name(c->voted_for, candidate);
         core_persist(c, out);
     }
+    c->voted_ms = c->now_ms;
     core_election_defer(c);
     return true;
 }
@@ -129,9 +216,12 @@ static bool vote_decide(struct raft_core *c, const struct raft_msg *m, struct ra
 void core_on_vote(struct raft_core *c, const struct raft_msg *m, struct raft_core_out *out)
 {
     bool granted = vote_decide(c, m, out);
+    /* It will be told of our term when it is asked for its vote: to keep only the term now would
+     * cost it a sync of its own. */
+    bool is_spared = m->vote.pre && m->term > 0 && is_undecided(c);
     struct raft_core_output *o = core_put(out, RAFT_OUT_REPLY);
     o->msg = (struct raft_msg){.kind = RAFT_MSG_VOTE_RESULT,
-                               .term = c->term,
+                               .term = is_spared ? MIN(c->term, m->term - 1) : c->term,
                                .token = m->token,
                                .vote_result = {.granted = granted, .pre = m->vote.pre}};
 }
@@ -140,21 +230,20 @@ void core_on_vote(struct raft_core *c, const struct raft_msg *m, struct raft_cor
  * for our asking for votes in a new term would depose the one it follows. */
 static bool may_guess(const struct raft_core *c)
 {
-    return c->now_ms - MAX(c->leader_heard_ms, c->started_ms) >= c->heartbeat_timeout_ms;
+    return c->now_ms - MAX(c->silent_since_ms, c->started_ms) >= c->heartbeat_timeout_ms;
 }
 
 void core_on_vote_result(struct raft_core *c, struct peer *p, const struct raft_msg *m,
                          struct raft_core_out *out)
 {
-    /* One of an election of before does not count; a pre-vote's answer has the voter's own term. */
-    if (c->state != RAFT_CANDIDATE || m->vote_result.pre != c->is_pre ||
-        (!c->is_pre && m->term != c->term)) {
-        return;
-    }
-    if (m->vote_result.granted || (m->vote_result.unsupported && may_guess(c))) {
-        p->granted = true;
-        if (has_majority(c)) {
-            campaign_won(c, out);
+    const bool is_pre = m->vote_result.pre;
+    if (is_pre && c->state == RAFT_CANDIDATE && c->is_pre) { /* has the voter's own term */
+        p->pre_granted |= m->vote_result.granted || (m->vote_result.unsupported && may_guess(c));
+        if (has_pre_majority(c)) {
+            core_campaign(c, false, c->is_transfer, out);
         }
+    } else if (!is_pre && c->is_standing && m->term == c->term) {
+        p->vote = m->vote_result.granted || p->vote == VOTE_GRANTED ? VOTE_GRANTED : VOTE_REFUSED;
+        votes_count(c, out);
     }
 }

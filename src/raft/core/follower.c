@@ -57,7 +57,9 @@ static bool leader_accept(struct raft_core *c, const struct raft_msg *m, struct 
     if (m->term > c->term || c->state != RAFT_FOLLOWER) {
         core_follow(c, m->term, out);
     }
-    c->leader_heard_ms = c->now_ms;
+    c->leader_heard_ms = c->silent_since_ms = c->now_ms;
+    c->elections = 0;
+    c->voted_ms = 0;
     if (!str_eq(str_from_cstr(c->leader), str_first(leader, RAFT_NAME_SIZE_MAX))) {
         core_set_name(c->leader, leader);
         c->follow_ms = c->heartbeat_timeout_ms; /* until it says more of itself */
@@ -220,7 +222,7 @@ void core_on_installed(struct raft_core *c, const struct raft_core_event *e,
         }
         core_peers_update(c);
         core_put(out, RAFT_OUT_CONFIGURATION)->index = c->latest_index;
-        c->leader_heard_ms = c->now_ms;
+        c->leader_heard_ms = c->silent_since_ms = c->now_ms;
         core_election_defer(c);
     }
     install_reply(c, c->install_token, e->ok, out);

@@ -17,6 +17,8 @@ enum peer_mode {
     PEER_SNAPSHOT, /* too far behind for the log */
 };
 
+enum peer_vote { VOTE_NONE, VOTE_ASKED, VOTE_GRANTED, VOTE_REFUSED /* or lost */ };
+
 struct peer {
     char id[RAFT_NAME_SIZE_MAX + 1], address[RAFT_NAME_SIZE_MAX + 1];
     bool is_voter;
@@ -36,7 +38,8 @@ struct peer {
     uint64_t retry_ms;   /* not before; after failures */
     uint64_t contact_ms; /* the last answer */
     uint64_t round;      /* the last heartbeat round answered */
-    bool granted;        /* its vote, or pre-vote */
+    enum peer_vote vote; /* in the term for which we stand */
+    bool pre_granted;    /* it says that we could win the next one */
 };
 
 struct ack { /* an APPEND whose answer waits for the disk */
@@ -66,7 +69,10 @@ struct raft_core {
     enum raft_state state;
     char leader[RAFT_NAME_SIZE_MAX + 1]; /* address */
     uint64_t leader_heard_ms;
-    uint64_t election_at_ms; /* follower, candidate: when to ask for votes */
+    uint64_t silent_since_ms; /* the same, but for the time in which we could not listen */
+    uint64_t voted_ms;        /* when it gave a vote to another; 0: and a leader came of it */
+    uint64_t election_at_ms;  /* follower, candidate: when to ask for votes */
+    uint32_t elections;       /* terms that began since there was a leader */
 
     struct core_log log;
     uint64_t commit_index; /* known to be */
@@ -74,8 +80,10 @@ struct raft_core {
     struct raft_configuration committed, latest;
     uint64_t committed_index, latest_index;
 
-    /* Candidate. */
-    bool is_pre, is_transfer;
+    /* Candidate. It asks again (is_pre) in the term for which it stands: votes that come late count
+     * as long as no other has begun. */
+    bool is_pre, is_transfer, is_standing;
+    bool is_lost; /* whoever has not answered cannot make it a majority */
 
     /* Leader; the candidate's votes are in it, too. */
     struct peer peers[RAFT_SERVERS_MAX]; /* the others of `latest` */
@@ -122,6 +130,8 @@ void core_log_reset(struct core_log *l, uint64_t snapshot_index, uint64_t snapsh
 
 /* election.c */
 void core_election_defer(struct raft_core *c); /* a new random deadline from now */
+void core_on_waited(struct raft_core *c, uint64_t ms);
+void core_election_lost_peer(struct raft_core *c, struct peer *p); /* no answer will come */
 void core_campaign(struct raft_core *c, bool pre, bool transfer, struct raft_core_out *out);
 void core_on_vote(struct raft_core *c, const struct raft_msg *m, struct raft_core_out *out);
 void core_on_vote_result(struct raft_core *c, struct peer *p, const struct raft_msg *m,

@@ -347,6 +347,8 @@ void core_on_restored(struct raft_core *c, const struct raft_core_event *e,
 void core_lead(struct raft_core *c, struct raft_core_out *out)
 {
     c->state = RAFT_LEADER;
+    c->is_standing = false;
+    c->elections = 0;
     core_set_name(c->leader, str_from_cstr(c->address));
     for (size_t i = 0; i < c->peers_count; i++) {
         struct peer *p = &c->peers[i];
