@@ -25,6 +25,7 @@ struct world_event {
     struct gossip_address from;
     struct world_pipe *pipe;
     unsigned end;
+    bool waits; /* for its node, which is paused */
     size_t size;
     char bytes[];
 };
@@ -48,14 +49,19 @@ static bool event_before(const struct world_event *a, const struct world_event *
     return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->sequence < b->sequence;
 }
 
-static void heap_push(struct world *w, struct world_event *e)
+static void heap_up(struct world *w, size_t i)
 {
-    vec_push(&w->heap, e);
-    size_t i = w->heap.n - 1;
+    struct world_event *e = w->heap.v[i];
     for (; i > 0 && event_before(e, w->heap.v[(i - 1) / 2]); i = (i - 1) / 2) {
         w->heap.v[i] = w->heap.v[(i - 1) / 2];
     }
     w->heap.v[i] = e;
+}
+
+static void heap_push(struct world *w, struct world_event *e)
+{
+    vec_push(&w->heap, e);
+    heap_up(w, w->heap.n - 1);
 }
 
 static struct world_event *heap_pop(struct world *w)
@@ -471,6 +477,7 @@ static bool event_wait(struct world *w, struct world_event *e)
         e->life = 0; /* lost */
     }
     e->at_ns = n->paused_until_ns; /* and keeps its age */
+    e->waits = true;
     if (e->kind == EVENT_TICK) {
         n->tick_ns = e->at_ns;
         e->sequence = chance(w, 0.5) ? 0 : w->sequence++; /* before or after the packets */
@@ -544,6 +551,7 @@ void world_start(struct world *w, unsigned i)
     n->life++;
     n->started_ns = w->now_ns;
     n->paused_until_ns = 0;
+    n->tick_ns = UINT64_MAX;
     n->waiting = 0;
     n->is_leaving = n->has_left = false;
     n->queue = broadcast_queue_new();
@@ -585,6 +593,21 @@ void world_crash(struct world *w, unsigned i)
 void world_pause(struct world *w, unsigned i, uint64_t span_ns)
 {
     w->nodes[i].paused_until_ns = w->now_ns + span_ns;
+}
+
+void world_wake(struct world *w, unsigned i)
+{
+    struct world_node *n = &w->nodes[i];
+    if (n->swim != NULL && n->paused_until_ns > w->now_ns) {
+        n->paused_until_ns = w->now_ns;
+        for (size_t k = 0; k < w->heap.n; k++) {
+            if (w->heap.v[k]->node == i && w->heap.v[k]->waits) {
+                w->heap.v[k]->at_ns = w->now_ns;
+                heap_up(w, k);
+            }
+        }
+        n->tick_ns = MIN(n->tick_ns, w->now_ns);
+    }
 }
 
 void world_join(struct world *w, unsigned i, unsigned to)

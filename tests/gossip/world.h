@@ -96,6 +96,7 @@ void world_run(struct world *w, uint64_t span_ns);
 void world_start(struct world *w, unsigned i);
 void world_crash(struct world *w, unsigned i);
 void world_pause(struct world *w, unsigned i, uint64_t span_ns);
+void world_wake(struct world *w, unsigned i); /* before its pause is over */
 void world_join(struct world *w, unsigned i, unsigned to);
 void world_leave(struct world *w, unsigned i);
 void world_update(struct world *w, unsigned i, struct str meta);

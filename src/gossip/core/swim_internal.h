@@ -194,6 +194,9 @@ void swim_ring_renew(struct swim *s);
 void swim_on_alive(struct swim *s, const struct memberlist_alive *a, bool is_own);
 void swim_on_suspect(struct swim *s, const struct memberlist_suspect *m);
 void swim_on_dead(struct swim *s, const struct memberlist_suspect *m);
+/* Who accuses this agent of something that was refuted already has missed it: tell him. */
+void swim_answer_accuser(struct swim *s, const struct memberlist_suspect *m,
+                         const struct gossip_address *from);
 void swim_suspicion_end(struct swim *s, struct swim_node *n);
 uint32_t swim_incarnation_next(struct swim *s);
 

@@ -42,7 +42,7 @@ bool swim_is_sealing(const struct swim *s)
 ptrdiff_t swim_packet_room(const struct swim *s)
 {
     return (ptrdiff_t)s->config.packet_size_max - (ptrdiff_t)s->out.messages.n -
-           (ptrdiff_t)MEMBERLIST_COMPOUND_HEADER -
+           (ptrdiff_t)(MEMBERLIST_COMPOUND_HEADER + s->out.count * MEMBERLIST_COMPOUND_PART) -
            (swim_is_sealing(s) ? (ptrdiff_t)SEAL_OVERHEAD : 0);
 }
 
@@ -230,6 +230,7 @@ static int on_part(struct swim *s, const struct memberlist_part *part,
         what = "suspect message";
         r = memberlist_suspect_decode(part->body, &m.suspect, err);
         if (r >= 0) {
+            swim_answer_accuser(s, &m.suspect, from);
             swim_on_suspect(s, &m.suspect);
         }
         break;
@@ -244,6 +245,7 @@ static int on_part(struct swim *s, const struct memberlist_part *part,
         what = "dead message";
         r = memberlist_suspect_decode(part->body, &m.suspect, err);
         if (r >= 0) {
+            swim_answer_accuser(s, &m.suspect, from);
             swim_on_dead(s, &m.suspect);
         }
         break;

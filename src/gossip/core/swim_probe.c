@@ -16,6 +16,10 @@
  *
  * A suspected member is told so in the ping: it can refute at once.
  *
+ * Who is pinged by a member that he holds to be dead says so with his ack. So one that was declared
+ * dead wrongly, or starts again with the incarnation in which it left, refutes it after its first
+ * probe. (The reference leaves that to gossip to the dead, and for those that left to push/pull.)
+ *
  * memberlist's state.go (probeNode), net.go (handleIndirectPing). Lifeguard, sections III and IV.
  */
 #include "gossip/core/swim_internal.h"
@@ -209,6 +213,16 @@ static const struct gossip_address *answer_to(const struct gossip_address *sourc
     return source->size > 0 && source->port > 0 ? source : from;
 }
 
+/* Who is held to be dead, or to have left, and asks: it shall know, to refute it. */
+static void tell_dead(struct swim *s, const struct swim_node *n)
+{
+    struct memberlist_suspect m = {
+        .incarnation = n->pub.incarnation,
+        .node = n->pub.name,
+        .from = n->pub.state == MEMBERLIST_STATE_LEFT ? n->pub.name : s->self->pub.name};
+    memberlist_dead_encode(&m, &s->out.messages);
+}
+
 void swim_on_ping(struct swim *s, const struct memberlist_ping *m,
                   const struct gossip_address *from)
 {
@@ -223,10 +237,16 @@ void swim_on_ping(struct swim *s, const struct memberlist_ping *m,
         s->delegate.ack_payload(s->delegate_data, &s->note);
         ack.payload = s->note.n > 0 ? buf_view(&s->note) : STR_NULL;
     }
+    const struct swim_node *asker = swim_node_find(s, m->source_node);
     swim_packet_begin(s);
     memberlist_ack_encode(&ack, &s->out.messages);
+    if (asker != NULL && !swim_node_is_live(asker) &&
+        gossip_address_eq(&asker->pub.address, &m->source)) {
+        swim_packet_part(s);
+        tell_dead(s, asker);
+    }
     if (!swim_packet_send_message(s, answer_to(&m->source, from), m->source_node.n > 0,
-                                  swim_node_is_summed(swim_node_find(s, m->source_node)))) {
+                                  swim_node_is_summed(asker))) {
         swim_log(s, SWIM_LOG_ERROR, "Failed to send ack: " SWIM_NO_NAME " from=%s", ADDRESS(from));
     }
 }

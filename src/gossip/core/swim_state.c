@@ -8,10 +8,12 @@
  * Suspect becomes dead when its time is over. It is long at first, and each other member that
  * suspects as well makes it shorter: who alone sees another fail may be the one that fails.
  *
- * What can go wrong: a name comes with another address (refused, and told as a conflict, unless its
- * owner left, or has been dead for dead_node_reclaim); an agent starts again with its number at 1
- * (it hears of the higher one in the push/pull of its join, and refutes it); a dead member's own
- * state is told in a push/pull (as a suspicion, so that it may still refute).
+ * What can go wrong: somebody has heard of a suspicion, but not of how it was refuted (who tells
+ * the refuted member of it is answered directly; the reference ignores him, and he would wait for a
+ * push/pull, or declare it dead before); a name comes with another address (refused, and told as a
+ * conflict, unless its owner left, or has been dead for dead_node_reclaim); an agent starts again
+ * with its number at 1 (it hears of the higher one in the push/pull of its join, and refutes it); a
+ * dead member's own state is told in a push/pull (as a suspicion, so that it may still refute).
  *
  * memberlist's state.go, suspicion.go. */
 #include "gossip/core/swim_internal.h"
@@ -65,6 +67,20 @@ static void refute(struct swim *s, uint32_t accused)
     swim_health_change(s, 1);
     alive_of(s->self, &a);
     note_alive(s, &a);
+}
+
+void swim_answer_accuser(struct swim *s, const struct memberlist_suspect *m,
+                         const struct gossip_address *from)
+{
+    struct memberlist_alive a;
+    if (s->is_leaving || m->incarnation >= s->self->pub.incarnation ||
+        !str_eq(m->node, s->self->pub.name)) {
+        return;
+    }
+    alive_of(s->self, &a);
+    swim_packet_begin(s);
+    memberlist_alive_encode(&a, &s->out.messages);
+    (void)swim_packet_send_message(s, from, false, false);
 }
 
 /* --- suspicion --- */
