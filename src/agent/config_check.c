@@ -341,15 +341,6 @@ static int limits_check(struct config_builder *b, struct err *err)
     return rc < 0 ? err_wrap(err, "node_meta invalid") : 0;
 }
 
-static size_t base64_fault(struct str text)
-{
-    size_t i = 0;
-    while (i < text.n && has_only(str_make(text.p + i, 1), "+/", true)) {
-        i++;
-    }
-    return i < text.n ? i : text.n / 4 * 4; /* an unfinished group is reported where it begins */
-}
-
 static int gossip_check(struct config_builder *b, struct err *err)
 {
     const struct agent_config *c = b->config;

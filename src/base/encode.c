@@ -193,6 +193,15 @@ int base64_decode(struct arena *a, struct str text, struct str *ret_bytes)
     return decode64(a, text, false, ret_bytes);
 }
 
+size_t base64_fault(struct str text)
+{
+    size_t i = 0;
+    while (i < text.n && values_std[(uint8_t)text.p[i]] != NO) {
+        i++;
+    }
+    return i < text.n ? i : text.n / 4 * 4;
+}
+
 int base64url_decode(struct arena *a, struct str text, struct str *ret_bytes)
 {
     return decode64(a, text, true, ret_bytes);

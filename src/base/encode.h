@@ -10,10 +10,13 @@ struct arena;
 void base64_encode(struct buf *to, struct str bytes);
 /* Decode into the arena. *ret_bytes has a p even when it is empty. */
 NODISCARD int base64_decode(struct arena *a, struct str text, struct str *ret_bytes);
+/* Where Go would say that a text which is not well-formed is not ("illegal base64 data at input
+ * byte N"): at the first character that is none, or where an unfinished group begins. */
+size_t base64_fault(struct str text);
 NODISCARD int base64url_decode(struct arena *a, struct str text, struct str *ret_bytes);
 void base64url_encode(struct buf *to, struct str bytes);
 void hex_encode(struct buf *to, struct str bytes); /* lower case */
 NODISCARD int hex_decode(struct arena *a, struct str text, struct str *ret_bytes);
-uint32_t crc32c(uint32_t crc, const void *p, size_t n); /* Castagnoli; start with 0 */
+uint32_t crc32c(uint32_t crc, const void *p, size_t n);           /* Castagnoli; start with 0 */
 uint32_t crc32c_portable_(uint32_t crc, const void *p, size_t n); /* for its test */
 uint64_t fnv1a64(struct str s);

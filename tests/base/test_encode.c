@@ -53,6 +53,8 @@ static void test_base64_refused(void **state)
     }
     assert_int_equal(base64url_decode(&a, STR("Zg=="), &back), -ERR_INVALID);
     assert_int_equal(base64url_decode(&a, STR("++//"), &back), -ERR_INVALID);
+    assert_int_equal(base64_fault(STR("Zm9v!m9v")), 4);
+    assert_int_equal(base64_fault(STR("Zm9vYm")), 4);
     arena_deinit(&a);
 }
 

@@ -168,8 +168,9 @@ static void coordinate_take(struct serf *s, struct serf_member *m, uint64_t rtt_
     }
     serf_measure(s, SERF_MEASURE_COORDINATE_ADJUSTMENT, STR_NULL,
                  coordinate_distance(before, vivaldi_coordinate(s->vivaldi)) * 1e3);
-    (void)mem_free(m->coordinate);
-    m->coordinate = schema_clone(&coordinate_schema, theirs, NULL);
+    memcpy(m->vec, theirs->vec.v, sizeof(m->vec)); /* vivaldi takes no other size */
+    m->coordinate = *theirs;
+    m->coordinate.vec = (struct f64list){m->vec, COORDINATE_DIMENSIONS};
 }
 
 static void on_ping_complete(void *data, const struct swim_member *from, uint64_t rtt_ns,

@@ -27,10 +27,11 @@ struct serf_member {
     struct member *member; /* one heap block */
     struct gossip_address address;
     uint64_t status_ltime;
-    uint64_t gone_ns;              /* when it failed or left */
-    bool prune;                    /* forget it once it is gone */
-    struct list link;              /* in failed or left */
-    struct coordinate *coordinate; /* what it last said; NULL: nothing. One heap block */
+    uint64_t gone_ns;             /* when it failed or left */
+    bool prune;                   /* forget it once it is gone */
+    struct list link;             /* in failed or left */
+    struct coordinate coordinate; /* what it last said, in vec; vec.n 0: nothing */
+    double vec[COORDINATE_DIMENSIONS];
 };
 
 /* An intent of who is no member (yet): it may have overtaken the news that he is there. */

@@ -254,7 +254,8 @@ static int keys_ask(struct serf *s, uint64_t now_ns, enum serf_key_action action
     struct buf payload = {0};
     int rc = 0;
     if (key.n > 0 && base64_decode(&st->arena, key, &bytes) < 0) {
-        rc = err_set(&k->err, ERR_INVALID, "illegal base64 data in the key");
+        rc = err_set(&k->err, ERR_INVALID, "illegal base64 data at input byte %zu",
+                     base64_fault(key));
     } else {
         serf_key_request_encode(bytes, &payload);
         struct str name =

@@ -109,7 +109,6 @@ static void member_set(struct serf *s, struct serf_member *m, const struct swim_
 void serf_member_free(struct serf_member *m)
 {
     (void)mem_free(m->member);
-    (void)mem_free(m->coordinate);
     (void)mem_free(m);
 }
 
@@ -279,5 +278,5 @@ const struct coordinate *serf_cached_coordinate(const struct serf *s, struct str
         return serf_coordinate(s);
     }
     const struct serf_member *m = serf_member_find(s, name);
-    return m != NULL ? m->coordinate : NULL;
+    return m != NULL && m->coordinate.vec.n > 0 ? &m->coordinate : NULL;
 }
