@@ -24,6 +24,13 @@ static inline void buf_clear(struct buf *b)
     b->n = 0;
     b->failed = false;
 }
+/* The buffer with its storage; what stays behind is empty and has none. */
+static inline struct buf buf_move(struct buf *b)
+{
+    struct buf moved = *b;
+    *b = (struct buf){.max = b->max};
+    return moved;
+}
 /* Room for `size` more bytes at p + n, or NULL (failed is set). Follow with n += what was used. */
 char *buf_reserve_(struct buf *b, size_t size);
 static inline char *buf_reserve(struct buf *b, size_t size)

@@ -27,6 +27,34 @@ static void conn_timeout(struct loop_timer *t);
 
 /* --- flights ------------------------------------------------------------------------------- */
 
+void http_flight_take_bufs(struct http_flight *f)
+{
+    struct http_server *s = f->req.http;
+    if (f->out.cap == 0) {
+        f->out = buf_move(&s->spare_out);
+    }
+    if (f->reply_headers.cap == 0) {
+        f->reply_headers = buf_move(&s->spare_headers);
+    }
+}
+
+static void give_buf(struct buf *spare, struct buf *b)
+{
+    if (spare->cap == 0 && b->cap <= HTTP_OUT_KEEP_SIZE_MAX) {
+        *spare = (struct buf){.p = b->p, .cap = b->cap};
+    } else {
+        buf_deinit(b);
+    }
+    *b = (struct buf){0};
+}
+
+static void flight_give_bufs(struct http_flight *f)
+{
+    struct http_server *s = f->req.http;
+    give_buf(&s->spare_out, &f->out);
+    give_buf(&s->spare_headers, &f->reply_headers);
+}
+
 struct http_flight *http_flight_new(struct http_conn *c)
 {
     struct http_server *s = c->server;
@@ -47,24 +75,14 @@ struct http_flight *http_flight_new(struct http_conn *c)
     f->req.out = &f->out;
     f->req.reply_headers = &f->reply_headers;
     f->req.remote_ip = str_make(c->ip, c->ip_size);
+    http_flight_take_bufs(f);
     c->flight = f;
     return f;
-}
-
-static void recycle_buf(struct buf *b)
-{
-    if (b->cap > HTTP_OUT_KEEP_SIZE_MAX) {
-        buf_deinit(b);
-    } else {
-        buf_clear(b);
-    }
 }
 
 static struct http_flight *flight_deinit(struct http_flight *f)
 {
     arena_deinit(&f->arena);
-    buf_deinit(&f->out);
-    buf_deinit(&f->reply_headers);
     buf_deinit(&f->body);
     return mem_free(f);
 }
@@ -74,19 +92,18 @@ void http_flight_free(struct http_server *s, struct http_flight *f)
     if (f->cancel != NULL && f->call != NULL) {
         f->cancel(f); /* a call that was never started, or whose asker is gone */
     }
+    flight_give_bufs(f);
     if (s->free_flights_count >= HTTP_FLIGHTS_KEPT_MAX) {
         (void)flight_deinit(f);
         return;
     }
     arena_deinit(&f->arena);
-    recycle_buf(&f->out);
-    recycle_buf(&f->reply_headers);
-    recycle_buf(&f->body);
-    /* Everything but the storage of buffers and the inner block starts at zero again. */
-    struct buf out = f->out, reply_headers = f->reply_headers, body = f->body;
+    if (f->body.cap > HTTP_OUT_KEEP_SIZE_MAX) {
+        buf_deinit(&f->body);
+    }
+    /* Everything but the body's storage and the inner block starts at zero again. */
+    struct buf body = {.p = f->body.p, .cap = f->body.cap};
     memset(f, 0, offsetof(struct http_flight, block));
-    f->out = out;
-    f->reply_headers = reply_headers;
     f->body = body;
     f->arena.p = f->block;
     f->arena.end = f->block + sizeof(f->block);
@@ -103,6 +120,9 @@ void http_flights_drain(struct http_server *s)
         (void)flight_deinit(f);
     }
     s->free_flights_count = 0;
+    buf_deinit(&s->spare_out);
+    buf_deinit(&s->spare_headers);
+    buf_deinit(&s->wire);
 }
 
 /* --- closing ------------------------------------------------------------------------------- */
@@ -219,7 +239,7 @@ void http_conn_answered(struct http_conn *c, struct buf *head, struct buf *body,
         *c->wire = *head; /* the batch goes on */
         return;
     }
-    buf_deinit(head);
+    give_buf(&c->server->wire, head);
     if (c->last) {
         conn_end(c);
     } else if (c->in.n > 0 || !c->stream.reading || tcp_pending(&c->stream) > 0) {
@@ -510,8 +530,8 @@ static void settle(struct http_conn *c)
     } else if (loop_timer_is_active(&c->timer)) {
         loop_timer_stop(c->server->loop, &c->timer);
     }
-    if (waiting && f->out.n == 0 && f->out.cap > 0) {
-        buf_deinit(&f->out); /* it may wait long */
+    if (waiting && f->out.n == 0 && f->reply_headers.n == 0) {
+        flight_give_bufs(f); /* it may wait long */
     }
     bool is_held = waiting && (f->is_body_open || c->in.n >= HTTP_INPUT_SIZE_MAX);
     bool reading = !is_held && tcp_pending(&c->stream) == 0;
@@ -526,8 +546,7 @@ static void settle(struct http_conn *c)
 static void run_batch(struct http_conn *c, struct str in)
 {
     struct http_server *s = c->server;
-    struct buf wire = s->wire;
-    s->wire = (struct buf){0};
+    struct buf wire = buf_move(&s->wire);
     c->wire = &wire;
     size_t used = consume(c, in);
     c->wire = NULL;
@@ -535,12 +554,7 @@ static void run_batch(struct http_conn *c, struct str in)
         keep_rest(c, in, used);
         conn_write(c, &wire);
     }
-    if (s->wire.cap == 0 && wire.cap <= HTTP_OUT_KEEP_SIZE_MAX) {
-        buf_clear(&wire);
-        s->wire = wire;
-    } else {
-        buf_deinit(&wire);
-    }
+    give_buf(&s->wire, &wire);
     settle(c);
 }
 

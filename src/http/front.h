@@ -7,7 +7,7 @@
  * `flight`, whose first block is part of it; flights are recycled, so that a small request costs no
  * malloc. Answers are put one behind the other into one buffer of the worker and written once for
  * each run through the connection's input (pipelining); a large body goes out from where it was
- * rendered.
+ * rendered. The buffers answers are made in go round as well.
  *
  * Life of a request: conn.c finds the head's end, parses it (proto/http1), collects the body;
  * routes.c finds the route, checks and calls the handler; that ends in reply.c's http_finish(), at
@@ -80,7 +80,9 @@ struct http_server {
     struct http_listener *listeners;
     struct http_flight *free_flights;
     uint32_t free_flights_count;
-    struct buf wire; /* answers of the running batch; out while a batch has it */
+    /* Storage that what is being answered has meanwhile: the wire of a batch or an answer, the
+     * buffers of a flight. Those that wait give it back, so that there is little more than one. */
+    struct buf wire, spare_out, spare_headers;
     struct http_gzip *gzip;
     int64_t date_s; /* what `date` shows */
     char date[40];  /* "Date: Fri, 20 Nov 2026 12:00:00 GMT\r\n" */
@@ -161,6 +163,9 @@ void http_conn_resume_soon(struct http_conn *c);
  * is taken) and `body`, the flight's. Send, recycle the flight, go on. */
 void http_conn_answered(struct http_conn *c, struct buf *head, struct buf *body, bool close);
 struct http_flight *http_flight_new(struct http_conn *c);
+/* What a flight gave back when it began to wait, or some like it. Without it an answer has to grow
+ * buffers of its own. */
+void http_flight_take_bufs(struct http_flight *f);
 void http_flight_free(struct http_server *s, struct http_flight *f);
 void http_flights_drain(struct http_server *s);
 

@@ -239,7 +239,7 @@ void http_finish(struct http_req *req, int status)
     bool is_cut = f->is_body_open && (f->chunked || f->body_left > 0); /* of the body */
     bool close = !f->keep_alive || is_cut || c->eof || req->http->stopping;
     c->lingering |= is_cut;
-    struct buf head = c->wire != NULL ? *c->wire : (struct buf){0};
+    struct buf head = c->wire != NULL ? *c->wire : buf_move(&req->http->wire);
     http_put_head(f, &head, status, has_body ? (int64_t)f->out.n : -1, close, gzip);
     if (!has_body || f->no_body) {
         buf_clear(&f->out);
@@ -428,7 +428,7 @@ void http_stream_end(struct http_req *req)
     struct http_flight *f = flight_of(req);
     struct http_conn *c = req->conn;
     ASSERT(f->phase == HTTP_STREAMING);
-    struct buf end = c->wire != NULL ? *c->wire : (struct buf){0};
+    struct buf end = c->wire != NULL ? *c->wire : buf_move(&req->http->wire);
     if (f->chunk_reply) {
         buf_lit(&end, "0\r\n\r\n");
     }

@@ -139,6 +139,7 @@ static void bridge_done(struct rpc_call *call)
         return;
     }
     f->call = NULL; /* the reply may start another */
+    http_flight_take_bufs(f);
     if (call->err != NULL) {
         if (f->failed != NULL) {
             f->failed(req, call);

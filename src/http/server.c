@@ -238,7 +238,6 @@ struct http_server *http_server_free(struct http_server *s)
     }
     http_flights_drain(s);
     s->gzip = http_gzip_free(s->gzip);
-    buf_deinit(&s->wire);
     return mem_free(s);
 }
 

@@ -317,7 +317,8 @@ static ssize_t send_some(struct tcp_stream *s, const struct iovec *iov, size_t c
     const struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = count};
     ssize_t n;
     do {
-        n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
+        n = count == 1 ? send(s->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL)
+                       : sendmsg(s->fd, &msg, MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
     if (n < 0) {
         return errno == EAGAIN || errno == ENOBUFS ? 0 : -errno;

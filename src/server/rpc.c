@@ -33,11 +33,31 @@ static _Atomic uint64_t blocking_count;
 
 static void call_wake(struct call *c);
 
+/* A call that comes to wait, or ends, hands its arena's first block on to the next that runs. */
+static void arena_take(struct worker *w, struct arena *a)
+{
+    *a = w->spare_arena;
+    w->spare_arena = (struct arena){0};
+}
+
+static void arena_give(struct worker *w, struct arena *a)
+{
+    arena_reset(a);
+    bool is_open = w->idle_calls_count <= RPC_IDLE_CALLS_MAX; /* worker_deinit() closes it */
+    if (is_open && w->spare_arena.block == NULL && a->size <= RPC_IDLE_ARENA_SIZE_MAX) {
+        w->spare_arena = *a;
+    } else {
+        arena_deinit(a);
+    }
+    *a = (struct arena){0};
+}
+
 struct rpc_call *rpc_call_new(struct worker *w, const struct rpc_method *method)
 {
     struct call *c;
     if (list_is_empty(&w->idle_calls)) {
         c = xcalloc(1, sizeof(*c));
+        arena_take(w, &c->pub.arena);
     } else {
         c = container_of(list_pop_front(&w->idle_calls), struct call, node);
         w->idle_calls_count--;
@@ -65,7 +85,7 @@ void rpc_call_free(struct rpc_call *call)
     struct arena arena = call->arena, result_arena = c->result_arena;
     struct buf entry = c->entry;
     if (w->idle_calls_count >= RPC_IDLE_CALLS_MAX || held > RPC_IDLE_ARENA_SIZE_MAX) {
-        arena_deinit(&arena);
+        arena_give(w, &arena);
         arena_deinit(&result_arena);
         buf_deinit(&entry);
         mem_free(c);
@@ -89,6 +109,7 @@ void rpc_calls_drop_idle(struct worker *w)
         mem_free(c);
     }
     w->idle_calls_count = 0;
+    arena_deinit(&w->spare_arena);
 }
 
 static void call_stop_blocking(struct call *c)
@@ -192,8 +213,7 @@ void call_shrink(struct call *c)
     }
     call->reply = NULL;
     call->err = NULL;
-    /* All of it, not just a reset: thousands of these wait at a time. */
-    arena_deinit(&call->arena);
+    arena_give(call->worker, &call->arena); /* thousands of these wait at a time */
 }
 
 static void call_park(struct call *c)
@@ -209,6 +229,7 @@ static void call_wake(struct call *c)
 {
     ASSERT(c->state == CALL_PARKED);
     watch_unregister(c->pub.worker->watches, &c->watch);
+    arena_take(c->pub.worker, &c->pub.arena);
     const struct query_options *options = call_options(c);
     if (options->require_consistent) {
         call_place(c); /* it is verified each time */

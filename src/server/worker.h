@@ -38,6 +38,7 @@ struct worker {
     struct verifies *verifies;      /* calls that wait to know that this server leads */
     struct list idle_calls;         /* recycled; at most RPC_IDLE_CALLS_MAX */
     uint32_t idle_calls_count;
+    struct arena spare_arena; /* of a call that waits now, for one that runs */
 };
 
 /* Before the loop runs (or on its thread). The server is told with server_add_worker(). */

@@ -18,12 +18,6 @@ struct point {
     char key[];
 };
 
-struct watch_link {
-    struct list node; /* in point.links */
-    struct watch *watch;
-    struct point *point;
-};
-
 struct prefix_size {
     uint32_t size;
     uint32_t count; /* points */
@@ -255,7 +249,7 @@ void watch_register(struct watch_registry *r, struct watch *w, const struct watc
 {
     ASSERT(w->links == NULL);
     size_t n = ws->points.n;
-    w->links = xmalloc(MAX(n, (size_t)1) * sizeof(w->links[0]));
+    w->links = n > 1 ? xmalloc(n * sizeof(w->links[0])) : &w->first;
     w->links_count = n;
     w->fired = false;
     w->fired_node = (struct list){0};
@@ -281,7 +275,10 @@ void watch_unregister(struct watch_registry *r, struct watch *w)
             point_free(r, p);
         }
     }
-    w->links = mem_free(w->links);
+    if (w->links != &w->first) {
+        mem_free(w->links);
+    }
+    w->links = NULL;
     w->links_count = 0;
     list_remove(&w->node);
     list_remove(&w->fired_node);

@@ -52,9 +52,16 @@ struct change_list {
 struct change_list *change_list_ref(struct change_list *c);
 struct change_list *change_list_unref(struct change_list *c); /* returns NULL */
 
+struct watch_link { /* watch.c's */
+    struct list node;
+    struct watch *watch;
+    struct point *point;
+};
+
 /* One parked request's registration; embedded in it. */
 struct watch {
     struct watch_link *links; /* one a point; NULL when not registered */
+    struct watch_link first;  /* the only one, mostly */
     size_t links_count;
     bool fired;
     struct list node;       /* in the registry */
