@@ -13,6 +13,7 @@
 #include "base/vec.h"
 #include "server/delegate.h"
 #include "server/membership.h"
+#include "server/server_info.h"
 
 /* --- publishing and reading ------------------------------------------------------------------ */
 
@@ -250,6 +251,20 @@ void agent_sync_soon(struct agent *a)
     }
 }
 
+/* A client need not wait for its next sync once there is a server to ask; servers wait for a
+ * leader. */
+static void member_event(struct membership_listener *l, enum membership_event event,
+                         const struct member *member)
+{
+    struct agent *a = container_of(l, struct agent, listener);
+    struct arena arena = {0};
+    struct server_info info;
+    if (event == MEMBERSHIP_JOIN && server_info_of(member, &arena, &info)) {
+        sync_full_soon(a->sync);
+    }
+    arena_deinit(&arena);
+}
+
 /* --- life ------------------------------------------------------------------------------------ */
 
 int agent_new(const struct agent_options *options, struct agent **ret_agent, struct err *err)
@@ -290,6 +305,10 @@ int agent_new(const struct agent_options *options, struct agent **ret_agent, str
     a->local = local_new(&local);
     a->sync = sync_new(a);
     a->events = user_events_new();
+    if (a->worker->server == NULL) {
+        a->listener.event = member_event;
+        membership_listen(a->worker->delegate->membership, &a->listener);
+    }
     *ret_agent = a;
     return 0;
 }
@@ -319,6 +338,7 @@ void agent_stop(struct agent *a)
         return;
     }
     a->is_stopped = true;
+    list_remove(&a->listener.node);
     loop_timer_stop(a->loop, &a->reap_timer);
     joins_stop(a->joins);
     list_splice_back(&a->woken, &a->leavers);

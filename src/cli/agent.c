@@ -1,9 +1,9 @@
 /* `consul agent`: everything is started here and ended here.
  *
  * Start: configuration, log, data directory, node id; then the loops (the main one and one worker a
- * core, not running yet), the server on top of them, the agent, the front ends on every worker;
- * then the workers' threads, consensus, the agent, and last the main loop on this thread, which
- * ends with a signal or a leave. The end runs backwards. */
+ * core, not running yet), the server or the client on top of them, the agent, the front ends on
+ * every worker; then the workers' threads, consensus, the agent, and last the main loop on this
+ * thread, which ends with a signal or a leave. The end runs backwards. */
 #include "agent/agent.h"
 #include "agent/config.h"
 #include "agent/config_flags.h"
@@ -16,6 +16,7 @@
 #include "cli/agent_pool.h"
 #include "cli/command.h"
 #include "schema/session.h"
+#include "server/client_agent.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -37,7 +38,8 @@ struct program {
     struct worker main;
     struct worker *workers;
     uint32_t workers_count;
-    struct server *server;
+    struct server *server; /* one of these */
+    struct client_agent *client;
     struct agent *agent;
     struct agent_front *front;
     struct telemetry *telemetry;
@@ -281,17 +283,31 @@ static struct str rpc_bind_host(const struct agent_config *c)
     return is_any ? STR("") : host;
 }
 
-static int program_make_server(struct program *p, struct str node_id)
+static void program_make_client(struct program *p, struct str node_id,
+                                struct membership *take_membership)
 {
     const struct agent_config *c = p->config;
-    const struct agent_pool_options pool = {
-        .config = c,
+    const struct client_agent_options options = {
+        .membership = take_membership,
+        .datacenter = c->datacenter,
+        .primary_datacenter = c->primary_datacenter,
+        .node_name = c->node_name,
         .node_id = node_id,
-        .main = &p->main,
-        .server = &p->server,
+        .max_query_time_ms = (uint64_t)c->max_query_time / NS_PER_MS,
+        .default_query_time_ms = (uint64_t)c->default_query_time / NS_PER_MS,
+        .rpc_hold_timeout_ms = (uint64_t)c->rpc_hold_timeout / NS_PER_MS,
+        .kv_max_value_size = c->limits.kv_max_value_size,
+        .txn_max_req_len = c->limits.txn_max_req_len,
     };
+    p->client = client_agent_new(&options, &p->main);
+}
+
+static int program_make_server(struct program *p, struct str node_id,
+                               struct membership *take_membership)
+{
+    const struct agent_config *c = p->config;
     const struct server_options options = {
-        .membership = agent_pool_new(&pool),
+        .membership = take_membership,
         .datacenter = c->datacenter,
         .primary_datacenter = c->primary_datacenter,
         .node_name = c->node_name,
@@ -337,6 +353,44 @@ static int program_make_server(struct program *p, struct str node_id)
     return server_new(&options, &p->main, &p->server, &p->err);
 }
 
+/* What the agent has of its cluster. */
+static int program_make_delegate(struct program *p, struct str node_id)
+{
+    const struct agent_pool_options options = {
+        .config = p->config,
+        .node_id = node_id,
+        .main = &p->main,
+        .server = &p->server,
+    };
+    struct membership *pool = agent_pool_new(&options);
+    int rc = 0;
+    if (p->config->is_server) {
+        rc = program_make_server(p, node_id, pool);
+    } else {
+        program_make_client(p, node_id, pool);
+    }
+    for (uint32_t i = 0; rc >= 0 && i < p->workers_count; i++) {
+        if (p->server != NULL) {
+            server_add_worker(p->server, &p->workers[i]);
+        } else {
+            client_agent_add_worker(p->client, &p->workers[i]);
+        }
+    }
+    if (rc >= 0) {
+        program_limit_calls(p, p->config);
+    }
+    return rc;
+}
+
+static int program_start_delegate(struct program *p)
+{
+    if (p->server != NULL) {
+        return server_start(p->server, &p->err);
+    }
+    client_agent_start(p->client);
+    return 0;
+}
+
 static void program_make_loops(struct program *p)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -355,10 +409,6 @@ static void program_make_loops(struct program *p)
 static int program_check_available(struct program *p)
 {
     const struct agent_config *c = p->config;
-    if (!c->is_server) {
-        return err_set(&p->err, ERR_UNSUPPORTED,
-                       "client agents are not available yet: start with -server or -dev");
-    }
     if (c->acl.enabled) {
         return err_set(&p->err, ERR_UNSUPPORTED,
                        "acl.enabled: ACLs are not available yet, nothing would be enforced");
@@ -402,13 +452,9 @@ static int program_start(struct program *p)
     }
     program_banner(p, node_id);
     program_make_loops(p);
-    rc = program_make_server(p, str_from_cstr(node_id));
+    rc = program_make_delegate(p, str_from_cstr(node_id));
     if (rc < 0) {
         return rc;
-    }
-    program_limit_calls(p, p->config);
-    for (uint32_t i = 0; i < p->workers_count; i++) {
-        server_add_worker(p->server, &p->workers[i]);
     }
     const struct agent_options agent = {
         .config = config_ref(p->config),
@@ -429,7 +475,7 @@ static int program_start(struct program *p)
         rc = program_catch_signals(p);
     }
     if (rc >= 0) {
-        rc = server_start(p->server, &p->err);
+        rc = program_start_delegate(p);
     }
     if (rc < 0) {
         return rc;
@@ -452,6 +498,9 @@ static void program_stop(struct program *p)
     agent_front_stop(p->front);
     if (p->server != NULL) {
         server_stop(p->server);
+    }
+    if (p->client != NULL) {
+        client_agent_stop(p->client);
     }
     for (uint32_t i = 0; i < p->workers_count; i++) {
         loop_stop(p->workers[i].loop);
@@ -479,6 +528,7 @@ static void program_free(struct program *p)
     p->front = agent_front_free(p->front);
     p->agent = agent_free(p->agent);
     p->server = server_free(p->server);
+    p->client = client_agent_free(p->client);
     p->log = agent_log_close(p->log);
     config_unref(p->config);
     config_flags_deinit(&p->flags);

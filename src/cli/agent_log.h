@@ -1,7 +1,8 @@
 /* agent_log.h - where the agent's log goes: standard output, a rotated file, syslog.
  *
- * Files are named as Consul names them: NAME-<nanoseconds>.EXT beside log_file; a new one is begun when the
- * current one is full or old, and the oldest go when there are more than log_rotate_max_files. */
+ * Files are named as Consul names them: NAME-<nanoseconds>.EXT beside log_file; a new one is begun
+ * when the current one is full or old, and the oldest go when there are more than
+ * log_rotate_max_files. */
 #pragma once
 #include "base/err.h"
 #include "base/log.h"

@@ -27,6 +27,9 @@ static void pool_cancel(void *data, struct rpc_remote *call)
 static struct strlist configured_addresses(void *data, struct arena *a)
 {
     const struct server *s = *(struct server *const *)data;
+    if (s == NULL) {
+        return (struct strlist){0};
+    }
     struct raft_configuration *c = ARENA_NEW(a, struct raft_configuration);
     uint64_t index;
     raft_get_configuration(s->raft, c, &index);

@@ -16,7 +16,8 @@ struct agent_pool_options {
     const struct agent_config *config;
     struct str node_id;
     struct worker *main;
-    struct server *const *server; /* where the server will be once there is one */
+    struct server *const
+        *server; /* where the server will be once there is one; never, on a client */
 };
 
 struct membership *agent_pool_new(const struct agent_pool_options *options);

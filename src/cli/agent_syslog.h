@@ -3,10 +3,10 @@
 #include "base/str.h"
 
 enum agent_syslog_priority { /* RFC 5424 severities */
-    AGENT_SYSLOG_ERROR = 3,
-    AGENT_SYSLOG_WARNING = 4,
-    AGENT_SYSLOG_INFO = 6,
-    AGENT_SYSLOG_DEBUG = 7,
+                             AGENT_SYSLOG_ERROR = 3,
+                             AGENT_SYSLOG_WARNING = 4,
+                             AGENT_SYSLOG_INFO = 6,
+                             AGENT_SYSLOG_DEBUG = 7,
 };
 
 /* facility: "LOCAL0", "DAEMON", …; -ERR_INVALID when there is none of that name. */

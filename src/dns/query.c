@@ -251,7 +251,8 @@ enum dns_outcome dns_dispatch(struct dns_query *q, const struct dns_ask *ask)
     return DNS_NO_NAME;
 }
 
-static void answer_ours(struct dns_query *q)
+/* These two are false while the question waits for others: it will be answered later. */
+static bool answer_ours(struct dns_query *q)
 {
     enum dns_outcome outcome = DNS_OK;
     q->reply.flags |= DNS_AA | (q->settings->recursors_count > 0 ? DNS_RA : 0);
@@ -279,13 +280,14 @@ static void answer_ours(struct dns_query *q)
         reply_rcode(q, DNS_SERVFAIL);
     }
     if (q->is_incomplete && dns_wait_start(q)) {
-        return;
+        return false;
     }
     add_opt(q);
     send_trimmed(q);
+    return true;
 }
 
-static void answer_arpa(struct dns_query *q)
+static bool answer_arpa(struct dns_query *q)
 {
     q->reply.flags |= DNS_AA | (q->settings->recursors_count > 0 ? DNS_RA : 0);
     if (q->request.question.type == DNS_TYPE_SOA) {
@@ -293,14 +295,15 @@ static void answer_arpa(struct dns_query *q)
     }
     bool is_known = dns_answer_ptr(q);
     if (q->is_incomplete && dns_wait_start(q)) {
-        return;
+        return false;
     }
     if (!is_known) {
         dns_forward(q);
-        return;
+        return true;
     }
     add_opt(q);
     send_plain(q);
+    return true;
 }
 
 /* The recursors, or the rest of us, could not be reached. */
@@ -388,12 +391,14 @@ void dns_query_answer(struct dns_query *q)
     }
     switch (zone) {
     case ZONE_OURS:
-        answer_ours(q);
-        served(q, q->server->domain_queries);
+        if (answer_ours(q)) {
+            served(q, q->server->domain_queries);
+        }
         break;
     case ZONE_ARPA:
-        answer_arpa(q);
-        served(q, q->server->ptr_queries);
+        if (answer_arpa(q)) {
+            served(q, q->server->ptr_queries);
+        }
         break;
     case ZONE_NONE:
         if (q->settings->recursors_count == 0) {

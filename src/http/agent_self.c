@@ -12,7 +12,9 @@
 #include "raft/configuration.h"
 #include "raft/raft.h"
 #include "schema/coordinate.h"
+#include "server/client_agent.h"
 #include "server/membership.h"
+#include "server/router.h"
 #include "server/server.h"
 
 /* --- self ------------------------------------------------------------------------------------ */
@@ -75,6 +77,16 @@ static void put_server_stats(struct json_writer *w, const struct agent_config *c
     put_bool_text(w, STR("leader"), server_is_leader(server));
     put_str(w, STR("leader_addr"), server_leader_address(server, arena));
     put_str(w, STR("server"), STR("true"));
+    json_object_end(w);
+}
+
+static void put_client_stats(struct json_writer *w, const struct agent_config *config,
+                             const struct client_agent *client)
+{
+    json_object_begin(w);
+    put_str(w, STR("acl"), config->acl.enabled ? STR("enabled") : STR("disabled"));
+    put_u64_text(w, STR("known_servers"), router_count_lan(client->router));
+    put_str(w, STR("server"), STR("false"));
     json_object_end(w);
 }
 
@@ -195,8 +207,10 @@ static void put_stats(struct json_writer *w, struct http_req *req, const struct 
     put_str(w, STR("version"), config->version);
     json_object_end(w);
     const struct server *server = req->worker->server;
-    if (server != NULL) {
-        json_key(w, STR("consul"));
+    json_key(w, STR("consul"));
+    if (server == NULL) {
+        put_client_stats(w, config, req->worker->delegate->client);
+    } else {
         put_server_stats(w, config, server, req->arena);
         json_key(w, STR("raft"));
         put_raft_stats(w, server, config, req->arena);
@@ -281,6 +295,10 @@ static void put_members(struct http_req *req, bool is_wan)
 {
     struct json_writer w = http_json_begin(req);
     struct member *members;
+    if (is_wan && req->worker->server == NULL) {
+        json_null(&w); /* clients are not in that pool, and Go has no list to show */
+        return;
+    }
     size_t n = membership_members(req->worker->delegate->membership, req->arena, &members);
     json_array_begin(&w);
     for (size_t i = 0; i < n; i++) {

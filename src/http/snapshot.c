@@ -1,7 +1,8 @@
 /* /v1/snapshot: GET gives an archive of the whole state, PUT puts one in the place of it. Here the
- * work is done on other threads (server/snapshot.h), and the archive is in memory. What the leader
- * has to do goes to it and comes from it in pieces (server/snapshot_remote.h): each is asked for
- * once the last has been taken, so that one slow side slows the other, and nothing piles up. */
+ * work is done on other threads (server/snapshot.h), and the archive is in memory. What another
+ * server has to do (the leader; on a client any) goes to it and comes from it in pieces
+ * (server/snapshot_remote.h): each is asked for once the last has been taken, so that one slow side
+ * slows the other, and nothing piles up. */
 #include "server/snapshot.h"
 
 #include "base/log.h"
@@ -9,8 +10,11 @@
 #include "http/http.h"
 #include "schema/query.h"
 #include "schema/snapshot.h"
-#include "server/server.h"
+#include "server/client_agent.h"
+#include "server/router.h"
 #include "server/snapshot_remote.h"
+
+#include <stdio.h>
 
 /* --- here ------------------------------------------------------------------------------------- */
 
@@ -119,7 +123,8 @@ static void restore_here(struct http_req *req)
     req->on_body = archive_gather;
 }
 
-/* --- at the leader ---------------------------------------------------------------------------- */
+/* --- at another server
+ * ---------------------------------------------------------------------------- */
 
 static void remote_client_gone(struct http_req *req)
 {
@@ -187,15 +192,20 @@ static void remote_body(struct http_req *req, struct str piece, bool is_last)
 
 static const struct snapshot_remote_ops restore_ops = {.room = remote_room, .ended = remote_ended};
 
-static void ask_leader(struct http_req *req, const char *leader, const struct snapshot_request *r)
+static void ask(struct http_req *req, const char *address, uint32_t route,
+                const struct snapshot_request *r)
 {
     struct err err = {0};
+    const struct client_agent *client = req->worker->delegate->client;
     bool is_restore = r->op == SNAPSHOT_RESTORE;
-    req->data = snapshot_remote_new(req->worker, leader, r, is_restore ? &restore_ops : &save_ops,
+    req->data = snapshot_remote_new(req->worker, address, r, is_restore ? &restore_ops : &save_ops,
                                     req, &err);
     if (req->data == NULL) {
         http_error(req, 500, "%s", err_text(&err));
         return;
+    }
+    if (client != NULL) {
+        snapshot_remote_set_route(req->data, client->router, route);
     }
     req->on_close = remote_client_gone;
     if (is_restore) {
@@ -208,10 +218,30 @@ static void ask_leader(struct http_req *req, const char *leader, const struct sn
 
 /* --- both ------------------------------------------------------------------------------------- */
 
+/* ret_address "": here. ret_route: a client's, of the server at the address. */
+static int place(const struct http_req *req, const struct snapshot_request *r,
+                 char ret_address[SNAPSHOT_ADDRESS_SIZE], uint32_t *ret_route, struct err *err)
+{
+    struct delegate *d = req->worker->delegate;
+    struct route route;
+    int rc;
+    if (d->client == NULL) {
+        rc = delegate_count_call(d, err);
+        return rc < 0 ? rc : snapshot_place(req->worker->server, r, ret_address, err);
+    }
+    rc = client_agent_route(d->client, &route, err);
+    if (rc >= 0) {
+        (void)snprintf(ret_address, SNAPSHOT_ADDRESS_SIZE, "%.*s", STRF(route.address));
+        *ret_route = route.id;
+    }
+    return rc;
+}
+
 static void snapshot_handle(struct http_req *req)
 {
     struct err err = {0};
-    char leader[SNAPSHOT_ADDRESS_SIZE];
+    char address[SNAPSHOT_ADDRESS_SIZE];
+    uint32_t route = 0;
     struct str datacenter = http_param_value(req, STR("dc"));
     struct snapshot_request r = {
         .datacenter = datacenter.n > 0 ? datacenter : http_datacenter(req),
@@ -219,11 +249,10 @@ static void snapshot_handle(struct http_req *req)
         .allow_stale = http_has_param(req, STR("stale")),
         .op = req->method == HTTP_PUT ? SNAPSHOT_RESTORE : SNAPSHOT_SAVE,
     };
-    if (delegate_count_call(req->worker->delegate, &err) < 0 ||
-        snapshot_place(req->worker->server, &r, leader, &err) < 0) {
+    if (place(req, &r, address, &route, &err) < 0) {
         http_error_from(req, &err);
-    } else if (leader[0] != '\0') {
-        ask_leader(req, leader, &r);
+    } else if (address[0] != '\0') {
+        ask(req, address, route, &r);
     } else if (r.op == SNAPSHOT_RESTORE) {
         restore_here(req);
     } else {

@@ -86,6 +86,15 @@ static void router_changed(void *data)
     }
 }
 
+int client_agent_route(struct client_agent *c, struct route *ret_route, struct err *err)
+{
+    if (!router_find_lan(c->router, ret_route)) {
+        log_write(LOG_WARN, "agent.router.manager", "No servers available");
+        return err_set(err, ERR_NO_SERVERS, "%s", err_code_text(ERR_NO_SERVERS));
+    }
+    return delegate_count_call(&c->delegate, err);
+}
+
 void client_agent_call_failed(struct client_agent *c, uint32_t route, const char *method,
                               const struct err *err)
 {

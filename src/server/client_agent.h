@@ -13,6 +13,7 @@
 #include "server/membership.h"
 #include "server/worker.h"
 
+struct route;
 struct router;
 
 struct client_agent_options {
@@ -50,6 +51,9 @@ struct client_agent *client_agent_free(struct client_agent *c); /* after all loo
 /* Tell the pool; done is called when it knows, or time ran out. On the main loop, once. */
 void client_agent_leave(struct client_agent *c, void (*done)(void *data), void *data);
 
+/* Where a call goes now. It counts as one: -ERR_RATE_LIMIT; -ERR_NO_SERVERS. On a worker's loop;
+ * the route's strings are valid for this turn. */
+NODISCARD int client_agent_route(struct client_agent *c, struct route *ret_route, struct err *err);
 /* A call to this server (the router's id) failed: logged, counted, and another server comes first.
  */
 void client_agent_call_failed(struct client_agent *c, uint32_t route, const char *method,

@@ -142,13 +142,18 @@ size_t router_count_lan(const struct router *r)
 static void lane_rebalance(struct loop_timer *t);
 static void lane_ping(struct lane *lane);
 
+static void lane_schedule_in(struct lane *lane, uint64_t delay_ms)
+{
+    const struct router_options *o = &lane->router->options;
+    loop_timer_start(o->main->loop, &lane->timer, o->rebalance_ms > 0 ? o->rebalance_ms : delay_ms,
+                     lane_rebalance);
+}
+
 static void lane_schedule(struct lane *lane)
 {
-    struct router *r = lane->router;
-    struct worker *w = r->options.main;
-    uint64_t delay_ms =
-        server_list_delay_ms(lane->list.servers.n, r->options.nodes(r->options.data), &w->rng);
-    loop_timer_start(w->loop, &lane->timer, delay_ms, lane_rebalance);
+    const struct router_options *o = &lane->router->options;
+    lane_schedule_in(lane,
+                     server_list_delay_ms(lane->list.servers.n, o->nodes(o->data), &o->main->rng));
 }
 
 static void lane_pinged(struct rpc_remote *ping)
@@ -217,7 +222,7 @@ static struct lane *lane_new(struct router *r, enum router_area area, struct str
     lane->datacenter = str_make(str_to_cstr(datacenter), datacenter.n);
     server_list_init(&lane->list);
     vec_push(&r->lanes, lane);
-    loop_timer_start(r->options.main->loop, &lane->timer, SERVER_LIST_DELAY_MIN_MS, lane_rebalance);
+    lane_schedule_in(lane, SERVER_LIST_DELAY_MIN_MS);
     return lane;
 }
 

@@ -17,6 +17,8 @@
 #pragma once
 #include "base/str.h"
 
+#include <stdint.h>
+
 struct arena;
 struct loop;
 struct router;
@@ -29,6 +31,7 @@ enum router_area { ROUTER_LAN, ROUTER_WAN };
 #define ROUTER_PING_TIMEOUT_MS 10000u
 
 struct router_options {
+    uint64_t rebalance_ms;       /* in place of server_list_delay_ms(), for tests; 0: none */
     struct worker *main;         /* pings by its pool */
     struct str datacenter;       /* this agent's */
     size_t (*nodes)(void *data); /* how many agents the data center has */

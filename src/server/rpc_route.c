@@ -4,8 +4,6 @@
  * again is held for a moment (rpc_forward.c), for no longer than rpc_hold_timeout since the first
  * attempt; a blocking query for as long as it may block besides. docs/client.md has the table. */
 #include "base/err.h"
-#include "base/log.h"
-#include "base/metrics.h"
 #include "server/call.h"
 #include "server/client_agent.h"
 #include "server/router.h"
@@ -38,10 +36,7 @@ void call_place_on_client(struct call *c)
     }
     if (w->watches == NULL) { /* the worker has ended, and with it its connections */
         call_fail(c, ERR_CLOSED, "%s", err_code_text(ERR_CLOSED));
-    } else if (!router_find_lan(client_of(w)->router, &route)) {
-        log_write(LOG_WARN, "agent.router.manager", "No servers available");
-        call_fail(c, ERR_NO_SERVERS, "%s", err_code_text(ERR_NO_SERVERS));
-    } else if (delegate_count_call(w->delegate, &err) < 0) {
+    } else if (client_agent_route(client_of(w), &route, &err) < 0) {
         call_fail(c, err.code, "%s", err_text(&err));
     } else {
         call_forward(c, route.address, route.id);

@@ -20,6 +20,7 @@
 #include "raft/raft.h"
 #include "schema/msgpack.h"
 #include "schema/snapshot.h"
+#include "server/router.h"
 #include "server/rpc_pool.h"
 #include "server/server.h"
 
@@ -42,6 +43,8 @@ struct snapshot_remote {
     struct msgpack_scan scan;
     struct archive_reader *archive;
     uint64_t answer_ms, stall_ms;
+    struct router *router; /* NULL: nobody to tell */
+    uint32_t route;
     size_t pending_seen; /* by the kernel not taken when the timer was started */
     bool is_restore;
     bool is_connected;
@@ -118,6 +121,9 @@ static void end(struct snapshot_remote *r, const struct err *err)
 {
     if (!r->is_over) {
         snapshot_remote_cancel(r);
+        if (err != NULL && r->router != NULL) {
+            router_failed(r->router, r->route);
+        }
         r->ops->ended(r->data, err);
     }
 }
@@ -419,6 +425,12 @@ struct snapshot_remote *snapshot_remote_new(struct worker *w, const char *addres
     tcp_set_user_timeout(&r->tcp, SNAPSHOT_REMOTE_STALL_MS);
     limit(r, RPC_POOL_CONNECT_MS);
     return r;
+}
+
+void snapshot_remote_set_route(struct snapshot_remote *r, struct router *router, uint32_t route)
+{
+    r->router = router;
+    r->route = route;
 }
 
 void snapshot_remote_set_limits(struct snapshot_remote *r, uint64_t answer_ms, uint64_t stall_ms)

@@ -22,6 +22,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
+struct router;
 struct server;
 struct snapshot_remote;
 struct snapshot_request;
@@ -51,6 +52,8 @@ struct snapshot_remote *snapshot_remote_new(struct worker *w, const char *addres
 /* A piece of the archive to be restored. False: no more before room() was called. */
 bool snapshot_remote_write(struct snapshot_remote *r, struct str piece);
 void snapshot_remote_finish(struct snapshot_remote *r); /* that was the last one */
+/* Of a client's: when it fails the router shall turn from this server. */
+void snapshot_remote_set_route(struct snapshot_remote *r, struct router *router, uint32_t route);
 /* In place of SNAPSHOT_REMOTE_ANSWER_MS and _STALL_MS, for tests. */
 void snapshot_remote_set_limits(struct snapshot_remote *r, uint64_t answer_ms, uint64_t stall_ms);
 /* Of a save: no bytes() until resumed. */

@@ -2,6 +2,7 @@
  * answer is one. On a real server in memory. */
 #include "fixture.h"
 
+#include "base/metrics.h"
 #include "server/rpc.h"
 #include "server_fixture.h"
 
@@ -140,6 +141,23 @@ static void test_requests(void **state)
     assert_int_equal(m->answer.n, 1);
 }
 
+static void count_questions(void *data, const struct metric_update *update)
+{
+    *(unsigned *)data += strcmp(update->metric->name, "dns.domain_query") == 0;
+}
+
+/* Once, when it is answered. */
+static void test_a_question_counts_once(void **state)
+{
+    unsigned count = 0;
+    metrics_configure(&(struct metrics_options){.prefix = "consul", .filter_default = true});
+    metrics_drain(count_questions, &count);
+    count = 0;
+    (void)ask(*state, "web.service.consul", DNS_TYPE_A);
+    metrics_drain(count_questions, &count);
+    assert_int_equal(count, 1);
+}
+
 static void test_nothing_there(void **state)
 {
     static const struct {
@@ -182,6 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_requests),
+        TEST(test_a_question_counts_once),
         TEST(test_nothing_there),
         TEST(test_too_many_wait),
     };

@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "loop/tcp.h"
 #include "proto/msgpack_scan.h"
 #include "proto/rpc_frame.h"
