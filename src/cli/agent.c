@@ -288,10 +288,15 @@ static int program_make_server(struct program *p, struct str node_id)
         .config = c,
         .node_id = node_id,
         .main = &p->main,
-        .server = &p->server,
     };
+    struct agent_pools pools;
+    int rc = agent_pools_new(&pool, &pools, &p->err);
+    if (rc < 0) {
+        return rc;
+    }
     const struct server_options options = {
-        .membership = agent_pool_new(&pool),
+        .membership = pools.lan,
+        .wan = pools.wan,
         .datacenter = c->datacenter,
         .primary_datacenter = c->primary_datacenter,
         .node_name = c->node_name,
