@@ -76,6 +76,7 @@ static void turn_end(struct loop_msg *msg)
     p->turn_is_due = false;
     if (p->core != NULL) {
         publish_figures(p);
+        pool_count_traffic(p);
         timer_arm(p);
     }
     member_board_publish(p->board);
@@ -145,6 +146,21 @@ static void op_event(void *data, const struct serf_event *event)
     }
     pool_news_member(p->news, event->kind, r);
     (void)member_ref_unref(r);
+}
+
+/* Leaving, or alive after all: to be seen, but no news. */
+static void op_status(void *data, const struct member *member)
+{
+    struct pool *p = data;
+    struct member_ref *r = member_ref_new(member);
+    member_board_put(p->board, r);
+    (void)member_ref_unref(r);
+}
+
+static bool op_allowed(void *data, const struct gossip_address *address)
+{
+    const struct pool *p = data;
+    return p->options.allowed == NULL || p->options.allowed(p->options.data, address);
 }
 
 static int op_merge(void *data, const struct member *members, size_t count, struct err *err)
@@ -220,7 +236,10 @@ static uint64_t op_reconnect_timeout_ns(void *data, const struct member *m)
 
 static const struct serf_ops pool_serf_ops = {
     .event = op_event,
+    .status = op_status,
     .merge = op_merge,
+    .allowed = op_allowed,
+    .measure = pool_measure,
     .snapshot = op_snapshot,
     .keys_changed = op_keys_changed,
     .log = op_log,
@@ -281,11 +300,10 @@ const struct coordinate *pool_coordinate(struct pool *p, struct arena *a)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static void core_start(struct loop_msg *msg)
+static struct serf_options core_options(struct pool *p)
 {
-    struct pool *p = container_of(msg, struct pool, start_msg);
     const struct pool_options *o = &p->options;
-    const struct serf_options options = {
+    return (struct serf_options){
         .config = o->config,
         .name = o->name,
         .address = o->advertise,
@@ -299,6 +317,12 @@ static void core_start(struct loop_msg *msg)
         .ops = &pool_serf_ops,
         .data = p,
     };
+}
+
+static void core_start(struct loop_msg *msg)
+{
+    struct pool *p = container_of(msg, struct pool, start_msg);
+    const struct serf_options options = core_options(p);
     const struct serf_recovered recovered = {p->before.clock, p->before.event_clock,
                                              p->before.query_clock};
     uint64_t now_ns = clock_mono_ns();
@@ -462,7 +486,9 @@ int pool_new(const struct pool_options *options, struct pool **ret_pool, struct 
     list_init(&p->joins);
     list_push_back(&p->threads->pools, &p->threads_node);
     p->threads->alive++;
-    int rc = pool_recover(p, err);
+    const struct serf_options core = core_options(p);
+    int rc = serf_check(&core, err);
+    rc = rc < 0 ? rc : pool_recover(p, err);
     rc = rc < 0 ? rc : pool_bind(p, err);
     if (rc < 0) {
         (void)pool_free(p);

@@ -27,6 +27,8 @@ struct pool {
     int listen_fd;
     struct loop_timer timer;
     uint64_t armed_ns; /* what the timer is set to */
+    struct swim_stats counted;
+    uint32_t health_score; /* as last shown */
     struct loop_msg turn_msg;
     bool turn_is_due;
     struct list streams; /* struct pool_stream */
@@ -87,6 +89,11 @@ void pool_request_answer(struct pool_request *r);
 void pool_requests_end(struct pool *p); /* pool_stop(): all are answered with ERR_CLOSED */
 void pool_requests_free(struct pool *p);
 void pool_left(struct pool *p, bool timed_out);
+
+/* --- figures ---------------------------------------------------------------------------------- */
+
+void pool_measure(void *data, enum serf_measure what, struct str name, double value);
+void pool_count_traffic(struct pool *p); /* what swim has counted since the last time */
 
 /* --- streams ---------------------------------------------------------------------------------- */
 

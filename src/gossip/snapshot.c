@@ -453,7 +453,9 @@ int snapshot_writer_new(struct loop *files, struct str path, const struct snapsh
                                   .address = before->nodes[i].address};
         facts_take(&w->facts, &line, rejoin_after_leave);
     }
-    int rc = writer_open(w, err);
+    int rc = file_make_parents(path, err);
+    w->fd = -1;
+    rc = rc < 0 ? rc : writer_open(w, err);
     if (rc < 0) {
         (void)snapshot_writer_free(w);
         return rc;
