@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "loop/loop.h"
+#include "proto/serf.h"
 #include "server/membership.h"
 
 #define SCRIPTED_MEMBERS_MAX 256u
@@ -22,6 +23,7 @@ struct scripted_membership {
     size_t count;
     const char *join_error; /* NULL: joins succeed */
     unsigned joins, force_leaves;
+    uint64_t events; /* user events fired */
     bool has_left, is_stopped;
     struct membership_join *join; /* under way */
     struct membership_leave *leave;
@@ -139,6 +141,45 @@ static int scripted_force_leave(struct membership *m, struct str name, bool prun
     return 0;
 }
 
+/* Heard here at once, and nowhere else. */
+struct scripted_event {
+    struct loop_msg msg;
+    struct scripted_membership *pool;
+    struct arena arena;
+    struct serf_user_event event;
+    membership_done_fn done;
+    void *data;
+};
+
+static void scripted_event_run(struct loop_msg *msg)
+{
+    struct scripted_event *e = container_of(msg, struct scripted_event, msg);
+    if (!e->pool->is_stopped) {
+        membership_tell_user_event(&e->pool->pub, &e->event);
+        if (e->done != NULL) {
+            e->done(e->data, NULL);
+        }
+    }
+    arena_deinit(&e->arena);
+    mem_free(e);
+}
+
+static void scripted_user_event(struct membership *m, struct str name, struct str payload,
+                                bool coalesce, membership_done_fn done, void *data)
+{
+    struct scripted_membership *s = scripted_of(m);
+    struct scripted_event *e = xcalloc(1, sizeof(*e));
+    e->pool = s;
+    e->event = (struct serf_user_event){.ltime = ++s->events,
+                                        .name = arena_str(&e->arena, name),
+                                        .payload = arena_str(&e->arena, payload),
+                                        .coalesce = coalesce};
+    e->done = done;
+    e->data = data;
+    e->msg.run = scripted_event_run;
+    loop_post(s->loop, &e->msg);
+}
+
 static void scripted_stop(struct membership *m)
 {
     struct scripted_membership *s = scripted_of(m);
@@ -167,6 +208,7 @@ static const struct membership_ops scripted_ops = {
     .join = scripted_join,
     .leave = scripted_leave,
     .force_leave = scripted_force_leave,
+    .user_event = scripted_user_event,
     .stop = scripted_stop,
     .free = scripted_free,
 };

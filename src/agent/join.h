@@ -14,11 +14,12 @@ struct agent_joins;
 
 struct agent_join {
     struct membership_join join;           /* addresses: the caller's until done */
+    bool is_wan;                           /* into the pool of servers of all data centers */
     void (*done)(struct agent_join *join); /* once: join.joined, join.err */
     void *data;
 };
 
-/* With the log lines of Consul's. */
+/* With the log lines of Consul's. done() may come from inside, where there is no such pool. */
 void agent_join(struct agent *a, struct agent_join *join);
 
 struct agent_joins *joins_new(struct agent *a);

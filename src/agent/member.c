@@ -1,7 +1,6 @@
 #include "agent/member.h"
 
 #include "agent/config.h"
-#include "server/server_info.h"
 
 #define REVISION_SIZE_MAX 8u
 
@@ -88,24 +87,4 @@ void member_self(const struct agent_config *config, struct str node_id, bool is_
         .delegate_max = 5,
         .delegate_cur = 4,
     };
-}
-
-bool member_of_wan(const struct member *lan, struct arena *a, struct member *ret_member)
-{
-    struct server_info info;
-    if (!server_info_of(lan, a, &info) || info.wan_join_port == 0) {
-        return false;
-    }
-    struct strpair *tags = ARENA_ARRAY(a, struct strpair, lan->tags.n);
-    size_t n = 0;
-    for (size_t i = 0; i < lan->tags.n; i++) {
-        if (!str_eq_lit(lan->tags.v[i].key, "wan_join_port")) {
-            tags[n++] = lan->tags.v[i];
-        }
-    }
-    *ret_member = *lan;
-    ret_member->name = arena_printf(a, "%.*s.%.*s", STRF(info.name), STRF(info.datacenter));
-    ret_member->port = info.wan_join_port;
-    ret_member->tags = (struct strmap){tags, n};
-    return true;
 }

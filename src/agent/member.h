@@ -8,8 +8,5 @@ struct arena;
 /* This node, in the LAN or the WAN pool; made in the arena. */
 void member_self(const struct agent_config *config, struct str node_id, bool is_wan,
                  struct arena *a, struct member *ret_member);
-/* A server of the LAN pool as the WAN pool has it: Consul's servers join each other there by
- * themselves. False for a client, and for a server that keeps out of it. */
-bool member_of_wan(const struct member *lan, struct arena *a, struct member *ret_member);
 /* "1.10.3:c976ffd2": what it says it was built from. */
 struct str member_build(const struct agent_config *config, struct arena *a);

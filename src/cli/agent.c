@@ -303,11 +303,12 @@ static void program_make_client(struct program *p, struct str node_id,
 }
 
 static int program_make_server(struct program *p, struct str node_id,
-                               struct membership *take_membership)
+                               const struct agent_pools *take_pools)
 {
     const struct agent_config *c = p->config;
     const struct server_options options = {
-        .membership = take_membership,
+        .membership = take_pools->lan,
+        .wan = take_pools->wan,
         .datacenter = c->datacenter,
         .primary_datacenter = c->primary_datacenter,
         .node_name = c->node_name,
@@ -360,14 +361,16 @@ static int program_make_delegate(struct program *p, struct str node_id)
         .config = p->config,
         .node_id = node_id,
         .main = &p->main,
-        .server = &p->server,
     };
-    struct membership *pool = agent_pool_new(&options);
-    int rc = 0;
+    struct agent_pools pools;
+    int rc = agent_pools_new(&options, &pools, &p->err);
+    if (rc < 0) {
+        return rc;
+    }
     if (p->config->is_server) {
-        rc = program_make_server(p, node_id, pool);
+        rc = program_make_server(p, node_id, &pools);
     } else {
-        program_make_client(p, node_id, pool);
+        program_make_client(p, node_id, pools.lan);
     }
     for (uint32_t i = 0; rc >= 0 && i < p->workers_count; i++) {
         if (p->server != NULL) {

@@ -1,23 +1,26 @@
-/* agent_pool.h - which pool of members an agent takes part in: the one place that chooses an
+/* agent_pool.h - the pools of members an agent takes part in: the one place that chooses an
  * implementation of server/membership.h.
  *
- *     membership = agent_pool_new(&options);     // then server_new(), which takes it
+ *     rc = agent_pools_new(&options, &pools, &err);     // then server_new(), which takes them
  *
- * The pool's work is done on the main worker's loop. */
+ * Events and answers come on the main worker's loop. */
 #pragma once
-#include "base/str.h"
+#include "base/err.h"
 
 struct agent_config;
 struct membership;
-struct server;
 struct worker;
 
 struct agent_pool_options {
-    const struct agent_config *config;
+    const struct agent_config *config; /* lives as long as the pools */
     struct str node_id;
     struct worker *main;
-    struct server *const
-        *server; /* where the server will be once there is one; never, on a client */
 };
 
-struct membership *agent_pool_new(const struct agent_pool_options *options);
+struct agent_pools {
+    struct membership *lan;
+    struct membership *wan; /* of a server; NULL where it is turned off */
+};
+
+NODISCARD int agent_pools_new(const struct agent_pool_options *options,
+                              struct agent_pools *ret_pools, struct err *err);

@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "http/agent_request.h"
 #include "server/delegate.h"
-#include "server/membership.h"
 
 /* --- reload ---------------------------------------------------------------------------------- */
 
@@ -39,6 +38,7 @@ void agent_leave_handle(struct http_req *req)
 struct join_args {
     struct agent_join join;
     struct str address;
+    bool is_wan;
 };
 
 static void join_done(struct agent_join *join)
@@ -55,6 +55,7 @@ static void join_run(struct agent_request *r)
 {
     struct join_args *args = r->args;
     args->join.join.addresses = (struct strlist){&args->address, 1};
+    args->join.is_wan = args->is_wan;
     args->join.done = join_done;
     args->join.data = r;
     agent_join(r->call.agent, &args->join);
@@ -62,13 +63,11 @@ static void join_run(struct agent_request *r)
 
 void agent_join_handle(struct http_req *req)
 {
-    if (http_param_value(req, STR("wan")).n > 0) { /* "?wan" alone does not ask for it */
-        http_error(req, 500, "joining the WAN pool is not supported by this version");
-        return;
-    }
     struct agent_request *r =
         agent_request_new(req, join_run, agent_reply_ok, sizeof(struct join_args));
-    ((struct join_args *)r->args)->address = agent_request_str(r, req->tail);
+    struct join_args *args = r->args;
+    args->address = agent_request_str(r, req->tail);
+    args->is_wan = http_param_value(req, STR("wan")).n > 0; /* "?wan" alone does not ask for it */
     agent_request_start(r);
 }
 
@@ -80,12 +79,12 @@ struct force_leave_args {
 static void force_leave_run(struct agent_request *r)
 {
     const struct force_leave_args *args = r->args;
-    const struct delegate *d = r->call.agent->worker->delegate;
+    struct delegate *d = r->call.agent->worker->delegate;
     log_write(LOG_INFO, "agent", "Force leaving node", LOG_STR("node", args->node));
     if (!delegate_has_member(d, args->node)) {
         (void)err_set(&r->call.err, ERR_FAILED, "agent: No node found with name '%.*s'",
                       STRF(args->node));
-    } else if (membership_force_leave(d->membership, args->node, args->prune, &r->call.err) < 0) {
+    } else if (delegate_force_leave(d, args->node, args->prune, &r->call.err) < 0) {
         log_write(LOG_WARN, "agent", "Failed to remove node", LOG_STR("node", args->node),
                   LOG_CSTR("error", err_text(&r->call.err)));
     }

@@ -8,11 +8,13 @@
 #include "agent/state.h"
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "gossip/pool.h"
 #include "http/agent_request.h"
 #include "raft/configuration.h"
 #include "raft/raft.h"
 #include "schema/coordinate.h"
 #include "server/client_agent.h"
+#include "server/delegate.h"
 #include "server/membership.h"
 #include "server/router.h"
 #include "server/server.h"
@@ -169,27 +171,25 @@ static void put_runtime_stats(struct json_writer *w)
     json_object_end(w);
 }
 
-static void put_serf_stats(struct json_writer *w, const struct agent_config *config,
-                           const struct member *members, size_t count)
+static void put_serf_stats(struct json_writer *w, const struct membership *m)
 {
-    uint64_t failed = 0, left = 0;
-    for (size_t i = 0; i < count; i++) {
-        failed += members[i].status == MEMBER_FAILED;
-        left += members[i].status == MEMBER_LEFT;
+    struct serf_stats s = {0};
+    if (m->pool != NULL) {
+        pool_stats(m->pool, &s);
     }
     json_object_begin(w);
-    put_str(w, STR("coordinate_resets"), STR("0"));
-    put_bool_text(w, STR("encrypted"), config->encrypt.n > 0);
-    put_str(w, STR("event_queue"), STR("0"));
-    put_str(w, STR("event_time"), STR("0"));
-    put_u64_text(w, STR("failed"), failed);
-    put_str(w, STR("health_score"), STR("0"));
-    put_str(w, STR("intent_queue"), STR("0"));
-    put_u64_text(w, STR("left"), left);
-    put_str(w, STR("member_time"), STR("0"));
-    put_u64_text(w, STR("members"), count);
-    put_str(w, STR("query_queue"), STR("0"));
-    put_str(w, STR("query_time"), STR("1"));
+    put_u64_text(w, STR("coordinate_resets"), s.coordinate_resets);
+    put_bool_text(w, STR("encrypted"), s.encrypted);
+    put_u64_text(w, STR("event_queue"), s.event_queue);
+    put_u64_text(w, STR("event_time"), s.event_time);
+    put_u64_text(w, STR("failed"), s.failed);
+    put_u64_text(w, STR("health_score"), s.health_score);
+    put_u64_text(w, STR("intent_queue"), s.intent_queue);
+    put_u64_text(w, STR("left"), s.left);
+    put_u64_text(w, STR("member_time"), s.member_time);
+    put_u64_text(w, STR("members"), s.members);
+    put_u64_text(w, STR("query_queue"), s.query_queue);
+    put_u64_text(w, STR("query_time"), s.query_time);
     json_object_end(w);
 }
 
@@ -217,31 +217,43 @@ static void put_stats(struct json_writer *w, struct http_req *req, const struct 
     }
     json_key(w, STR("runtime"));
     put_runtime_stats(w);
-    struct member *members;
-    size_t count = membership_members(req->worker->delegate->membership, req->arena, &members);
+    const struct delegate *d = req->worker->delegate;
     json_key(w, STR("serf_lan"));
-    put_serf_stats(w, config, members, count);
-    if (server != NULL && config->ports.serf_wan > 0) {
-        size_t wan_count = 0;
-        for (size_t i = 0; i < count; i++) {
-            wan_count += member_of_wan(&members[i], req->arena, &members[wan_count]);
-        }
+    put_serf_stats(w, d->membership);
+    if (d->wan != NULL) {
         json_key(w, STR("serf_wan"));
-        put_serf_stats(w, config, members, wan_count);
+        put_serf_stats(w, d->wan);
     }
     json_object_end(w);
 }
 
-static void put_self(struct json_writer *w, struct http_req *req, const struct local_root *root,
-                     const struct agent_counts *counts)
+/* As the pool has it: tags change while it runs. */
+static void put_self_member(struct json_writer *w, struct http_req *req)
+{
+    struct member *members, self;
+    if (membership_members(req->worker->delegate->membership, req->arena, &members) > 0) {
+        json_object(w, &member_schema, &members[0]);
+    } else { /* it has not begun yet */
+        member_self(agent_config(req->agent), agent_node_id(req->agent), false, req->arena, &self);
+        json_object(w, &member_schema, &self);
+    }
+}
+
+static void put_coordinate(struct json_writer *w, struct http_req *req)
 {
     /* The coordinate of a node that has measured nothing yet. */
     static const double zeros[COORDINATE_DIMENSIONS];
     static const struct coordinate origin = {
         .vec = {zeros, COORDINATE_DIMENSIONS}, .error = 1.5, .height = 1.0e-5};
+    struct pool *pool = req->worker->delegate->membership->pool;
+    const struct coordinate *c = pool != NULL ? pool_coordinate(pool, req->arena) : NULL;
+    json_object(w, &coordinate_schema, c != NULL ? c : &origin);
+}
+
+static void put_self(struct json_writer *w, struct http_req *req, const struct local_root *root,
+                     const struct agent_counts *counts)
+{
     const struct agent_config *config = agent_config(req->agent);
-    struct member self;
-    member_self(config, agent_node_id(req->agent), false, req->arena, &self);
     json_object_begin(w);
     json_key(w, STR("Config"));
     put_config(w, config, agent_node_id(req->agent));
@@ -251,10 +263,10 @@ static void put_self(struct json_writer *w, struct http_req *req, const struct l
     if (config->coordinates.disabled) {
         json_null(w);
     } else {
-        json_object(w, &coordinate_schema, &origin);
+        put_coordinate(w, req);
     }
     json_key(w, STR("Member"));
-    json_object(w, &member_schema, &self);
+    put_self_member(w, req);
     json_key(w, STR("Stats"));
     put_stats(w, req, root, counts);
     json_key(w, STR("Meta"));
@@ -291,23 +303,18 @@ void agent_self_handle(struct http_req *req)
 
 /* --- members --------------------------------------------------------------------------------- */
 
-static void put_members(struct http_req *req, bool is_wan)
+static void put_members(struct http_req *req, struct membership *pool)
 {
     struct json_writer w = http_json_begin(req);
     struct member *members;
-    if (is_wan && req->worker->server == NULL) {
-        json_null(&w); /* clients are not in that pool, and Go has no list to show */
+    if (pool == NULL) {
+        json_null(&w);
         return;
     }
-    size_t n = membership_members(req->worker->delegate->membership, req->arena, &members);
+    size_t n = membership_members(pool, req->arena, &members);
     json_array_begin(&w);
     for (size_t i = 0; i < n; i++) {
-        struct member wan;
-        if (!is_wan) {
-            json_object(&w, &member_schema, &members[i]);
-        } else if (member_of_wan(&members[i], req->arena, &wan)) {
-            json_object(&w, &member_schema, &wan);
-        }
+        json_object(&w, &member_schema, &members[i]);
     }
     json_array_end(&w);
 }
@@ -325,7 +332,8 @@ void agent_members_handle(struct http_req *req)
         http_error(req, 500, "Network segments are not supported in this version of Consul");
         return;
     }
-    put_members(req, is_wan);
+    const struct delegate *d = req->worker->delegate;
+    put_members(req, is_wan ? d->wan : d->membership);
     http_finish(req, 200);
 }
 

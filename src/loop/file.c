@@ -69,6 +69,14 @@ static int make_parents(char *path, struct err *err)
     return 0;
 }
 
+int file_make_parents(struct str path, struct err *err)
+{
+    char *copy = str_to_cstr(path);
+    int rc = make_parents(copy, err);
+    mem_free(copy);
+    return rc;
+}
+
 static int write_all(int fd, struct str bytes)
 {
     while (bytes.n > 0) {

@@ -12,6 +12,8 @@ NODISCARD int file_read(struct str path, size_t size_max, struct arena *a, struc
 /* Written beside and renamed over: a crash leaves the old file or the new. With `durable` the bytes
  * are on the disk before. Mode 0600; missing directories above are made with mode 0700. */
 NODISCARD int file_replace(struct str path, struct str bytes, bool durable, struct err *err);
+/* Make the directories above it that are missing, with mode 0700. */
+NODISCARD int file_make_parents(struct str path, struct err *err);
 /* One that is not there is fine. */
 NODISCARD int file_remove(struct str path, struct err *err);
 /* Names of the regular files in a directory, sorted; none when there is no such directory. */

@@ -152,13 +152,9 @@ static void receive_one(struct udp_socket *s, uint32_t i)
     s->receive(s, str_make(b->in_iov[i].iov_base, b->in[i].msg_len), &peer);
 }
 
-static void receive_cb(uv_poll_t *poll, int status, int events)
+void udp_receive_now(struct udp_socket *s)
 {
-    struct udp_socket *s = container_of(poll, struct udp_socket, poll);
     struct udp_batch *b = s->batch;
-    (void)status;
-    (void)events;
-    loop_turn_begin(s->loop);
     for (int round = 0; round < RECEIVES_PER_TURN_MAX && !s->closing; round++) {
         for (uint32_t i = 0; i < UDP_BATCH_MAX; i++) {
             b->in[i].msg_hdr.msg_namelen = sizeof(b->in_peer[i].sa);
@@ -175,6 +171,15 @@ static void receive_cb(uv_poll_t *poll, int status, int events)
             return; /* also an error: a refused earlier answer shows up here and means nothing */
         }
     }
+}
+
+static void receive_cb(uv_poll_t *poll, int status, int events)
+{
+    struct udp_socket *s = container_of(poll, struct udp_socket, poll);
+    (void)status;
+    (void)events;
+    loop_turn_begin(s->loop);
+    udp_receive_now(s);
 }
 
 static void batch_init(struct udp_socket *s)

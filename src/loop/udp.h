@@ -62,5 +62,7 @@ NODISCARD int udp_open(struct udp_socket *s, struct loop *l, const struct addres
                                        const struct udp_peer *peer),
                        struct err *err);
 void udp_send(struct udp_socket *s, struct str data, const struct udp_peer *to);
+/* Receive what waits, now instead of when poll says so: for who has overslept a timer. */
+void udp_receive_now(struct udp_socket *s);
 void udp_local_address(const struct udp_socket *s, struct address *ret_address);
 void udp_close(struct udp_socket *s); /* what was sent before still goes out; again is harmless */

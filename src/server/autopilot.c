@@ -325,7 +325,7 @@ static void force_leave(struct autopilot *p, const struct autopilot_removal *r)
     struct err err = {0};
     log_write(LOG_INFO, LOG_MODULE, "Attempting removal of failed server node",
               LOG_STR("id", r->id), LOG_STR("name", r->name), LOG_STR("address", r->address));
-    if (membership_force_leave(p->server->delegate.membership, r->name, false, &err) < 0) {
+    if (delegate_force_leave(&p->server->delegate, r->name, false, &err) < 0) {
         log_write(LOG_ERROR, LOG_MODULE, "failed to remove server", LOG_STR("name", r->name),
                   LOG_STR("id", r->id), LOG_CSTR("error", err_text(&err)));
     }

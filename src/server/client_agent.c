@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "server/call.h"
-#include "server/members.h"
+#include "server/membership.h"
 #include "server/router.h"
 #include "server/server_info.h"
 
@@ -31,7 +31,6 @@ static void client_event(struct membership_listener *l, enum membership_event ev
     struct client_agent *c = container_of(l, struct client_agent, listener);
     struct arena a = {0};
     struct server_info info;
-    members_count_event(event);
     if (server_info_of(member, &a, &info)) {
         switch (event) {
         case MEMBERSHIP_JOIN:

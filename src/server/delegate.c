@@ -34,6 +34,23 @@ int delegate_count_call(struct delegate *d, struct err *err)
     return 0;
 }
 
+/* In the WAN pool it is called "name.dc", whichever of its names it is given by. */
+static int force_leave_wan(struct delegate *d, struct str name, bool prune, struct err *err)
+{
+    struct arena a = {0};
+    struct str suffix = arena_printf(&a, ".%.*s", STRF(d->datacenter));
+    struct str wan_name = str_has_suffix(name, suffix) ? name : arena_concat(&a, name, suffix);
+    int rc = membership_force_leave(d->wan, wan_name, prune, err);
+    arena_deinit(&a);
+    return rc;
+}
+
+int delegate_force_leave(struct delegate *d, struct str name, bool prune, struct err *err)
+{
+    int rc = membership_force_leave(d->membership, name, prune, err);
+    return rc < 0 || d->wan == NULL ? rc : force_leave_wan(d, name, prune, err);
+}
+
 void delegate_leave(struct delegate *d, void (*done)(void *data), void *data)
 {
     if (d->client != NULL) {

@@ -17,8 +17,9 @@ struct err;
 struct membership;
 
 struct delegate {
-    struct client_agent *client; /* NULL on a server */
-    struct membership *membership;
+    struct client_agent *client;   /* NULL on a server */
+    struct membership *membership; /* of its data center: the LAN pool */
+    struct membership *wan;        /* of the servers of all data centers; NULL: none */
     struct str datacenter, primary_datacenter, node_name, node_id;
     uint64_t max_query_time_ms, default_query_time_ms;
     uint64_t rpc_hold_timeout_ms;
@@ -30,5 +31,8 @@ struct delegate {
 bool delegate_has_member(const struct delegate *d, struct str name);
 /* A call of this agent's own begins: counts it. -ERR_RATE_LIMIT when it may not. Any thread. */
 NODISCARD int delegate_count_call(struct delegate *d, struct err *err);
+/* As membership_force_leave(), in both pools. On the main loop. */
+NODISCARD int delegate_force_leave(struct delegate *d, struct str name, bool prune,
+                                   struct err *err);
 /* Leave the cluster for good; done is called when that is done. On the main loop, once. */
 void delegate_leave(struct delegate *d, void (*done)(void *data), void *data);

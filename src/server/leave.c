@@ -24,7 +24,8 @@ struct server_leave {
     bool was_leader; /* and took itself out: nobody else has to */
     uint32_t attempts;
     struct raft_ask ask;
-    struct membership_leave leave;
+    struct membership_leave lan, wan;
+    uint32_t farewells; /* pools that have not been left yet */
     struct loop_timer timer;
     uint64_t deadline_ms;
     /* Who is taken out is not told by Raft: the others are asked. */
@@ -137,9 +138,8 @@ static void drained(struct loop_timer *t)
 
 /* --- then: the others know ------------------------------------------------------------------- */
 
-static void members_told(struct membership_leave *leave)
+static void members_told(struct server_leave *l)
 {
-    struct server_leave *l = container_of(leave, struct server_leave, leave);
     uint64_t drain_ms = l->server->options.leave_drain_ms;
     char text[24];
     struct buf buf = {.p = text, .cap = sizeof(text), .max = sizeof(text)};
@@ -149,10 +149,33 @@ static void members_told(struct membership_leave *leave)
     loop_timer_start(loop_of(l), &l->timer, drain_ms, drained);
 }
 
+static void pool_left(struct server_leave *l)
+{
+    if (--l->farewells == 0) {
+        members_told(l);
+    }
+}
+
+static void lan_left(struct membership_leave *leave)
+{
+    pool_left(container_of(leave, struct server_leave, lan));
+}
+
+static void wan_left(struct membership_leave *leave)
+{
+    pool_left(container_of(leave, struct server_leave, wan));
+}
+
 static void members_tell(struct server_leave *l)
 {
-    l->leave.done = members_told;
-    membership_leave(l->server->delegate.membership, &l->leave);
+    const struct delegate *d = &l->server->delegate;
+    l->lan.done = lan_left;
+    l->wan.done = wan_left;
+    l->farewells = d->wan != NULL ? 2 : 1;
+    if (d->wan != NULL) {
+        membership_leave(d->wan, &l->wan);
+    }
+    membership_leave(d->membership, &l->lan);
 }
 
 /* --- first: leadership ----------------------------------------------------------------------- */

@@ -3,20 +3,11 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/metrics.h"
 #include "raft/raft.h"
 #include "server/bootstrap.h"
 #include "server/membership.h"
 #include "server/server.h"
 #include "server/server_info.h"
-
-static struct metric metric_events[] = {
-    [MEMBERSHIP_JOIN] = METRIC_COUNTER("serf.member.join"),
-    [MEMBERSHIP_UPDATE] = METRIC_COUNTER("serf.member.update"),
-    [MEMBERSHIP_LEAVE] = METRIC_COUNTER("serf.member.left"),
-    [MEMBERSHIP_FAILED] = METRIC_COUNTER("serf.member.failed"),
-    [MEMBERSHIP_REAP] = METRIC_COUNTER("serf.member.reap"),
-};
 
 struct server_members {
     struct server *server;
@@ -25,11 +16,6 @@ struct server_members {
 };
 
 /* --- events ---------------------------------------------------------------------------------- */
-
-void members_count_event(enum membership_event event)
-{
-    metric_add(&metric_events[event], 1);
-}
 
 static void count_members(struct server *s)
 {
@@ -70,7 +56,6 @@ static void members_event(struct membership_listener *l, enum membership_event e
     struct server_members *m = container_of(l, struct server_members, listener);
     struct arena a = {0};
     struct server_info info;
-    members_count_event(event);
     count_members(m->server);
     if (server_info_of(member, &a, &info) && info.segment.n == 0) {
         log_write(LOG_INFO, "agent.server", event_text(event),

@@ -3,13 +3,9 @@
  *
  * On the main loop. */
 #pragma once
-#include "server/membership.h"
 
 struct server;
 struct server_members;
-
-/* It counts among the metrics; on clients too. */
-void members_count_event(enum membership_event event);
 
 struct server_members *server_members_new(struct server *s); /* listens */
 /* Raft knows another leader, or none. */

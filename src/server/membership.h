@@ -7,6 +7,7 @@
  *     size_t n = membership_members(m, arena, &members);    // any thread
  *     membership_join(m, &join);          ... join.done()
  *     membership_leave(m, &leave);        ... leave.done()
+ *     membership_user_event(m, name, payload, false, done, me);
  *
  * This agent is a member itself, the first of the list. Members that failed or left stay listed
  * until they are reaped or pruned. A node's name is what it is known by.
@@ -21,6 +22,8 @@
 
 struct arena;
 struct membership;
+struct pool;
+struct serf_user_event; /* proto/serf.h */
 
 enum membership_event {
     MEMBERSHIP_JOIN,   /* new, or back after it had failed or left */
@@ -35,7 +38,11 @@ struct membership_listener {
     /* The member is valid until it returns. */
     void (*event)(struct membership_listener *l, enum membership_event event,
                   const struct member *member);
+    /* One of gossip's, whatever its name; those of this agent come back as well. May be NULL. */
+    void (*user_event)(struct membership_listener *l, const struct serf_user_event *event);
 };
+
+typedef void (*membership_done_fn)(void *data, const struct err *err); /* err NULL: it went well */
 
 /* Get to know a pool by these addresses: "host", "host:port", "[v6]:port", names too. */
 struct membership_join {
@@ -60,6 +67,8 @@ struct membership_ops {
     void (*join)(struct membership *m, struct membership_join *join);
     void (*leave)(struct membership *m, struct membership_leave *leave);
     int (*force_leave)(struct membership *m, struct str name, bool prune, struct err *err);
+    void (*user_event)(struct membership *m, struct str name, struct str payload, bool coalesce,
+                       membership_done_fn done, void *data);
     void (*stop)(struct membership *m);
     struct membership *(*free)(struct membership *m);
 };
@@ -67,6 +76,8 @@ struct membership_ops {
 struct membership { /* embedded in the pool's own */
     const struct membership_ops *ops;
     struct list listeners; /* struct membership_listener */
+    /* For what is gossip's alone: keys, coordinates, figures. NULL: there is none (tests). */
+    struct pool *pool;
 };
 
 static inline void membership_listen(struct membership *m, struct membership_listener *l)
@@ -87,6 +98,17 @@ static inline void membership_tell(struct membership *m, enum membership_event e
 static inline void membership_start(struct membership *m)
 {
     m->ops->start(m);
+}
+
+static inline void membership_tell_user_event(struct membership *m,
+                                              const struct serf_user_event *event)
+{
+    list_for_each (node, &m->listeners) {
+        struct membership_listener *l = list_entry(node, struct membership_listener, node);
+        if (l->user_event != NULL) {
+            l->user_event(l, event);
+        }
+    }
 }
 
 /* A copy of all of them in the arena. Any thread. */
@@ -112,6 +134,14 @@ NODISCARD static inline int membership_force_leave(struct membership *m, struct 
                                                    bool prune, struct err *err)
 {
     return m->ops->force_leave(m, name, prune, err);
+}
+
+/* Spread a small message to everybody, this agent included. Name and payload are copied; done may be
+ * NULL, and comes once it is on its way, or with why it is not. */
+static inline void membership_user_event(struct membership *m, struct str name, struct str payload,
+                                         bool coalesce, membership_done_fn done, void *data)
+{
+    m->ops->user_event(m, name, payload, coalesce, done, data);
 }
 
 /* Joins and leaves under way are answered with ERR_CLOSED; no more events. */

@@ -161,7 +161,6 @@ const struct rpc_method *rpc_method_at(size_t i);
     X(kvs, rpc_kvs_get)                        /* KVS.Get */                  \
     X(kvs, rpc_kvs_list)                       /* KVS.List */                 \
     X(kvs, rpc_kvs_list_keys)                  /* KVS.ListKeys */             \
-    X(exchange, rpc_membership_exchange)      /* Membership.Exchange, ours */ \
     X(operator, rpc_operator_raft_get_configuration)      /* Operator.RaftGetConfiguration */ \
     X(operator, rpc_operator_raft_remove_peer_by_address) /* Operator.RaftRemovePeerByAddress */ \
     X(operator, rpc_operator_raft_remove_peer_by_id)      /* Operator.RaftRemovePeerByID */ \

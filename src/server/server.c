@@ -18,6 +18,7 @@
 #include "server/bootstrap.h"
 #include "server/call.h"
 #include "server/coordinate_batch.h"
+#include "server/flood.h"
 #include "server/fsm_metrics.h"
 #include "server/leader.h"
 #include "server/leave.h"
@@ -231,6 +232,7 @@ static void server_init_delegate(struct server *s)
     const struct server_options *o = &s->options;
     s->delegate = (struct delegate){
         .membership = o->membership,
+        .wan = o->wan,
         .datacenter = o->datacenter,
         .primary_datacenter = o->primary_datacenter,
         .node_name = o->node_name,
@@ -278,6 +280,7 @@ int server_new(const struct server_options *options, struct worker *main,
     s->main = main;
     server_init_delegate(s);
     s->members = server_members_new(s);
+    s->flood = flood_new(s);
     s->bootstrap = bootstrap_new(s, options->bootstrap_expect);
     s->autopilot = autopilot_new(s);
     s->snapshots = snapshots_new();
@@ -362,6 +365,7 @@ int server_start(struct server *s, struct err *err)
     }
     if (rc >= 0) {
         membership_start(s->delegate.membership);
+        flood_start(s->flood);
     }
     return rc;
 }
@@ -369,6 +373,7 @@ int server_start(struct server *s, struct err *err)
 void server_stop(struct server *s)
 {
     leader_stop(s->leader);
+    flood_stop(s->flood);
     membership_stop(s->delegate.membership);
     bootstrap_stop(s->bootstrap);
     server_leave_stop(s->leave);
@@ -391,7 +396,9 @@ struct server *server_free(struct server *s)
     s->bootstrap = bootstrap_free(s->bootstrap);
     s->leave = server_leave_free(s->leave);
     s->members = server_members_free(s->members);
+    s->flood = flood_free(s->flood);
     s->delegate.membership = membership_free(s->delegate.membership);
+    s->delegate.wan = membership_free(s->delegate.wan);
     s->autopilot = autopilot_free(s->autopilot);
     s->coordinates = coordinate_batch_free(s->coordinates);
     s->fsm = fsm_free(s->fsm);

@@ -14,6 +14,7 @@ struct bootstrap;
 struct change_list;
 struct coordinate_batch;
 struct epoch;
+struct flood;
 struct fsm;
 struct leader;
 struct loop;
@@ -39,6 +40,7 @@ struct server_options {
     int64_t bootstrap_expect;      /* form a cluster when so many servers have met; 0: do not */
     int64_t raft_protocol;         /* 0: 3 */
     struct membership *membership; /* the pool it takes part in; taken */
+    struct membership *wan;        /* and that of all servers everywhere, or NULL; taken */
     uint64_t leave_drain_ms;
     uint64_t max_query_time_ms, default_query_time_ms;
     uint64_t rpc_hold_timeout_ms;
@@ -74,6 +76,7 @@ struct server {
     struct worker *main;            /* the agent's main loop: the leader's duties run there */
     struct server_members *members; /* what follows from it on every server */
     struct bootstrap *bootstrap;
+    struct flood *flood; /* joins the data center's servers to the WAN pool */
     struct server_leave *leave;            /* NULL: it stays */
     uint32_t servers_alive, clients_alive; /* members, as last counted; the main loop's */
     uint64_t event_clock;  /* of user events, the main loop's; a new leader takes a time of it */

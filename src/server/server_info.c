@@ -18,8 +18,7 @@ static size_t digits(struct str s)
     return n;
 }
 
-/* The first "1.2.3" in what the member says it was built from. */
-static bool find_version(struct str build, struct str *ret_version)
+bool build_version(struct str build, struct str *ret_version)
 {
     for (size_t i = 0; i < build.n; i++) {
         size_t end = i;
@@ -79,7 +78,7 @@ bool server_info_of(const struct member *m, struct arena *a, struct server_info 
         !number_tag(m, STR("expect"), &info.expect) ||
         !number_tag(m, STR("raft_vsn"), &info.raft_version) ||
         !number_tag(m, STR("wan_join_port"), &info.wan_join_port) ||
-        !find_version(member_tag(m, STR("build")), &info.version)) {
+        !build_version(member_tag(m, STR("build")), &info.version)) {
         return false;
     }
     info.address = server_address(a, m->addr, info.port);

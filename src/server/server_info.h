@@ -21,6 +21,8 @@ struct server_info {
     enum member_status status;
 };
 
+/* The first "1.10.3" in what a member says it was built from. */
+bool build_version(struct str build, struct str *ret_version);
 /* False for a client, and for a server whose tags are malformed. */
 bool server_info_of(const struct member *m, struct arena *a, struct server_info *ret_info);
 /* "node1 (Addr: tcp/127.0.0.1:8300) (DC: dc1)", as in log lines. */
