@@ -255,7 +255,8 @@ static void request_handle(struct rpc_snapshot *s)
     }
     struct arena a = {0};
     struct snapshot_request r = {0};
-    struct cur c = cur_make(str_first(buf_view(&s->in), s->scan.at));
+    /* A copy: what follows it moves to its place. */
+    struct cur c = cur_make(arena_str(&a, str_first(buf_view(&s->in), s->scan.at)));
     char leader[SNAPSHOT_ADDRESS_SIZE];
     if (msgpack_decode(&c, &snapshot_request_schema, &r, &a, &err) < 0) {
         request_fail(s, &err);

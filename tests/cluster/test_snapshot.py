@@ -114,6 +114,22 @@ def test_what_the_leader_refuses(roles, is_reference):
     assert (answer.status, answer.text) == (500, "No path to datacenter")
 
 
+def test_request_and_archive_in_one_packet(three, roles):
+    """As a client agent may send them: port 8300, first byte 5, the request, the archive."""
+    leader, one, _ = roles
+    assert leader.set("packet", "before")
+    archive = save(leader).body
+    assert leader.set("packet", "after")
+    request = b"\x84\xaaDatacenter\xa3dc1\xa5Token\xa0\xaaAllowStale\xc2\xa2Op\x01"
+    with socket.create_connection((one.ip, 8300), 30) as s:
+        s.sendall(b"\x05" + request + archive)
+        s.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: s.recv(65536), b""))
+    assert b"\xa5Error\xa0" in answer, answer
+    for s in roles:
+        wait_for(lambda s=s: s.value("packet") == "before", "the old value on %s" % s)
+
+
 def test_large_ones_in_little_memory(three, roles, binary):
     leader, one, two = roles
     fill(leader)
