@@ -186,6 +186,8 @@ class Server:
         os.makedirs(self.data_dir)
 
     def log(self):
+        if self.process is None:
+            return ""
         with open(self.log_path, errors="replace") as f:
             return f.read()
 
@@ -316,6 +318,15 @@ class Cluster:
         self.all.append(s)
         for one in self.servers:
             one.config["retry_join"] = [o.ip for o in self.servers if o is not one]
+        return s
+
+    def add_client(self, binary=None, config=None):
+        """A client agent, not started. It is asked like a server, but is none of `servers`."""
+        number = 1 + sum(not s.config["server"] for s in self.all)
+        settings = dict(self.settings, server=False, retry_join=[s.ip for s in self.servers])
+        settings.update(config or {})
+        s = Server(self, "client%d" % number, os.path.abspath(binary) if binary else self.binaries[0], self._free_ip(), settings)
+        self.all.append(s)
         return s
 
     def forget(self, server):
