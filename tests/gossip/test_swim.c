@@ -564,6 +564,7 @@ static void command(void *data, struct str *words, size_t count)
         buf_clear(&n->meta);
         buf_str(&n->meta, count > 2 ? words[2] : STR_NULL);
         world_start(w, i);
+        n->swim->seq = 0;
     } else if (str_eq_lit(verb, "vsn")) {
         for (size_t k = 0; k < MEMBERLIST_VSN_SIZE; k++) {
             n->vsn[k] = (uint8_t)number_of(words[2 + k]);

@@ -191,6 +191,7 @@ struct swim *swim_new(const struct swim_options *o, uint64_t now_ns)
     }
     s->delegate_data = o->delegate_data;
     s->now_ns = now_ns;
+    s->seq = (uint32_t)rng_u64(o->rng); /* an ack of a life before is none of this */
     map_init(&s->by_name, MAP_KEYS_BORROWED);
     list_init(&s->streams);
     s->queue = broadcast_queue_new();

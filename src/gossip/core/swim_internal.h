@@ -40,7 +40,8 @@ void swim_timer_stop(struct swim *s, struct swim_timer *t);
 struct swim_suspicion {
     struct swim_timer timer;
     struct swim_node *node;
-    uint64_t started_ns, min_ns, max_ns;
+    uint64_t started_ns, end_ns, min_ns, max_ns;
+    uint64_t asked_ns;          /* when it was told; 0: not yet */
     uint32_t wanted, confirmed; /* confirmations */
     struct str from[];          /* who suspects, wanted + 1 at most; the first began it */
 };
@@ -194,7 +195,7 @@ void swim_ring_renew(struct swim *s);
 void swim_on_alive(struct swim *s, const struct memberlist_alive *a, bool is_own);
 void swim_on_suspect(struct swim *s, const struct memberlist_suspect *m);
 void swim_on_dead(struct swim *s, const struct memberlist_suspect *m);
-/* Who accuses this agent of something that was refuted already has missed it: tell him. */
+/* Who accuses this agent of something that it has refuted, now or long ago: tell him at once. */
 void swim_answer_accuser(struct swim *s, const struct memberlist_suspect *m,
                          const struct gossip_address *from);
 void swim_suspicion_end(struct swim *s, struct swim_node *n);

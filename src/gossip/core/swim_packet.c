@@ -230,8 +230,8 @@ static int on_part(struct swim *s, const struct memberlist_part *part,
         what = "suspect message";
         r = memberlist_suspect_decode(part->body, &m.suspect, err);
         if (r >= 0) {
-            swim_answer_accuser(s, &m.suspect, from);
             swim_on_suspect(s, &m.suspect);
+            swim_answer_accuser(s, &m.suspect, from);
         }
         break;
     case MEMBERLIST_ALIVE:
@@ -245,8 +245,8 @@ static int on_part(struct swim *s, const struct memberlist_part *part,
         what = "dead message";
         r = memberlist_suspect_decode(part->body, &m.suspect, err);
         if (r >= 0) {
-            swim_answer_accuser(s, &m.suspect, from);
             swim_on_dead(s, &m.suspect);
+            swim_answer_accuser(s, &m.suspect, from);
         }
         break;
     case MEMBERLIST_USER:

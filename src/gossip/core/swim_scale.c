@@ -20,8 +20,8 @@ uint64_t swim_suspicion_timeout(uint32_t mult, size_t n, uint64_t interval_ns)
 /* From max towards min with the logarithm of what was confirmed; in whole milliseconds. */
 uint64_t swim_suspicion_span(uint32_t confirmed, uint32_t wanted, uint64_t min_ns, uint64_t max_ns)
 {
-    if (wanted == 0) {
-        return min_ns;
+    if (wanted == 0 || confirmed == 0) {
+        return wanted == 0 ? min_ns : max_ns;
     }
     double max = (double)max_ns / 1e9, min = (double)min_ns / 1e9;
     double part = log((double)confirmed + 1.0) / log((double)wanted + 1.0);

@@ -6,11 +6,13 @@
  * hears of something in whatever order ends in the same state. What was news is passed on.
  *
  * Suspect becomes dead when its time is over. It is long at first, and each other member that
- * suspects as well makes it shorter: who alone sees another fail may be the one that fails.
+ * suspects as well makes it shorter: who alone sees another fail may be the one that fails. Shortly
+ * before the end the suspected member itself is told: gossip may have missed it, or this agent its
+ * refutation. (The reference does not ask.)
  *
  * What can go wrong: somebody has heard of a suspicion, but not of how it was refuted (who tells
- * the refuted member of it is answered directly; the reference ignores him, and he would wait for a
- * push/pull, or declare it dead before); a name comes with another address (refused, and told as a
+ * the accused of it is answered directly; the reference ignores what it has refuted already, and
+ * gossips what it refutes now); a name comes with another address (refused, and told as a
  * conflict, unless its owner left, or has been dead for dead_node_reclaim); an agent starts again
  * with its number at 1 (it hears of the higher one in the push/pull of its join, and refutes it); a
  * dead member's own state is told in a push/pull (as a suspicion, so that it may still refute).
@@ -80,7 +82,8 @@ void swim_answer_accuser(struct swim *s, const struct memberlist_suspect *m,
     alive_of(s->self, &a);
     swim_packet_begin(s);
     memberlist_alive_encode(&a, &s->out.messages);
-    (void)swim_packet_send_message(s, from, false, false);
+    swim_packet_part(s);
+    (void)swim_packet_send(s, from, false, false);
 }
 
 /* --- suspicion --- */
@@ -98,12 +101,30 @@ void swim_suspicion_end(struct swim *s, struct swim_node *n)
     }
 }
 
+static void suspicion_fire(struct swim *s, struct swim_timer *t);
+
+static void suspicion_ask(struct swim *s, struct swim_timer *t)
+{
+    struct swim_suspicion *p = container_of(t, struct swim_suspicion, timer);
+    const struct swim_node *n = p->node;
+    p->asked_ns = s->now_ns;
+    swim_timer_set(s, t, MAX(p->end_ns, s->now_ns + s->config.probe_timeout_ns), suspicion_fire);
+    swim_packet_begin(s);
+    memberlist_suspect_encode(&(struct memberlist_suspect){.incarnation = n->pub.incarnation,
+                                                           .node = n->pub.name,
+                                                           .from = s->self->pub.name},
+                              &s->out.messages);
+    swim_packet_part(s); /* and no news, which it may not hear */
+    (void)swim_packet_send(s, &n->pub.address, true, swim_node_is_summed(n));
+}
+
 static void suspicion_fire(struct swim *s, struct swim_timer *t)
 {
     struct swim_suspicion *p = container_of(t, struct swim_suspicion, timer);
     struct swim_node *n = p->node;
     if (s->now_ns < s->spared_until_ns) {
-        swim_timer_set(s, t, s->spared_until_ns, suspicion_fire);
+        suspicion_ask(s, t); /* again: this agent was away */
+        swim_timer_set(s, t, MAX(s->spared_until_ns, t->at_ns), suspicion_fire);
         return;
     }
     s->stats.degraded_timeout += p->confirmed < p->wanted;
@@ -113,6 +134,20 @@ static void suspicion_fire(struct swim *s, struct swim_timer *t)
     swim_on_dead(s, &(struct memberlist_suspect){.incarnation = n->pub.incarnation,
                                                  .node = n->pub.name,
                                                  .from = s->self->pub.name});
+}
+
+/* Its end, given what is confirmed; the question before that. */
+static void suspicion_arm(struct swim *s, struct swim_suspicion *p)
+{
+    uint64_t timeout_ns = s->config.probe_timeout_ns;
+    uint64_t span_ns = swim_suspicion_span(p->confirmed, p->wanted, p->min_ns, p->max_ns);
+    p->end_ns = p->started_ns + span_ns;
+    if (p->asked_ns == 0) {
+        uint64_t ask_ns = p->end_ns - MIN(timeout_ns, span_ns);
+        swim_timer_set(s, &p->timer, MAX(ask_ns, s->now_ns), suspicion_ask);
+    } else {
+        swim_timer_set(s, &p->timer, MAX(p->end_ns, p->asked_ns + timeout_ns), suspicion_fire);
+    }
 }
 
 static struct str name_copy(struct str name)
@@ -132,9 +167,7 @@ static bool suspicion_confirm(struct swim *s, struct swim_suspicion *p, struct s
         }
     }
     p->from[++p->confirmed] = name_copy(from);
-    uint64_t end_ns =
-        p->started_ns + swim_suspicion_span(p->confirmed, p->wanted, p->min_ns, p->max_ns);
-    swim_timer_set(s, &p->timer, MAX(end_ns, s->now_ns), suspicion_fire);
+    suspicion_arm(s, p);
     return true;
 }
 
@@ -159,7 +192,7 @@ static void suspicion_begin(struct swim *s, struct swim_node *n, struct str from
     p->max_ns = p->min_ns * s->config.suspicion_max_timeout_mult;
     p->from[0] = name_copy(from);
     n->suspicion = p;
-    swim_timer_set(s, &p->timer, s->now_ns + (wanted > 0 ? p->max_ns : p->min_ns), suspicion_fire);
+    suspicion_arm(s, p);
 }
 
 void swim_on_suspect(struct swim *s, const struct memberlist_suspect *m)
