@@ -563,7 +563,8 @@ static int compile(struct arena *a, struct translator *t, struct regexp *re)
 int regexp_compile(struct arena *a, struct str expression, struct regexp **ret_regexp,
                    struct err *err)
 {
-    struct translator t = {.start = (const uint8_t *)expression.p, .err = err};
+    struct translator t = {.start = (const uint8_t *)(expression.n > 0 ? expression.p : ""),
+                           .err = err};
     t.p = t.start;
     t.end = t.start + expression.n;
     if (expression.n > REGEXP_SIZE_MAX) {

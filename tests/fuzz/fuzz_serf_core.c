@@ -322,7 +322,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (uint8_t i = 1; i < 5; i++) {
         alive(&t, i, 1);
     }
-    while (cur_left(&c) > 0) {
+    while (cur_left(&c) >= 3) {
         uint8_t what = cur_u8(&c);
         struct str bytes = cur_take(&c, MIN((size_t)cur_be16(&c), cur_left(&c)));
         happen(&t, what, bytes);

@@ -247,6 +247,25 @@ static void test_event_memory(void **state)
     assert_news(a, "");
 }
 
+/* It would be kept, and told in every push/pull, which nobody could read. */
+static void test_event_without_name(void **state)
+{
+    struct cluster *c = *state;
+    struct node *a = cluster_start(c, "a"), *b = cluster_start(c, "b");
+    struct err err;
+    struct buf bytes = {0};
+    assert_int_equal(serf_user_event(a->serf, c->now_ns, STR(""), STR("x"), false, &err),
+                     -ERR_INVALID);
+    say_event(a, "", 5);
+    assert_news(a, "join a\n");
+    assert_true(node_has_logged(a, "received an event without a name"));
+    say_event(a, "e", 6);
+    serf_local_state(a->serf, &bytes);
+    serf_remote_state(b->serf, false, buf_view(&bytes));
+    assert_news(b, "join b\nuser e=\n");
+    buf_deinit(&bytes);
+}
+
 /* --- queries ---------------------------------------------------------------------------------- */
 
 static void test_query_window(void **state)
@@ -486,6 +505,7 @@ int main(void)
         T(test_clock_end),
         T(test_event_window),
         T(test_event_memory),
+        T(test_event_without_name),
         T(test_query_window),
         T(test_query_odd_filters),
         T(test_odd_answers),

@@ -90,6 +90,17 @@ static void what_re2_refuses_is_refused(void **state)
 }
 
 /* An expression that backtracks without end is an error, and takes no longer than its limit. */
+static void nothing_is_an_expression(void **state)
+{
+    (void)state;
+    struct arena a = {0};
+    struct regexp *re;
+    struct err err = {0};
+    assert_ok(regexp_compile(&a, STR_NULL, &re, &err));
+    assert_int_equal(regexp_match(re, STR_NULL), 1);
+    arena_deinit(&a);
+}
+
 static void matching_is_limited(void **state)
 {
     (void)state;
@@ -133,6 +144,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(expressions_mean_what_re2_means),
         cmocka_unit_test(what_re2_refuses_is_refused),
+        cmocka_unit_test(nothing_is_an_expression),
         cmocka_unit_test(matching_is_limited),
         cmocka_unit_test(groups_are_found),
     };

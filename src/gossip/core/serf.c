@@ -47,21 +47,18 @@ uint64_t serf_after(uint64_t now_ns, uint64_t ns)
     return ns < UINT64_MAX - now_ns ? now_ns + ns : UINT64_MAX;
 }
 
-void serf_log(const struct serf *s, enum swim_log level, const char *format, ...)
+void serf_log(struct serf *s, enum swim_log level, const char *format, ...)
 {
     if (s->ops->log == NULL) {
         return;
     }
-    struct buf line = {.max = ERR_TEXT_SIZE_MAX};
     va_list args;
     va_start(args, format);
-    buf_lit(&line, "serf: ");
-    buf_vprintf(&line, format, args);
+    buf_clear(&s->line);
+    buf_lit(&s->line, "serf: ");
+    buf_vprintf(&s->line, format, args);
     va_end(args);
-    if (!line.failed) {
-        s->ops->log(s->data, level, buf_view(&line));
-    }
-    buf_deinit(&line);
+    s->ops->log(s->data, level, str_first(buf_view(&s->line), ERR_TEXT_SIZE_MAX));
 }
 
 void serf_measure(const struct serf *s, enum serf_measure what, struct str name, double value)
@@ -472,6 +469,8 @@ struct serf *serf_free(struct serf *s)
     arena_deinit(&s->scratch);
     arena_deinit(&s->self_tags);
     buf_deinit(&s->address_text);
+    buf_deinit(&s->line);
+    buf_deinit(&s->text);
     (void)mem_free((void *)s->name.p);
     return mem_free(s);
 }

@@ -201,7 +201,7 @@ const struct coordinate *serf_cached_coordinate(const struct serf *s, struct str
 /* --- user events and queries ---------------------------------------------------------------------
  */
 
-/* Told here as well, as an event. -ERR_TOO_LARGE with Serf's text. */
+/* Told here as well, as an event. -ERR_TOO_LARGE with Serf's text; -ERR_INVALID: it has no name. */
 NODISCARD int serf_user_event(struct serf *s, uint64_t now_ns, struct str name, struct str payload,
                               bool coalesce, struct err *err);
 

@@ -217,8 +217,8 @@ static void on_conflict(void *data, const struct swim_member *existing,
 static int on_merge(void *data, const struct swim_member *members, size_t count, struct err *err)
 {
     struct serf *s = data;
-    struct arena a = {0};
-    struct member *views = ARENA_ARRAY(&a, struct member, count);
+    arena_reset(&s->scratch);
+    struct member *views = ARENA_ARRAY(&s->scratch, struct member, count);
     int rc = 0;
     for (size_t i = 0; i < count && rc == 0; i++) {
         const struct swim_member *m = &members[i];
@@ -233,15 +233,11 @@ static int on_merge(void *data, const struct swim_member *members, size_t count,
                          MEMBERLIST_META_SIZE_MAX);
         }
         if (rc == 0) {
-            serf_member_view(s, m, &a, &views[i]);
+            serf_member_view(s, m, &s->scratch, &views[i]);
             views[i].status = m->state == MEMBERLIST_STATE_LEFT ? MEMBER_LEFT : MEMBER_NONE;
         }
     }
-    if (rc == 0) {
-        rc = s->ops->merge(s->data, views, count, err);
-    }
-    arena_deinit(&a);
-    return rc;
+    return rc == 0 ? s->ops->merge(s->data, views, count, err) : rc;
 }
 
 static int on_alive(void *data, const struct swim_member *m, struct err *err)

@@ -90,6 +90,10 @@ bool serf_on_user_event(struct serf *s, const struct serf_user_event *event)
                  (unsigned long long)s->event_clock);
         return false;
     }
+    if (event->name.n == 0) { /* kept, it would make our state unreadable to others */
+        serf_log(s, SWIM_LOG_WARN, "received an event without a name");
+        return false;
+    }
     if (event->name.n + event->payload.n > SERF_USER_EVENT_SIZE_MAX) {
         serf_log(s, SWIM_LOG_WARN, "received an event of %zu bytes, over the limit of %u",
                  event->name.n + event->payload.n, SERF_USER_EVENT_SIZE_MAX);
@@ -119,6 +123,9 @@ int serf_user_event(struct serf *s, uint64_t now_ns, struct str name, struct str
 {
     s->now_ns = now_ns;
     uint32_t max = s->config.user_event_size_max;
+    if (name.n == 0) {
+        return err_set(err, ERR_INVALID, "a user event must have a name");
+    }
     if (name.n > max || payload.n > max - name.n) {
         return err_set(err, ERR_TOO_LARGE,
                        "user event exceeds configured limit of %u bytes before encoding", max);

@@ -111,7 +111,8 @@ struct serf {
     struct swim *swim;
     uint64_t now_ns; /* outside of swim's functions, see serf_now() */
     enum serf_phase phase;
-    struct arena scratch; /* of one message */
+    struct arena scratch;  /* of one message */
+    struct buf line, text; /* of the log; of an address */
 
     uint64_t clock, event_clock, query_clock;
     struct map members; /* of struct serf_member */
@@ -155,7 +156,7 @@ struct serf {
 /* The current time, inside of swim's calls as well. */
 uint64_t serf_now(const struct serf *s);
 uint64_t serf_after(uint64_t now_ns, uint64_t ns); /* the sum, at most UINT64_MAX */
-void serf_log(const struct serf *s, enum swim_log level, const char *format, ...) PRINTF(3, 4);
+void serf_log(struct serf *s, enum swim_log level, const char *format, ...) PRINTF(3, 4);
 void serf_measure(const struct serf *s, enum serf_measure what, struct str name, double value);
 void serf_event(const struct serf *s, const struct serf_event *event);
 

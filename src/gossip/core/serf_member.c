@@ -75,11 +75,10 @@ void serf_member_view(struct serf *s, const struct swim_member *m, struct arena 
                       struct member *ret)
 {
     struct err err;
-    struct buf address = {0};
     *ret = (struct member){.name = m->name, .port = m->address.port};
-    gossip_address_format_ip(&m->address, &address);
-    ret->addr = arena_str(a, buf_view(&address));
-    buf_deinit(&address);
+    buf_clear(&s->text);
+    gossip_address_format_ip(&m->address, &s->text);
+    ret->addr = arena_str(a, buf_view(&s->text));
     if (serf_tags_decode(m->meta, a, &ret->tags, &err) < 0) {
         serf_log(s, SWIM_LOG_ERROR, "Failed to decode tags: %s", err_text(&err));
         ret->tags = (struct strmap){0};
@@ -96,14 +95,13 @@ void serf_member_view(struct serf *s, const struct swim_member *m, struct arena 
 static void member_set(struct serf *s, struct serf_member *m, const struct swim_member *from,
                        int64_t status)
 {
-    struct arena a = {0};
     struct member view;
-    serf_member_view(s, from, &a, &view);
+    arena_reset(&s->scratch);
+    serf_member_view(s, from, &s->scratch, &view);
     view.status = status;
     (void)mem_free(m->member);
     m->member = schema_clone(&member_schema, &view, NULL);
     m->address = from->address;
-    arena_deinit(&a);
 }
 
 void serf_member_free(struct serf_member *m)
