@@ -357,7 +357,7 @@ static int read_record(struct snapshot_in *in, uint8_t type, uint64_t sequence)
     return err_set(in->err, ERR_UNSUPPORTED, "Unrecognized msg type %u", type);
 }
 
-int snapshot_restore(struct store *store, struct str bytes, struct err *err)
+int snapshot_load(struct str bytes, struct store **ret_store, struct err *err)
 {
     struct cur c = cur_make(bytes);
     uint64_t last_index;
@@ -366,6 +366,7 @@ int snapshot_restore(struct store *store, struct str bytes, struct err *err)
         return r;
     }
     struct arena arena = {0};
+    struct store *store = store_new(NULL);
     struct snapshot_in in = {
         .tx = store_txn_begin(store, last_index), .body = &c, .arena = &arena, .err = err};
     store_clear(in.tx);
@@ -381,8 +382,20 @@ int snapshot_restore(struct store *store, struct str bytes, struct err *err)
     arena_deinit(&arena);
     if (r < 0) {
         store_txn_abort(in.tx);
+        store_free(store);
         return r;
     }
     store_txn_commit(in.tx);
+    *ret_store = store;
     return 0;
+}
+
+int snapshot_restore(struct store *store, struct str bytes, struct err *err)
+{
+    struct store *other = NULL;
+    int r = snapshot_load(bytes, &other, err);
+    if (r == 0) {
+        store_adopt(store, other);
+    }
+    return r;
 }

@@ -436,9 +436,11 @@ static uint64_t node_deadline_ms(const struct raft *r)
     if (r->repair_at_ms != 0 && r->write.batch == NULL) {
         at = MIN(at, r->repair_at_ms);
     }
-    if (!r->in_memory && r->snapshot == NULL && !r->fsm_busy) {
+    if (!r->in_memory && r->snapshot == NULL && !r->fsm_busy && !node_restore_is_late(r)) {
         at = MIN(at, r->snapshot_at_ms);
     }
+    at = MIN(at, node_restore_deadline_ms(r));
+    at = MIN(at, node_stage_deadline_ms(r));
     if (r->write.batch != NULL && !r->write.stalled && r->state == RAFT_LEADER) {
         at = MIN(at, r->write.stall_at_ms);
     }

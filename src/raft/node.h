@@ -39,6 +39,7 @@ struct node_install;
 struct node_restore;
 struct node_snapshot;
 struct node_source;
+struct node_stage;
 
 /* A batch of the log on its way to the disk. */
 struct node_write {
@@ -135,9 +136,15 @@ struct raft {
     bool snapshot_wanted;         /* a server needs one that reaches further */
     uint64_t snapshot_at_ms;      /* when to look whether one is due */
     struct node_install *install; /* being received */
+    struct node_install *staged;  /* the same, in advance */
     struct node_restore *restore; /* being carried out */
-    struct list sources;          /* being sent */
-    struct node_source *reading;  /* one of them, with the reading thread */
+    struct list stages;           /* of it: what the others are given in advance */
+    struct str stage_bytes;
+    uint64_t stage, stage_index; /* the number; of the snapshot, 0: not known yet */
+    uint64_t stage_began_ms, stage_until_ms;
+    bool stage_has_majority;
+    struct list sources;         /* being sent */
+    struct node_source *reading; /* one of them, with the reading thread */
     /* Servers that the core must be told of, in the next turn. */
     char unreachable[RAFT_SERVERS_MAX][RAFT_NAME_SIZE_MAX + 1];
     uint32_t unreachable_count;
@@ -186,8 +193,8 @@ void node_measure_role(struct raft *r, const struct raft_core_output *o); /* bef
 void node_measure_announced(const struct raft *r); /* it leads, for others too */
 void node_measure_peers(const struct raft *r);
 void node_measure_turn(struct raft *r);
-/* ops->restore(), measured; also on other threads. */
-NODISCARD int node_fsm_restore(struct raft *r, struct str bytes, struct err *err);
+/* ops->state_new(), measured; also on other threads. */
+NODISCARD int node_state_new(struct raft *r, struct str bytes, void **ret_state, struct err *err);
 
 /* node_apply.c */
 bool node_take_inbound(struct raft *r);
@@ -233,6 +240,20 @@ void node_install_end(struct raft *r, uint64_t token, int code);
 void node_install_term(struct raft *r, uint64_t term);
 bool node_install(struct raft *r);
 void node_install_stop(struct raft *r);
+/* Somebody gives us a snapshot in advance. */
+void node_stage_request(struct raft *r, const struct raft_msg *msg);
+uint64_t node_stage_deadline_ms(const struct raft *r); /* when to drop it */
+
+/* node_stage.c */
+/* Give it to the others; `bytes` stay until node_stages_end(). */
+void node_stages_begin(struct raft *r, struct str bytes);
+bool node_stages_are_done(struct raft *r); /* or it is not worth waiting for the rest */
+void node_stages_settle(struct raft *r, uint64_t index); /* it is of this index now */
+void node_stages_end(struct raft *r);
+/* What to send to the server in the place of the snapshot of `index`; once. 0: nothing. */
+uint64_t node_stage_use(struct raft *r, struct str id, uint64_t index);
+void node_stage_result(struct raft *r, struct str id, const struct raft_msg *msg);
+void node_stage_lost(struct raft *r, struct str id); /* no result will come */
 
 /* node_source.c */
 /* Open the newest snapshot, then let the transport send it. */
@@ -244,3 +265,8 @@ void node_sources_stop(struct raft *r);
 void node_restore_request(struct raft *r, struct raft_request *q);
 bool node_restore(struct raft *r);
 void node_restore_stop(struct raft *r, int code);
+/* The state is ready: no snapshot of the old one is begun any more. */
+bool node_restore_is_late(const struct raft *r);
+/* And now nothing is written any more, either. */
+bool node_restore_is_switching(const struct raft *r);
+uint64_t node_restore_deadline_ms(const struct raft *r);

@@ -85,7 +85,7 @@ static void propose(struct raft *r, struct raft_proposal *first, size_t count)
 
 bool node_take_inbound(struct raft *r)
 {
-    if (r->restore != NULL && r->state == RAFT_LEADER &&
+    if (node_restore_is_switching(r) && r->state == RAFT_LEADER &&
         !atomic_load_explicit(&r->stopping, memory_order_relaxed)) {
         return false; /* they are of the state to come */
     }

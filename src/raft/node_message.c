@@ -27,6 +27,10 @@ static void on_request(void *data, struct raft_msg *msg)
     if (msg->kind == RAFT_MSG_TIMEOUT_NOW && r->log_broken) {
         return;
     }
+    if (msg->kind == RAFT_MSG_INSTALL && msg->install.pre) {
+        node_stage_request(r, msg);
+        return;
+    }
     uint64_t began_ns = clock_mono_ns();
     enum raft_msg_kind kind = msg->kind;
     bool is_empty = kind == RAFT_MSG_APPEND && msg->append.count == 0;
@@ -49,6 +53,10 @@ static void on_result(void *data, struct str id, const struct raft_msg *msg)
 {
     struct raft *r = data;
     struct raft_msg m = *msg;
+    if (msg->kind == RAFT_MSG_INSTALL_RESULT && msg->install_result.pre) {
+        node_stage_result(r, id, msg);
+        return;
+    }
     message_step(r, id, &m);
 }
 
@@ -56,6 +64,7 @@ static void on_unreachable(void *data, struct str id)
 {
     struct raft *r = data;
     struct raft_core_event e = {.kind = RAFT_EVENT_UNREACHABLE, .server = id};
+    node_stage_lost(r, id);
     (void)node_step(r, &e, NULL);
     node_wake(r);
 }

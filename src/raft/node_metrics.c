@@ -119,10 +119,10 @@ void node_measure_turn(struct raft *r)
     }
 }
 
-int node_fsm_restore(struct raft *r, struct str bytes, struct err *err)
+int node_state_new(struct raft *r, struct str bytes, void **ret_state, struct err *err)
 {
     uint64_t began_ns = clock_mono_ns();
-    int k = r->ops->restore(r->fsm, bytes, err);
+    int k = r->ops->state_new(r->fsm, bytes, ret_state, err);
     if (k == 0) {
         double ms = node_ms_since(began_ns);
         metric_observe(&metric_restore, ms);

@@ -82,12 +82,14 @@ static int restore_newest(struct raft *r, struct err *err)
     int k = n < 0 ? n : 0;
     for (int i = 0; i < n; i++) {
         struct str bytes = STR_NULL;
+        void *state = NULL;
         k = raft_snapshot_read(r->snapshots, &metas[i], &bytes, err);
         if (k == 0) {
-            k = node_fsm_restore(r, bytes, err);
+            k = node_state_new(r, bytes, &state, err);
             mem_free((void *)bytes.p);
         }
         if (k == 0) {
+            r->ops->state_take(r->fsm, state);
             r->snapshot_index = r->commit_index = r->applied_index = metas[i].index;
             r->snapshot_term = metas[i].term;
             node_configuration_set(r, metas[i].configuration_index, &metas[i].configuration);

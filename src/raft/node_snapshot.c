@@ -202,7 +202,7 @@ bool node_snapshot(struct raft *r)
         snapshot_finish(r);
         return true;
     }
-    if (r->fsm_busy || r->halted) {
+    if (r->fsm_busy || r->halted || node_restore_is_late(r)) {
         return false;
     }
     bool is_due = node_now_ms(r) >= r->snapshot_at_ms;

@@ -112,6 +112,7 @@ void node_send_snapshot(struct raft *r, const struct raft_core_output *o)
     s->msg = o->msg;
     s->msg.install.leader = str_from_cstr(r->address);
     s->first_index = raft_log_first_index(r->log);
+    node_stage_lost(r, o->server); /* they would go the same way */
     list_push_back(&r->sources, &s->node);
     node_wake(r);
 }
@@ -130,6 +131,10 @@ static void source_opened(struct raft *r, struct node_source *s)
         return;
     }
     s->state = SOURCE_IDLE;
+    s->msg.install.stage = node_stage_use(r, str_from_cstr(s->id), s->msg.install.index);
+    if (s->msg.install.stage != 0) {
+        s->base.size = 0; /* it has it */
+    }
     log_write(LOG_INFO, LOG_MODULE, "sending snapshot", LOG_CSTR("peer", s->id),
               LOG_UINT("index", s->msg.install.index), LOG_UINT("size", s->base.size));
     r->transport->ops->send_snapshot(r->transport, str_from_cstr(s->id), str_from_cstr(s->address),

@@ -184,6 +184,7 @@ int raft_start(const struct raft_options *o, struct raft **ret_raft, struct err 
     pthread_mutex_init(&r->configuration_lock, NULL);
     list_init(&r->pending);
     list_init(&r->sources);
+    list_init(&r->stages);
     int k = name_copy(r->id, o->local_id, "the local id", err);
     k = k < 0 ? k : name_copy(r->address, o->local_address, "the local address", err);
     k = k < 0 ? k : node_open(r, o, err);

@@ -75,10 +75,13 @@ struct raft_fsm_ops {
     void *(*snapshot_begin)(void *fsm, uint64_t last_index);
     NODISCARD int (*snapshot_write)(void *handle, struct raft_snapshot_sink *sink, struct err *err);
     void (*snapshot_end)(void *handle);
-    /* Replace all state by a snapshot's; the whole stream lies in memory or is mapped. May run on a
-     * thread of its own: then nothing else of these runs until it is back. On failure the state is
-     * as before. */
-    NODISCARD int (*restore)(void *fsm, struct str bytes, struct err *err);
+    /* Make another state of a snapshot's bytes, beside the one there is, which goes on meanwhile.
+     * Any thread. It ends in state_take() or state_free(). */
+    NODISCARD int (*state_new)(void *fsm, struct str bytes, void **ret_state, struct err *err);
+    /* Put it in the place of all there is; cheap. */
+    void (*state_take)(void *fsm, void *take_state);
+    /* Any thread. */
+    void (*state_free)(void *fsm, void *state);
     /* After a batch of applies, or a restore: publish, wake, collect garbage. True: there is more
      * to collect, call again soon. */
     bool (*batch_end)(void *fsm);

@@ -31,6 +31,7 @@ struct raft_snapshot_sink {
     struct buf *to;
     struct raft_snapshot_meta meta;
     char dir[RAFT_PATH_SIZE_MAX], tmp[RAFT_PATH_SIZE_MAX];
+    uint64_t wall_ms;
     int file;
     int failed;
     size_t n;
@@ -382,15 +383,19 @@ int raft_snapshots_list(struct raft_snapshots *s, struct raft_snapshot_meta *ret
 }
 
 /* Keep the newest. A failure to remove costs space, not correctness: the next close tries again. */
-void raft_snapshot_remove(struct raft_snapshots *s, const struct raft_snapshot_meta *meta)
+int raft_snapshot_remove(struct raft_snapshots *s, const struct raft_snapshot_meta *meta)
 {
     char path[RAFT_PATH_SIZE_MAX], name[RAFT_SNAPSHOT_NAME_SIZE_MAX + 8], tmp[RAFT_PATH_SIZE_MAX];
     snprintf(name, sizeof(name), "%s" TMP_SUFFIX, meta->id);
     /* Renamed first: one that is half removed must not look like one. */
-    if (raft_io_path(path, s->dir, meta->id) == 0 && raft_io_path(tmp, s->dir, name) == 0 &&
-        s->io->ops->rename(s->io, path, tmp) == 0) {
+    int r = raft_io_path(path, s->dir, meta->id);
+    r = r < 0 ? r : raft_io_path(tmp, s->dir, name);
+    r = r < 0 ? r : s->io->ops->rename(s->io, path, tmp);
+    r = r < 0 ? r : s->io->ops->dir_sync(s->io, s->dir);
+    if (r == 0) {
         (void)raft_io_remove_dir(s->io, tmp);
     }
+    return r == -ENOENT ? 0 : r; /* it never was there */
 }
 
 static void store_reap(struct raft_snapshots *s)
@@ -401,9 +406,37 @@ static void store_reap(struct raft_snapshots *s)
         return;
     }
     for (size_t i = RAFT_SNAPSHOTS_KEPT; i < n; i++) {
-        raft_snapshot_remove(s, &metas[i]);
+        (void)raft_snapshot_remove(s, &metas[i]);
     }
     mem_free(metas);
+}
+
+static int state_read(struct raft_io *io, int file, const char *path,
+                      const struct raft_snapshot_meta *meta, struct str *ret_bytes, struct err *err)
+{
+    uint64_t size = 0;
+    char *bytes = NULL;
+    int r = 0;
+    ptrdiff_t n = io->ops->size(io, file, &size);
+    if (n == 0 && size != meta->size) {
+        r = err_set(err, ERR_CORRUPT, "raft snapshot: %s has %" PRIu64 " bytes, not %" PRIu64, path,
+                    size, meta->size);
+    } else if (n == 0 && (bytes = try_malloc((size_t)size + 1)) == NULL) {
+        r = store_fail(err, -ENOMEM, "read", path);
+    } else if (n == 0) {
+        n = io->ops->pread(io, file, bytes, (size_t)size, 0);
+    }
+    if (r == 0 && n < 0) {
+        r = store_fail(err, (int)n, "read", path);
+    } else if (r == 0 && ((uint64_t)n != size || raft_crc64(0, bytes, (size_t)n) != meta->crc)) {
+        r = err_set(err, ERR_CORRUPT, "raft snapshot: %s is damaged: CRC mismatch", path);
+    }
+    if (r < 0) {
+        mem_free(bytes);
+        return r;
+    }
+    *ret_bytes = str_make(bytes, (size_t)size);
+    return 0;
 }
 
 int raft_snapshot_read(struct raft_snapshots *s, const struct raft_snapshot_meta *meta,
@@ -416,29 +449,9 @@ int raft_snapshot_read(struct raft_snapshots *s, const struct raft_snapshot_meta
     if (file < 0) {
         return store_fail(err, file, "open", path);
     }
-    uint64_t size = 0;
-    char *bytes = NULL;
-    ptrdiff_t n = s->io->ops->size(s->io, file, &size);
-    if (n == 0 && size != meta->size) {
-        r = err_set(err, ERR_CORRUPT, "raft snapshot: %s has %" PRIu64 " bytes, not %" PRIu64, path,
-                    size, meta->size);
-    } else if (n == 0 && (bytes = try_malloc((size_t)size + 1)) == NULL) {
-        r = store_fail(err, -ENOMEM, "read", path);
-    } else if (n == 0) {
-        n = s->io->ops->pread(s->io, file, bytes, (size_t)size, 0);
-    }
+    r = state_read(s->io, file, path, meta, ret_bytes, err);
     s->io->ops->close(s->io, file);
-    if (r == 0 && n < 0) {
-        r = store_fail(err, (int)n, "read", path);
-    } else if (r == 0 && ((uint64_t)n != size || raft_crc64(0, bytes, (size_t)n) != meta->crc)) {
-        r = err_set(err, ERR_CORRUPT, "raft snapshot: %s is damaged: CRC mismatch", path);
-    }
-    if (r < 0) {
-        mem_free(bytes);
-        return r;
-    }
-    *ret_bytes = str_make(bytes, (size_t)size);
-    return 0;
+    return r;
 }
 
 /* --- a piece at a time */
@@ -517,6 +530,26 @@ void raft_snapshot_cancel(struct raft_snapshot_sink *sink)
     raft_snapshot_sink_free(sink);
 }
 
+/* size and crc stay. */
+static int sink_name(struct raft_snapshot_sink *sink, const struct raft_snapshot_meta *meta)
+{
+    uint64_t size = sink->meta.size, crc = sink->meta.crc;
+    sink->meta = *meta;
+    sink->meta.size = size;
+    sink->meta.crc = crc;
+    snprintf(sink->meta.id, sizeof(sink->meta.id), "%" PRIu64 "-%" PRIu64 "-%" PRIu64, meta->term,
+             meta->index, sink->wall_ms);
+    return raft_io_path(sink->dir, sink->store->dir, sink->meta.id);
+}
+
+int raft_snapshot_sink_settle(struct raft_snapshot_sink *sink, struct raft_snapshot_meta *meta,
+                              struct err *err)
+{
+    int r = sink_name(sink, meta);
+    memcpy(meta->id, sink->meta.id, sizeof(meta->id));
+    return r < 0 ? store_fail(err, r, "name", sink->tmp) : 0;
+}
+
 int raft_snapshot_create(struct raft_snapshots *s, const struct raft_snapshot_meta *meta,
                          uint64_t wall_ms, struct raft_snapshot_sink **ret_sink, struct err *err)
 {
@@ -525,11 +558,9 @@ int raft_snapshot_create(struct raft_snapshots *s, const struct raft_snapshot_me
     char name[RAFT_SNAPSHOT_NAME_SIZE_MAX + 8], path[RAFT_PATH_SIZE_MAX];
     sink->store = s;
     sink->file = -1;
-    sink->meta = *meta;
-    snprintf(sink->meta.id, sizeof(sink->meta.id), "%" PRIu64 "-%" PRIu64 "-%" PRIu64, meta->term,
-             meta->index, wall_ms);
+    sink->wall_ms = wall_ms;
+    int r = sink_name(sink, meta);
     snprintf(name, sizeof(name), "%s" TMP_SUFFIX, sink->meta.id);
-    int r = raft_io_path(sink->dir, s->dir, sink->meta.id);
     r = r < 0 ? r : raft_io_path(sink->tmp, s->dir, name);
     r = r < 0 ? r : io->ops->dir_make(io, sink->tmp);
     r = r < 0 ? r : raft_io_path(path, sink->tmp, "state.bin");
@@ -540,7 +571,6 @@ int raft_snapshot_create(struct raft_snapshots *s, const struct raft_snapshot_me
         return r;
     }
     sink->file = r;
-    sink->meta.size = sink->meta.crc = 0;
     *ret_sink = sink;
     return 0;
 }
@@ -592,6 +622,23 @@ int raft_snapshot_sink_write(struct raft_snapshot_sink *sink, struct str bytes, 
     return 0;
 }
 
+int raft_snapshot_sink_sync(struct raft_snapshot_sink *sink, struct err *err)
+{
+    int r = sink_flush(sink, err);
+    if (r == 0 && (r = sink->store->io->ops->sync(sink->store->io, sink->file)) < 0) {
+        sink->failed = r; /* nothing it has can be trusted any more */
+        r = store_fail(err, r, "sync", sink->tmp);
+    }
+    return r;
+}
+
+int raft_snapshot_sink_read(struct raft_snapshot_sink *sink, struct str *ret_bytes, struct err *err)
+{
+    int r = sink_flush(sink, err);
+    return r < 0 ? r
+                 : state_read(sink->store->io, sink->file, sink->tmp, &sink->meta, ret_bytes, err);
+}
+
 static int sink_write_meta(struct raft_snapshot_sink *sink)
 {
     struct raft_io *io = sink->store->io;
@@ -616,13 +663,12 @@ int raft_snapshot_close(struct raft_snapshot_sink *sink, struct raft_snapshot_me
 {
     struct raft_snapshots *store = sink->store;
     struct raft_io *io = store->io;
-    int r = sink_flush(sink, err);
+    int r = raft_snapshot_sink_sync(sink, err);
     if (r < 0) {
         raft_snapshot_cancel(sink);
         return r;
     }
-    r = io->ops->sync(io, sink->file);
-    r = r < 0 ? r : sink_write_meta(sink);
+    r = sink_write_meta(sink);
     r = r < 0 ? r : io->ops->dir_sync(io, sink->tmp);
     r = r < 0 ? r : io->ops->rename(io, sink->tmp, sink->dir);
     if (r < 0) {

@@ -40,6 +40,14 @@ NODISCARD int raft_snapshot_create(struct raft_snapshots *s, const struct raft_s
                                    struct err *err);
 NODISCARD int raft_snapshot_sink_write(struct raft_snapshot_sink *sink, struct str bytes,
                                        struct err *err);
+/* What takes long about closing it, now: everything written so far is on the disk. */
+NODISCARD int raft_snapshot_sink_sync(struct raft_snapshot_sink *sink, struct err *err);
+/* What was written, read back and checked; mem_free(ret_bytes->p) when done. */
+NODISCARD int raft_snapshot_sink_read(struct raft_snapshot_sink *sink, struct str *ret_bytes,
+                                      struct err *err);
+/* What it is of was not known when it was created (with index 0). Its id is set. */
+NODISCARD int raft_snapshot_sink_settle(struct raft_snapshot_sink *sink,
+                                        struct raft_snapshot_meta *meta, struct err *err);
 /* Sync, put in place, remove those no longer kept. ret_meta, unless NULL: what it is now. Both free
  * the sink, whatever the result. */
 NODISCARD int raft_snapshot_close(struct raft_snapshot_sink *sink,
@@ -64,8 +72,8 @@ NODISCARD int raft_snapshot_reader_open(struct raft_snapshots *s,
 NODISCARD ptrdiff_t raft_snapshot_reader_next(struct raft_snapshot_reader *r, char *to, size_t n,
                                               struct err *err);
 struct raft_snapshot_reader *raft_snapshot_reader_free(struct raft_snapshot_reader *r);
-/* Remove one that turned out to be of no use. */
-void raft_snapshot_remove(struct raft_snapshots *s, const struct raft_snapshot_meta *meta);
+/* Remove one that turned out to be of no use; 0: it will not be there after a crash, either. */
+int raft_snapshot_remove(struct raft_snapshots *s, const struct raft_snapshot_meta *meta);
 
 /* A sink over memory, for `snapshot save` and tests: bytes go to `to`. */
 struct buf;

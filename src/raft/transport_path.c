@@ -315,7 +315,11 @@ static int answer_take(struct out_conn *c, struct str bytes, struct err *err)
     const struct asked asked = *path_oldest(p);
     struct raft_msg request;
     request.kind = asked.kind;
-    request.vote.pre = asked.pre;
+    if (asked.kind == RAFT_MSG_INSTALL) {
+        request.install.pre = asked.pre;
+    } else {
+        request.vote.pre = asked.pre;
+    }
     struct raft_wire_reply reply;
     int r = raft_wire_reply_decode(bytes, &request, &reply, err);
     if (r < 0) {

@@ -117,13 +117,15 @@ void transport_send_snapshot(struct raft_transport *base, struct str id, struct 
     struct path *p = &remote_get(t, id, address)->paths[PATH_SNAPSHOT];
     const struct asked asked = {.kind = RAFT_MSG_INSTALL,
                                 .token = msg->token,
+                                .pre = msg->install.pre,
                                 .term = msg->term,
                                 .index = msg->install.index,
                                 .count = msg->install.term};
     ASSERT(msg->kind == RAFT_MSG_INSTALL);
     if (p->asked_count > 0) {
         struct asked *now = &p->asked[p->asked_first];
-        if (now->term == asked.term && now->index == asked.index && now->count == asked.count) {
+        if (now->term == asked.term && now->index == asked.index && now->count == asked.count &&
+            now->pre == asked.pre) {
             now->token = asked.token; /* it is on its way: not once more from the start */
             source->ops->free(source);
             return;

@@ -103,7 +103,7 @@ static void install_put(const struct raft_wire_request *r, struct buf *to)
     const struct raft_msg *m = &r->msg;
     struct buf configuration = {0};
     raft_configuration_encode(&m->install.configuration, &configuration);
-    msgpack_map(to, 10);
+    msgpack_map(to, m->install.stage != 0 ? 11 : 10);
     put_bytes(to, STR("Configuration"), buf_view(&configuration));
     put_u64(to, STR("ConfigurationIndex"), m->install.configuration_index);
     put_u64(to, STR("LastLogIndex"), m->install.index);
@@ -113,6 +113,9 @@ static void install_put(const struct raft_wire_request *r, struct buf *to)
     put_u64(to, STR("ProtocolVersion"), r->protocol);
     put_u64(to, STR("Size"), r->snapshot_size);
     put_u64(to, STR("SnapshotVersion"), RAFT_WIRE_SNAPSHOT_VERSION);
+    if (m->install.stage != 0) {
+        put_u64(to, STR("Stage"), m->install.stage);
+    }
     put_u64(to, STR("Term"), m->term);
     buf_deinit(&configuration);
 }
@@ -129,7 +132,7 @@ void raft_wire_request_encode(const struct raft_wire_request *r, struct buf *to)
         vote_put(r, to);
         return;
     case RAFT_MSG_INSTALL:
-        buf_byte(to, RAFT_WIRE_INSTALL);
+        buf_byte(to, r->msg.install.pre ? RAFT_WIRE_PRE_INSTALL : RAFT_WIRE_INSTALL);
         install_put(r, to);
         return;
     case RAFT_MSG_TIMEOUT_NOW:
@@ -194,7 +197,7 @@ void raft_wire_reply_encode(const struct raft_wire_reply *r, struct buf *to)
 struct fields {
     uint64_t protocol, term, prev_index, prev_term, commit_index, last_index, last_term;
     uint64_t configuration_index, snapshot_version, last_log, conflict_index, interval_ms;
-    uint64_t size;
+    uint64_t size, stage;
     struct str leader, candidate, address, configuration, peers;
     bool transfer, no_backoff, success, granted;
     struct raft_entry *entries;
@@ -278,7 +281,7 @@ static int fields_read(struct cur *c, struct arena *a, struct fields *f, struct 
         {STR("LastLogTerm"), &f->last_term}, {STR("ConfigurationIndex"), &f->configuration_index},
         {STR("SnapshotVersion"), &f->snapshot_version}, {STR("LastLog"), &f->last_log},
         {STR("ConflictIndex"), &f->conflict_index}, {STR("Size"), &f->size},
-        {STR("HeartbeatInterval"), &f->interval_ms},
+        {STR("HeartbeatInterval"), &f->interval_ms}, {STR("Stage"), &f->stage},
     };
     const struct { struct str key; struct str *to; } strings[] = {
         {STR("Leader"), &f->leader}, {STR("Candidate"), &f->candidate}, {STR("Addr"), &f->address},
@@ -342,6 +345,7 @@ static int install_make(const struct fields *f, struct raft_wire_request *r, str
     m->install.index = f->last_index;
     m->install.term = f->last_term;
     m->install.configuration_index = f->configuration_index;
+    m->install.stage = f->stage;
     r->snapshot_size = f->size;
     if (f->snapshot_version != RAFT_WIRE_SNAPSHOT_VERSION) {
         return err_set(err, ERR_UNSUPPORTED, "snapshot version %llu",
@@ -386,6 +390,8 @@ static int request_make(uint8_t type, const struct fields *f, struct raft_wire_r
         m->vote.pre = type == RAFT_WIRE_PRE_VOTE;
         return 0;
     case RAFT_WIRE_INSTALL:
+    case RAFT_WIRE_PRE_INSTALL:
+        m->install.pre = type == RAFT_WIRE_PRE_INSTALL;
         return install_make(f, r, err);
     default:
         m->kind = RAFT_MSG_TIMEOUT_NOW;
@@ -396,11 +402,14 @@ static int request_make(uint8_t type, const struct fields *f, struct raft_wire_r
 int raft_wire_request_decode(struct str bytes, struct arena *a, struct raft_wire_request *ret,
                              struct err *err)
 {
-    static const char *const names[] = {"AppendEntries", "RequestVote", "InstallSnapshot",
-                                        "TimeoutNow", "RequestPreVote"};
+    static const char *const names[] = {
+        [RAFT_WIRE_APPEND] = "AppendEntries",    [RAFT_WIRE_VOTE] = "RequestVote",
+        [RAFT_WIRE_INSTALL] = "InstallSnapshot", [RAFT_WIRE_TIMEOUT_NOW] = "TimeoutNow",
+        [RAFT_WIRE_PRE_VOTE] = "RequestPreVote", [RAFT_WIRE_PRE_INSTALL] = "snapshot in advance",
+    };
     struct cur c = cur_make(bytes);
     uint8_t type = cur_u8(&c);
-    if (c.failed || type >= ARRAY_SIZE(names)) {
+    if (c.failed || type >= ARRAY_SIZE(names) || names[type] == NULL) {
         return err_set(err, ERR_UNSUPPORTED, "unknown rpc type %u", type);
     }
     struct fields f = {0};
@@ -450,6 +459,7 @@ int raft_wire_reply_decode(struct str bytes, const struct raft_msg *request,
     case RAFT_MSG_INSTALL:
         m->kind = RAFT_MSG_INSTALL_RESULT;
         m->install_result.success = f.success;
+        m->install_result.pre = request->install.pre;
         break;
     case RAFT_MSG_TIMEOUT_NOW:
         m->kind = RAFT_MSG_TIMEOUT_NOW;

@@ -12,8 +12,9 @@
  * Strings borrow from the bytes, entries are the arena's. Pure.
  *
  * Beyond 1.10.3: pre-votes go as type 4, as later versions have it; a reference that does not know
- * it closes the connection. conflict_index, and the leader's heartbeat interval, go as keys of
- * their own, which the reference skips. */
+ * it closes the connection; so it does with a snapshot given in advance, which is ours alone (a far
+ * number, for later versions count on from 4). conflict_index, and the leader's heartbeat interval,
+ * go as keys of their own, which the reference skips. */
 #pragma once
 #include "base/arena.h"
 #include "proto/msgpack_scan.h"
@@ -32,6 +33,7 @@ enum raft_wire_type { /* the type byte */
                       RAFT_WIRE_INSTALL = 2,
                       RAFT_WIRE_TIMEOUT_NOW = 3,
                       RAFT_WIRE_PRE_VOTE = 4,
+                      RAFT_WIRE_PRE_INSTALL = 64,
 };
 
 struct raft_wire_request {

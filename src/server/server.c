@@ -178,10 +178,27 @@ static void server_snapshot_end(void *handle)
     mem_free(snap);
 }
 
-static int server_restore(void *data, struct str bytes, struct err *err)
+static int server_state_new(void *data, struct str bytes, void **ret_state, struct err *err)
+{
+    struct store *store = NULL;
+    int r = snapshot_load(bytes, &store, err);
+    (void)data;
+    if (r == 0) {
+        *ret_state = store;
+    }
+    return r;
+}
+
+static void server_state_take(void *data, void *take_state)
 {
     struct server *s = data;
-    return snapshot_restore(s->store, bytes, err);
+    store_adopt(s->store, take_state);
+}
+
+static void server_state_free(void *data, void *state)
+{
+    (void)data;
+    store_free(state);
 }
 
 static const struct raft_fsm_ops server_fsm_ops = {
@@ -189,7 +206,9 @@ static const struct raft_fsm_ops server_fsm_ops = {
     .snapshot_begin = server_snapshot_begin,
     .snapshot_write = server_snapshot_write,
     .snapshot_end = server_snapshot_end,
-    .restore = server_restore,
+    .state_new = server_state_new,
+    .state_take = server_state_take,
+    .state_free = server_state_free,
     .batch_end = server_batch_end,
 };
 

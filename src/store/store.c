@@ -358,14 +358,18 @@ void store_txn_commit(struct store_txn *tx)
         /* Only now may anything of the old view be retired. */
         tree_txn_retire(&tx->trees, old);
         for (size_t i = 0; i < tx->retired_rows.n; i++) {
-            epoch_retire(s->epoch, tx->retired_rows.v[i], row_free_rendered);
+            if (s->epoch != NULL) {
+                epoch_retire(s->epoch, tx->retired_rows.v[i], row_free_rendered);
+            } else {
+                row_free_rendered(tx->retired_rows.v[i]);
+            }
         }
     }
     tree_txn_commit(&tx->trees);
     if (tx->changed) {
         /* The owner collects after each batch of commits; this only bounds what one without batches
          * (a replay of the log) leaves lying about. */
-        if (++s->commits % COMMITS_A_COLLECTION == 0) {
+        if (++s->commits % COMMITS_A_COLLECTION == 0 && s->epoch != NULL) {
             (void)epoch_collect(s->epoch);
         }
         run_effects(tx);
@@ -550,6 +554,74 @@ void store_clear(struct store_txn *tx)
         tree_clear(&tx->trees, &trees[i]);
     }
     tx->changed = tx->cleared = true;
+}
+
+/* --- another content ------------------------------------------------------------------------ */
+
+/* A view that was replaced, with all that is in it. */
+struct remains {
+    struct store_view *view;
+    size_t table, index; /* of which a tree is being freed */
+    struct tree_ruin ruin;
+    bool is_begun;
+};
+
+#define REMAINS_PART 64u
+
+static void row_free(void *row)
+{
+    mem_free(row);
+}
+
+static bool remains_free_part(void *object)
+{
+    struct remains *m = object;
+    while (m->table < TABLE_COUNT) {
+        const struct table_def *def = &table_defs[m->table];
+        if (m->index == def->count) {
+            m->table++;
+            m->index = 0;
+            continue;
+        }
+        if (!m->is_begun) {
+            m->is_begun = true;
+            /* The primary one last: the others' keys are their own, but rows are freed with it. */
+            size_t at = def->count - 1 - m->index;
+            tree_ruin_begin(&m->ruin, &m->view->trees[def->indexes[at].index]);
+        }
+        bool is_primary = m->index + 1u == def->count;
+        void (*value)(void *) = !is_primary ? NULL : def->rendered ? row_free_rendered : row_free;
+        if (!tree_ruin_part(&m->ruin, REMAINS_PART, value)) {
+            return false;
+        }
+        m->is_begun = false;
+        m->index++;
+    }
+    mem_free(m->view);
+    mem_free(m);
+    return true;
+}
+
+void store_adopt(struct store *s, struct store *take_other)
+{
+    ASSERT(!s->txn.active && !take_other->txn.active && s->epoch != NULL);
+    struct store_view *old = atomic_load_explicit(&s->view, memory_order_relaxed);
+    struct store_view *fresh = atomic_load_explicit(&take_other->view, memory_order_relaxed);
+    struct remains *remains = xcalloc(1, sizeof(*remains));
+    fresh->era = old->era + 1;
+    atomic_store_explicit(&s->view, fresh, memory_order_release);
+    remains->view = old;
+    epoch_retire_large(s->epoch, remains, remains_free_part);
+    atomic_store(&take_other->view, xcalloc(1, sizeof(*fresh)));
+    store_free(take_other);
+    if (s->listener != NULL) {
+        struct store_txn *tx = &s->txn;
+        tx->cleared = true;
+        tx->raft_index = fresh->last_index;
+        struct change_list *changes = txn_change_list(tx);
+        s->listener(s->listener_data, changes);
+        (void)change_list_unref(changes);
+    }
 }
 
 /* --- effects -------------------------------------------------------------------------------- */

@@ -2,7 +2,8 @@
  *
  * A struct tree is a value: copy it and you have a snapshot. Changing one copies the path from the
  * root to the leaf and shares the rest, so that readers of older values are undisturbed. Within one
- * transaction a node is copied at most once: nodes the transaction made itself are changed in place.
+ * transaction a node is copied at most once: nodes the transaction made itself are changed in
+ * place.
  *
  *     struct tree_txn txn; tree_txn_begin(&txn, epoch);
  *     old = tree_insert(&txn, &t, key, row);
@@ -12,8 +13,8 @@
  * Keys are any bytes, up to TREE_KEY_SIZE_MAX, ordered bytewise; one may be a prefix of another.
  * Values are the caller's. Nodes are adaptive (4, 16, 48, 256 children) with compressed paths
  * (Leis et al., The Adaptive Radix Tree, 2013). Reading takes no lock: any thread inside an
- * epoch_enter() may walk a tree it got from a published root. With a NULL epoch nothing is deferred:
- * what a commit replaced is freed at once (tests, tools). */
+ * epoch_enter() may walk a tree it got from a published root. With a NULL epoch nothing is
+ * deferred: what a commit replaced is freed at once (tests, tools). */
 #pragma once
 #include "base/str.h"
 
@@ -31,7 +32,7 @@ struct tree {
 /* One writer's running change to any number of trees. */
 struct tree_txn {
     struct epoch *epoch;
-    uint64_t id;     /* nodes stamped with it are ours to change */
+    uint64_t id;                 /* nodes stamped with it are ours to change */
     struct tree_blocks *retired; /* what was replaced, given to the epoch on commit */
     struct tree_blocks *created; /* what this transaction made, freed on abort */
 };
@@ -53,6 +54,17 @@ void *tree_get(const struct tree *t, struct str key);
 
 /* Remove everything: all nodes are retired on commit; the values are the caller's. */
 void tree_clear(struct tree_txn *txn, struct tree *t);
+/* Free the nodes of a tree that nobody can see any more a part at a time; `value`, unless NULL, is
+ * called once for each value.
+ *
+ *     tree_ruin_begin(&ruin, tree);   while (!tree_ruin_part(&ruin, 64, free_row)) { ... } */
+struct tree_ruin {
+    struct tree_blocks *left;
+};
+void tree_ruin_begin(struct tree_ruin *ruin, struct tree *t); /* t is empty then */
+/* At most count nodes; true: that was all, and `ruin` owns nothing any more. */
+bool tree_ruin_part(struct tree_ruin *ruin, size_t count, void (*value)(void *value));
+
 /* Have the commit retire a block of the caller's (freed by mem_free) along with the nodes; a
  * block that an abort should free. The two lists are independent: a block made and replaced in one
  * transaction is in both. */

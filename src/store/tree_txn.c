@@ -106,6 +106,45 @@ void tree_destroy(struct tree *t)
     *t = (struct tree){0};
 }
 
+void tree_ruin_begin(struct tree_ruin *ruin, struct tree *t)
+{
+    ruin->left = NULL;
+    if (t->root != NULL) {
+        blocks_push(&ruin->left, t->root);
+    }
+    *t = (struct tree){0};
+}
+
+bool tree_ruin_part(struct tree_ruin *ruin, size_t count, void (*value)(void *value))
+{
+    struct tree_blocks *left = ruin->left;
+    for (; left != NULL && left->count > 0 && count > 0; count--) {
+        struct tree_node *n = left->v[--left->count];
+        if (n->kind == NODE_LEAF) {
+            if (value != NULL) {
+                value(as_leaf(n)->value);
+            }
+        } else {
+            uint32_t pos = 0;
+            uint8_t byte;
+            struct tree_node *child;
+            if (as_inner(n)->leaf != NULL) {
+                blocks_push(&left, as_inner(n)->leaf);
+            }
+            while ((child = child_next(n, &pos, &byte)) != NULL) {
+                blocks_push(&left, child);
+            }
+        }
+        mem_free(n);
+    }
+    ruin->left = left;
+    if (left != NULL && left->count > 0) {
+        return false;
+    }
+    ruin->left = mem_free(left);
+    return true;
+}
+
 void tree_clear(struct tree_txn *txn, struct tree *t)
 {
     nodes_each(t->root, tree_txn_retire, txn);

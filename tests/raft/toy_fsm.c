@@ -58,18 +58,32 @@ static void toy_snapshot_end(void *handle)
     mem_free(handle);
 }
 
-static int toy_restore(void *fsm, struct str bytes, struct err *err)
+static int toy_state_new(void *fsm, struct str bytes, void **ret_state, struct err *err)
 {
-    struct toy *t = fsm;
+    (void)fsm;
     if (bytes.n != 40 || get_le64(bytes.p) != TOY_MAGIC) {
         return err_set(err, ERR_CORRUPT, "not a toy");
     }
-    t->count = get_le64(bytes.p + 8);
-    t->sum = get_le64(bytes.p + 16);
-    t->hash = get_le64(bytes.p + 24);
-    t->last_index = get_le64(bytes.p + 32);
-    t->restores++;
+    *ret_state = xmemdup(bytes.p, bytes.n);
     return 0;
+}
+
+static void toy_state_take(void *fsm, void *take_state)
+{
+    struct toy *t = fsm;
+    const char *bytes = take_state;
+    t->count = get_le64(bytes + 8);
+    t->sum = get_le64(bytes + 16);
+    t->hash = get_le64(bytes + 24);
+    t->last_index = get_le64(bytes + 32);
+    t->restores++;
+    mem_free(take_state);
+}
+
+static void toy_state_free(void *fsm, void *state)
+{
+    (void)fsm;
+    mem_free(state);
 }
 
 static bool toy_batch_end(void *fsm)
@@ -86,7 +100,9 @@ void toy_init(struct toy *t)
                               .snapshot_begin = toy_snapshot_begin,
                               .snapshot_write = toy_snapshot_write,
                               .snapshot_end = toy_snapshot_end,
-                              .restore = toy_restore,
+                              .state_new = toy_state_new,
+                              .state_take = toy_state_take,
+                              .state_free = toy_state_free,
                               .batch_end = toy_batch_end}};
 }
 

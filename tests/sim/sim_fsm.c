@@ -207,22 +207,45 @@ static void sim_snapshot_end(void *handle)
     mem_free(h);
 }
 
-static int sim_restore(void *data, struct str bytes, struct err *err)
+static int sim_state_new(void *data, struct str bytes, void **ret_state, struct err *err)
 {
     struct sim_fsm *f = data;
     int k = 0;
     if (f->fsm != NULL) {
-        k = snapshot_restore(f->store, bytes, err);
+        struct store *store = NULL;
+        k = snapshot_load(bytes, &store, err);
+        *ret_state = store;
     } else if (bytes.n < 16 || get_le64(bytes.p) != TOY_MAGIC ||
                bytes.n != 16 + get_le64(bytes.p + 8) % 3000) {
         k = err_set(err, ERR_CORRUPT, "not a toy");
     } else {
-        f->hash = get_le64(bytes.p + 8);
+        *ret_state = xmemdup(bytes.p + 8, 8);
     }
     SIM_CHECK(k == 0, bytes.n, -k); /* what comes here has passed a checksum, or was ours */
+    return 0;
+}
+
+static void sim_state_free(void *data, void *state)
+{
+    const struct sim_fsm *f = data;
+    if (f->fsm != NULL) {
+        store_free(state);
+    } else {
+        mem_free(state);
+    }
+}
+
+static void sim_state_take(void *data, void *take_state)
+{
+    struct sim_fsm *f = data;
+    if (f->fsm != NULL) {
+        store_adopt(f->store, take_state);
+    } else {
+        f->hash = get_le64(take_state);
+        mem_free(take_state);
+    }
     f->last_index = 0;
     f->server->was_restored = true;
-    return 0;
 }
 
 static bool sim_batch_end(void *data)
@@ -239,6 +262,8 @@ const struct raft_fsm_ops sim_fsm_ops = {
     .snapshot_begin = sim_snapshot_begin,
     .snapshot_write = sim_snapshot_write,
     .snapshot_end = sim_snapshot_end,
-    .restore = sim_restore,
+    .state_new = sim_state_new,
+    .state_take = sim_state_take,
+    .state_free = sim_state_free,
     .batch_end = sim_batch_end,
 };

@@ -21,7 +21,7 @@ struct net_call {
     struct sim_server *from, *to;
     uint64_t from_life;
     uint64_t token, prev_index, count, index; /* the answer does not repeat them */
-    bool pre;
+    bool pre, pre_vote;
 };
 
 /* What is on its way: a request, or an answer. */
@@ -116,7 +116,7 @@ static bool call_take(struct sim *s, uint64_t number, struct net_call *ret)
 static void call_failed(struct sim *s, struct sim_event *e)
 {
     struct net_call c;
-    if (call_take(s, container_of(e, struct net_event, event)->number, &c) && !c.pre) {
+    if (call_take(s, container_of(e, struct net_event, event)->number, &c) && !c.pre_vote) {
         net_events(c.from)->unreachable(c.from->net->base.events_data, str_from_cstr(c.to->id));
     }
 }
@@ -141,9 +141,10 @@ uint64_t net_call_new(struct sim *s, struct sim_server *from, struct sim_server 
         c->prev_index = m->append.prev_index;
         c->count = m->append.count;
     } else if (m->kind == RAFT_MSG_VOTE) {
-        c->pre = m->vote.pre;
+        c->pre = c->pre_vote = m->vote.pre;
     } else if (m->kind == RAFT_MSG_INSTALL) {
         c->index = m->install.index;
+        c->pre = m->install.pre;
     }
     c->next = s->calls[c->number % SIM_CALLS];
     s->calls[c->number % SIM_CALLS] = c;
@@ -227,6 +228,7 @@ static void answer_run(struct sim *s, struct sim_event *e)
         m->append_result.round = c.token;
     } else if (m->kind == RAFT_MSG_INSTALL_RESULT) {
         m->install_result.index = c.index;
+        m->install_result.pre = c.pre;
     } else if (m->kind == RAFT_MSG_VOTE_RESULT) {
         m->vote_result.pre = c.pre;
     }

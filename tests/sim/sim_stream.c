@@ -160,7 +160,8 @@ static void begin_run(struct sim *s, struct sim_event *e)
     if (x == NULL) {
         return;
     }
-    if (x->to->raft == NULL || net_is_lost(s, x->from, x->to)) {
+    bool is_unknown = x->msg->install.pre && !s->knows_pre_vote; /* of the reference: hangs up */
+    if (x->to->raft == NULL || net_is_lost(s, x->from, x->to) || is_unknown) {
         stream_break(s, x);
         return;
     }

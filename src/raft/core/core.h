@@ -78,9 +78,14 @@ struct raft_msg {
             uint64_t index, term; /* of the snapshot's last entry */
             struct raft_configuration configuration;
             uint64_t configuration_index;
+            /* Between nodes, not the core's: the bytes are to be kept under the number `stage`; or
+             * what is kept under it takes the place of the bytes. */
+            bool pre;
+            uint64_t stage;
         } install; /* sent: the node fills it from the snapshot it opens */
         struct {
             bool success;
+            bool pre;       /* of the request; filled in by the transport */
             uint64_t index; /* of the request; filled in by the transport */
         } install_result;
     };
