@@ -192,7 +192,7 @@ static void test_model(void **state)
     for (int step = 0; step < 20000; step++) {
         uint64_t what = rng_below(&rng, 10);
         if (what < 6 && m->n < MODEL_MAX) {
-            char bytes[64] = {0}, name[8] = {0};
+            char bytes[64] = {0}, name[16] = {0};
             uint32_t number = (uint32_t)rng_below(&rng, 40);
             size_t size = 8 + rng_below(&rng, 20);
             model_put(m, number, size);
