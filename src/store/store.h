@@ -15,18 +15,19 @@
  *     store_index_set(tx, STR("nodes"), raft_index);
  *     store_txn_commit(tx);                          // or store_txn_abort(tx)
  *
- * A transaction's own view (store_txn_view) shows its changes; functions that read take a view and so
- * work in both places. Nothing is visible to others before commit; abort undoes everything. One
+ * A transaction's own view (store_txn_view) shows its changes; functions that read take a view and
+ * so work in both places. Nothing is visible to others before commit; abort undoes everything. One
  * transaction at a time.
  *
- * Changing a tree ends the life of iterators over the transaction's view: collect rows first, then change.
+ * Changing a tree ends the life of iterators over the transaction's view: collect rows first, then
+ * change.
  *
  * Keys. Names are lower-cased (ASCII) in keys, parts end with a NUL byte, as in Consul's schema:
  * services are found by node \0 id \0, and by name \0 node \0 id \0. store_key() builds one.
  *
  * Indexes. TABLE_INDEX maps names ("nodes", "kvs", "service.web", "service_kind.connect-proxy", …)
- * to the Raft index of the last change: X-Consul-Index comes from here. Its keys are the lower-cased
- * names, without a NUL. */
+ * to the Raft index of the last change: X-Consul-Index comes from here. Its keys are the
+ * lower-cased names, without a NUL. */
 #pragma once
 #include "base/buf.h"
 #include "store/tree.h"
@@ -38,33 +39,33 @@ struct store;
 struct store_txn;
 
 /* Consul's table names; the text is what snapshots call the index of the table. */
-#define STORE_TABLES(X)                        \
-    X(TABLE_INDEX, "index")                    \
-    X(TABLE_NODES, "nodes")                    \
-    X(TABLE_SERVICES, "services")              \
-    X(TABLE_CHECKS, "checks")                  \
-    X(TABLE_KVS, "kvs")                        \
-    X(TABLE_TOMBSTONES, "tombstones")          \
-    X(TABLE_SESSIONS, "sessions")              \
-    X(TABLE_SESSION_CHECKS, "session_checks")  \
-    X(TABLE_COORDINATES, "coordinates")        \
-    X(TABLE_PREPARED_QUERIES, "prepared-queries") \
-    X(TABLE_AUTOPILOT_CONFIG, "autopilot-config") \
-    X(TABLE_CONFIG_ENTRIES, "config-entries")  \
-    X(TABLE_INTENTIONS, "connect-intentions")  \
-    X(TABLE_CA_BUILTIN, "connect-ca-builtin")  \
-    X(TABLE_CA_CONFIG, "connect-ca-config")    \
-    X(TABLE_CA_ROOTS, "connect-ca-roots")      \
-    X(TABLE_CA_LEAF_CERTS, "connect-ca-leaf-certs") \
-    X(TABLE_ACL_TOKENS, "acl-tokens")          \
-    X(TABLE_ACL_POLICIES, "acl-policies")      \
-    X(TABLE_ACL_ROLES, "acl-roles")            \
-    X(TABLE_ACL_BINDING_RULES, "acl-binding-rules") \
-    X(TABLE_ACL_AUTH_METHODS, "acl-auth-methods") \
-    X(TABLE_FEDERATION_STATES, "federation-states") \
-    X(TABLE_SYSTEM_METADATA, "system-metadata") \
-    X(TABLE_GATEWAY_SERVICES, "gateway-services") \
-    X(TABLE_MESH_TOPOLOGY, "mesh-topology")         \
+#define STORE_TABLES(X)                                         \
+    X(TABLE_INDEX, "index")                                     \
+    X(TABLE_NODES, "nodes")                                     \
+    X(TABLE_SERVICES, "services")                               \
+    X(TABLE_CHECKS, "checks")                                   \
+    X(TABLE_KVS, "kvs")                                         \
+    X(TABLE_TOMBSTONES, "tombstones")                           \
+    X(TABLE_SESSIONS, "sessions")                               \
+    X(TABLE_SESSION_CHECKS, "session_checks")                   \
+    X(TABLE_COORDINATES, "coordinates")                         \
+    X(TABLE_PREPARED_QUERIES, "prepared-queries")               \
+    X(TABLE_AUTOPILOT_CONFIG, "autopilot-config")               \
+    X(TABLE_CONFIG_ENTRIES, "config-entries")                   \
+    X(TABLE_INTENTIONS, "connect-intentions")                   \
+    X(TABLE_CA_BUILTIN, "connect-ca-builtin")                   \
+    X(TABLE_CA_CONFIG, "connect-ca-config")                     \
+    X(TABLE_CA_ROOTS, "connect-ca-roots")                       \
+    X(TABLE_CA_LEAF_CERTS, "connect-ca-leaf-certs")             \
+    X(TABLE_ACL_TOKENS, "acl-tokens")                           \
+    X(TABLE_ACL_POLICIES, "acl-policies")                       \
+    X(TABLE_ACL_ROLES, "acl-roles")                             \
+    X(TABLE_ACL_BINDING_RULES, "acl-binding-rules")             \
+    X(TABLE_ACL_AUTH_METHODS, "acl-auth-methods")               \
+    X(TABLE_FEDERATION_STATES, "federation-states")             \
+    X(TABLE_SYSTEM_METADATA, "system-metadata")                 \
+    X(TABLE_GATEWAY_SERVICES, "gateway-services")               \
+    X(TABLE_MESH_TOPOLOGY, "mesh-topology")                     \
     X(TABLE_OPAQUE, "opaque") /* ours: see struct opaque_row */ \
     X(TABLE_CHUNKS, "chunks") /* ours: see struct chunk_row */
 
@@ -77,9 +78,9 @@ struct opaque_row {
 
 /* A piece of a log entry that comes in several, until all are there. */
 struct chunk_row {
-    uint64_t op; /* of which operation */
+    uint64_t op;              /* of which operation */
     uint32_t sequence, count; /* which one of how many */
-    uint64_t term; /* of its entry */
+    uint64_t term;            /* of its entry */
     struct str data;
 };
 
@@ -87,39 +88,39 @@ enum store_table {
 #define X(id, name) id,
     STORE_TABLES(X)
 #undef X
-    TABLE_COUNT
+        TABLE_COUNT
 };
 
 /* Every index of every table: the first of a table is its primary one, unique. Secondary indexes
  * append the primary key, so that equal values stay apart. Defined in store/tables.c. */
 enum store_index {
-    INDEX_INDEX_ID,              /* name */
-    INDEX_NODES_ID,              /* node */
-    INDEX_NODES_UUID,            /* 16 bytes; only nodes with an ID */
-    INDEX_SERVICES_ID,           /* node, service id */
-    INDEX_SERVICES_SERVICE,      /* service name; then node, id */
-    INDEX_SERVICES_CONNECT,      /* destination name of proxies, own name of native ones */
-    INDEX_SERVICES_KIND,         /* kind */
-    INDEX_CHECKS_ID,             /* node, check id */
-    INDEX_CHECKS_STATUS,         /* status */
-    INDEX_CHECKS_SERVICE,        /* service name */
-    INDEX_CHECKS_NODE_SERVICE,   /* node, service id ("" for node checks) */
-    INDEX_KVS_ID,                /* key, bytes as they are, no NUL */
-    INDEX_TOMBSTONES_ID,         /* key */
-    INDEX_SESSIONS_ID,           /* id */
-    INDEX_SESSIONS_NODE,         /* node */
-    INDEX_KVS_SESSION,           /* of TABLE_KVS: session that holds the lock */
-    INDEX_SESSION_CHECKS_ID,     /* node, check id, session */
-    INDEX_SESSION_CHECKS_SESSION,/* session */
-    INDEX_COORDINATES_ID,        /* node, segment */
-    INDEX_OPAQUE_ID,             /* type byte, sequence (big-endian) */
-    INDEX_CHUNKS_ID,             /* operation, sequence (big-endian) */
-    INDEX_CA_BUILTIN_ID,         /* id of the provider's configuration */
-    INDEX_CA_CONFIG_ID,          /* one row, under the empty key */
-    INDEX_CA_ROOTS_ID,           /* id */
-    INDEX_AUTOPILOT_CONFIG_ID,   /* one row, under the empty key */
-    INDEX_CONFIG_ENTRIES_ID,     /* kind, name */
-    INDEX_GATEWAY_SERVICES_ID,   /* gateway, service, port (big-endian) */
+    INDEX_INDEX_ID,                  /* name */
+    INDEX_NODES_ID,                  /* node */
+    INDEX_NODES_UUID,                /* 16 bytes; only nodes with an ID */
+    INDEX_SERVICES_ID,               /* node, service id */
+    INDEX_SERVICES_SERVICE,          /* service name; then node, id */
+    INDEX_SERVICES_CONNECT,          /* destination name of proxies, own name of native ones */
+    INDEX_SERVICES_KIND,             /* kind */
+    INDEX_CHECKS_ID,                 /* node, check id */
+    INDEX_CHECKS_STATUS,             /* status */
+    INDEX_CHECKS_SERVICE,            /* service name */
+    INDEX_CHECKS_NODE_SERVICE,       /* node, service id ("" for node checks) */
+    INDEX_KVS_ID,                    /* key, bytes as they are, no NUL */
+    INDEX_TOMBSTONES_ID,             /* key */
+    INDEX_SESSIONS_ID,               /* id */
+    INDEX_SESSIONS_NODE,             /* node */
+    INDEX_KVS_SESSION,               /* of TABLE_KVS: session that holds the lock */
+    INDEX_SESSION_CHECKS_ID,         /* node, check id, session */
+    INDEX_SESSION_CHECKS_SESSION,    /* session */
+    INDEX_COORDINATES_ID,            /* node, segment */
+    INDEX_OPAQUE_ID,                 /* type byte, sequence (big-endian) */
+    INDEX_CHUNKS_ID,                 /* operation, sequence (big-endian) */
+    INDEX_CA_BUILTIN_ID,             /* id of the provider's configuration */
+    INDEX_CA_CONFIG_ID,              /* one row, under the empty key */
+    INDEX_CA_ROOTS_ID,               /* id */
+    INDEX_AUTOPILOT_CONFIG_ID,       /* one row, under the empty key */
+    INDEX_CONFIG_ENTRIES_ID,         /* kind, name */
+    INDEX_GATEWAY_SERVICES_ID,       /* gateway, service, port (big-endian) */
     INDEX_GATEWAY_SERVICES_SERVICE,  /* service */
     INDEX_SYSTEM_METADATA_ID,        /* key */
     INDEX_FEDERATION_STATES_ID,      /* data center */
@@ -127,16 +128,19 @@ enum store_index {
     INDEX_PREPARED_QUERIES_NAME,     /* name; only queries that have one */
     INDEX_PREPARED_QUERIES_TEMPLATE, /* name, also an empty one; only templates */
     INDEX_PREPARED_QUERIES_SESSION,  /* session; only queries bound to one */
+    INDEX_INTENTIONS_ID,             /* destination, source (as it is written) */
+    INDEX_INTENTIONS_SOURCE,         /* source (as it is written) */
+    INDEX_INTENTIONS_LEGACY_ID,      /* id of the old API (as it is written) */
     INDEX_COUNT_NOW,
     /* Tables whose issues are still to come get theirs here. */
 };
 
 #define STORE_INDEX_MAX 64u
 
-/* For watch_prefix(): the rows behind keys of a secondary index, where looking at the whole table would
- * wake too many. Only indexes that tables.c marks as watched tell their changes:
+/* For watch_prefix(): the rows behind keys of a secondary index, where looking at the whole table
+ * would wake too many. Only indexes that tables.c marks as watched tell their changes:
  * INDEX_SESSIONS_NODE, INDEX_SERVICES_SERVICE and _CONNECT, INDEX_CHECKS_STATUS and _SERVICE,
- * INDEX_GATEWAY_SERVICES_SERVICE. */
+ * INDEX_GATEWAY_SERVICES_SERVICE, INDEX_INTENTIONS_SOURCE and _LEGACY_ID. */
 #define STORE_WATCH_INDEX(index) ((unsigned)TABLE_COUNT + (unsigned)(index))
 #define STORE_WATCH_TABLES_MAX ((unsigned)TABLE_COUNT + STORE_INDEX_MAX)
 
@@ -151,7 +155,7 @@ const char *store_table_name(enum store_table table);
 enum store_index store_primary_index(enum store_table table);
 
 struct store *store_new(struct epoch *epoch); /* epoch is borrowed */
-struct store *store_free(struct store *s); /* no reader may be inside */
+struct store *store_free(struct store *s);    /* no reader may be inside */
 
 /* The published view: atomic load. Valid inside the caller's epoch turn. */
 const struct store_view *store_view(const struct store *s);
@@ -163,7 +167,8 @@ struct str store_key(struct buf *to, const struct str *parts, size_t count);
 #define STORE_KEY_SIZE 320u
 /* Append the bytes of a UUID in text; what is no hexadecimal digit is passed over. */
 void store_key_uuid(struct buf *to, struct str id);
-/* The row under exactly this key of a unique index, or the first one with this prefix of another. */
+/* The row under exactly this key of a unique index, or the first one with this prefix of another.
+ */
 void *store_get(const struct store_view *v, enum store_index index, struct str key);
 void *store_first(const struct store_view *v, enum store_index index, struct str prefix);
 /* Over all rows with a prefix, in key order. */
@@ -210,9 +215,10 @@ void store_clear(struct store_txn *tx);
  * everything, a service instance goes from one name to another. */
 void store_era_begin(struct store_txn *tx);
 
-/* Things that follow from a change but are no part of the state, told after the commit on the writer
- * thread (dropped by an abort): a key that was locked may not be locked again for a while; a tombstone
- * was left at this Raft index and is to be reaped some day. Either function may be NULL. */
+/* Things that follow from a change but are no part of the state, told after the commit on the
+ * writer thread (dropped by an abort): a key that was locked may not be locked again for a while; a
+ * tombstone was left at this Raft index and is to be reaped some day. Either function may be NULL.
+ */
 struct store_effects {
     void (*lock_delay)(void *data, struct str key, int64_t delay_ns);
     void (*tombstone)(void *data, uint64_t index);
