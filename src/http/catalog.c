@@ -88,9 +88,10 @@ static void count_success(const struct http_req *req, const struct rpc_call *cal
     count(req, &succeeded[api_of(call)]);
 }
 
-static void count_error(struct http_req *req, struct rpc_call *call)
+static bool count_error(struct http_req *req, struct rpc_call *call)
 {
     count(req, &failed[api_of(call)]);
+    return false;
 }
 
 static struct rpc_call *catalog_rpc(struct http_req *req, const struct rpc_method *method,

@@ -120,7 +120,7 @@ struct http_flight {
     /* rpc_bridge.c's: the call that is under way. */
     struct rpc_call *call;
     http_reply_fn reply;
-    http_reply_fn failed; /* NULL: nobody counts errors */
+    http_failed_fn failed; /* NULL: nobody cares for errors */
     void (*cancel)(struct http_flight *f);
     bool (*is_parked)(struct http_flight *f);
     struct http_flight *next_free;

@@ -136,6 +136,7 @@ struct http_route {
     X(coordinate) \
     X(event) \
     X(health) \
+    X(intention) \
     X(internal) \
     X(kv) \
     X(operator) \
@@ -227,8 +228,10 @@ typedef void (*http_reply_fn)(struct http_req *req, struct rpc_call *call);
  * malformed (answered). A call that is never started is freed when the request ends. */
 struct rpc_call *http_rpc(struct http_req *req, const struct rpc_method *method,
                           http_reply_fn reply);
-/* Between the two: `failed` is told of an error before it is answered, for metrics. */
-void http_rpc_on_error(struct http_req *req, http_reply_fn failed);
+/* Told of an error before it is answered; true: it has answered it itself. */
+typedef bool (*http_failed_fn)(struct http_req *req, struct rpc_call *call);
+/* Between the two. */
+void http_rpc_on_error(struct http_req *req, http_failed_fn failed);
 /* Runs it; errors are answered by http_error_from(), else `reply` renders. Canceled when the client
  * goes away. The call is freed after reply. */
 void http_rpc_start(struct http_req *req, struct rpc_call *call);

@@ -77,7 +77,7 @@ struct rpc_call *http_rpc(struct http_req *req, const struct rpc_method *method,
     return call;
 }
 
-void http_rpc_on_error(struct http_req *req, http_reply_fn failed)
+void http_rpc_on_error(struct http_req *req, http_failed_fn failed)
 {
     flight_of(req)->failed = failed;
 }
@@ -141,8 +141,9 @@ static void bridge_done(struct rpc_call *call)
     f->call = NULL; /* the reply may start another */
     http_flight_take_bufs(f);
     if (call->err != NULL) {
-        if (f->failed != NULL) {
-            f->failed(req, call);
+        if (f->failed != NULL && f->failed(req, call)) {
+            rpc_call_free(call);
+            return;
         }
         if ((flags & HTTP_ROUTE_META_ON_ERROR) != 0 && method->meta_offset >= 0) {
             const struct query_meta none = {0};

@@ -6,6 +6,7 @@
 
 static int object_decode(struct decoder *d, const struct schema *schema, const struct value *v,
                          void *object);
+static int member_decode(struct decoder *d, const struct field *f, const struct value *v, void *at);
 
 /* --- lists and maps ------------------------------------------------------------------------ */
 
@@ -385,6 +386,10 @@ static void unused_push(struct decoder *d)
 static int object_decode(struct decoder *d, const struct schema *schema, const struct value *v,
                          void *object)
 {
+    const struct plan_list *list = &plan_of(schema)->input;
+    if (plan_is_bare(list)) {
+        return member_decode(d, list->v[0].field, v, plan_make_at(&list->v[0], object, d->a));
+    }
     /* HCL says every block in a list; a struct takes the only one. */
     if (v->kind == VALUE_LIST && v->list.n == 1 && (d->flags & DECODE_WEAK) != 0) {
         v = &v->list.v[0];
@@ -396,7 +401,6 @@ static int object_decode(struct decoder *d, const struct schema *schema, const s
         return err_set(d->err, ERR_INVALID, "exceeded max depth");
     }
     d->depth++;
-    const struct plan_list *list = &plan_of(schema)->input;
     const struct schema *outer = d->schema;
     struct path path = {.up = d->path};
     for (size_t i = 0; i < v->map.n; i++) {

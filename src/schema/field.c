@@ -168,6 +168,12 @@ struct strmap strmap_build(struct strpair *pairs, size_t count)
     return (struct strmap){pairs != NULL ? pairs : SCHEMA_EMPTY, n};
 }
 
+struct objmap objmap_build(struct objmap_pair *pairs, size_t count)
+{
+    size_t n = pairs_sort(pairs, count, sizeof(*pairs));
+    return (struct objmap){pairs != NULL ? pairs : SCHEMA_EMPTY, n};
+}
+
 void schema_zero(const struct schema *schema, void *object)
 {
     memset(object, 0, schema->size);

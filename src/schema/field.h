@@ -8,21 +8,22 @@
  *         FIELDS_END};
  *     const struct schema node_schema = SCHEMA("Node", struct node, node_fields);
  *
- * and from it come JSON out and in, msgpack out and in, filter selectors, deep copy and equality. The
- * macros check each member's C type against its kind at compile time. Order of the table is the
+ * and from it come JSON out and in, msgpack out and in, filter selectors, deep copy and equality.
+ * The macros check each member's C type against its kind at compile time. Order of the table is the
  * order of output, so it is Consul's.
  *
- * Representation. Strings are struct str. Go tells a nil list or map from an empty one and JSON shows
- * the difference (null, []): here nil is v == NULL, and an empty non-nil one has v != NULL and n ==
- * 0 (point it at anything: SCHEMA_EMPTY). Maps are sorted by key, as Go prints them. Pointers in a
- * decoded object point into the arena it was decoded to; a clone (schema_clone) is one single heap
- * block, so free it with mem_free().
+ * Representation. Strings are struct str. Go tells a nil list or map from an empty one and JSON
+ * shows the difference (null, []): here nil is v == NULL, and an empty non-nil one has v != NULL
+ * and n == 0 (point it at anything: SCHEMA_EMPTY). Maps are sorted by key, as Go prints them.
+ * Pointers in a decoded object point into the arena it was decoded to; a clone (schema_clone) is
+ * one single heap block, so free it with mem_free().
  *
- * Names. `name` is the Go field name: msgpack uses it, filters use it, and JSON does where `json` is
- * NULL. Decoding JSON matches names as Go does (exact first, then case-insensitive); with
+ * Names. `name` is the Go field name: msgpack uses it, filters use it, and JSON does where `json`
+ * is NULL. Decoding JSON matches names as Go does (exact first, then case-insensitive); with
  * DECODE_SNAKE underscores in the input's key are ignored too (enable_tag_override). msgpack names
  * match exactly. A table of one member named "" describes what is no struct in Go (a reply that is
- * a bool, a []string): msgpack has the member's value alone, without a map around it. */
+ * a bool, a []string; the elements of a list of lists): msgpack and JSON have the member's value
+ * alone, without a map around it. */
 #pragma once
 #include "schema/value.h"
 
@@ -132,23 +133,23 @@ enum field_kind {
 };
 
 enum field_flag {
-    F_OMITEMPTY = 1u << 0,   /* JSON: left out when zero, nil, empty; structs, too */
-    F_NO_JSON = 1u << 1,     /* json:"-" */
-    F_NO_MSGPACK = 1u << 2,  /* codec:"-" */
-    F_NO_FILTER = 1u << 3,   /* bexpr:"-" */
-    F_DUR_TEXT = 1u << 4,    /* duration printed as "10s" in JSON instead of nanoseconds */
-    F_NIL_AS_EMPTY = 1u << 5,/* a nil list or map is printed as [] or {} */
-    F_ALIAS = 1u << 6,       /* input only: another accepted name of an earlier member */
-    F_WEAK = 1u << 7,        /* decoding accepts "5" for 5, 1 for true, a lone item for a list */
-    F_NO_HASH = 1u << 8,     /* hash:"ignore": schema_hash leaves it out */
-    F_INDEX = 1u << 9,       /* a Raft index: schema_equal leaves it out */
-    F_NO_EQUAL = 1u << 10,   /* schema_equal leaves it out */
+    F_OMITEMPTY = 1u << 0,      /* JSON: left out when zero, nil, empty; structs, too */
+    F_NO_JSON = 1u << 1,        /* json:"-" */
+    F_NO_MSGPACK = 1u << 2,     /* codec:"-" */
+    F_NO_FILTER = 1u << 3,      /* bexpr:"-" */
+    F_DUR_TEXT = 1u << 4,       /* duration printed as "10s" in JSON instead of nanoseconds */
+    F_NIL_AS_EMPTY = 1u << 5,   /* a nil list or map is printed as [] or {} */
+    F_ALIAS = 1u << 6,          /* input only: another accepted name of an earlier member */
+    F_WEAK = 1u << 7,           /* decoding accepts "5" for 5, 1 for true, a lone item for a list */
+    F_NO_HASH = 1u << 8,        /* hash:"ignore": schema_hash leaves it out */
+    F_INDEX = 1u << 9,          /* a Raft index: schema_equal leaves it out */
+    F_NO_EQUAL = 1u << 10,      /* schema_equal leaves it out */
     F_DUR_OMIT_ZERO = 1u << 11, /* duration text "" instead of "0s" for zero */
     F_MSGPACK_OMITEMPTY = 1u << 12, /* codec:",omitempty" */
-    F_NULLABLE = 1u << 13,   /* a pointer in Go (*string, *time.Time): zero stands for nil, which is
-                                null in JSON and msgpack and empty for F_OMITEMPTY */
+    F_NULLABLE = 1u << 13, /* a pointer in Go (*string, *time.Time): zero stands for nil, which is
+                              null in JSON and msgpack and empty for F_OMITEMPTY */
     F_MSGPACK_NIL_AS_EMPTY = 1u << 14, /* F_NIL_AS_EMPTY of msgpack: Go made a new list or map */
-    F_FLOAT32 = 1u << 15,    /* a float32 in Go: fewer digits in JSON, four bytes in msgpack */
+    F_FLOAT32 = 1u << 15, /* a float32 in Go: fewer digits in JSON, four bytes in msgpack */
 };
 
 struct field {
@@ -185,10 +186,10 @@ static inline const struct schema *schema_actual(const struct schema *schema, co
 
 #define FIELD_CHECK_(T, m, C) \
     (0 * sizeof(char[__builtin_types_compatible_p(__typeof__(((T *)0)->m), C) ? 1 : -1]))
-#define FIELD_(T, m, C, K, N, J, FL, SUB)                                                \
-    {                                                                                    \
-        .name = (N), .json = (J), .kind = (K), .flags = (FL),                            \
-        .offset = (uint32_t)(offsetof(T, m) + FIELD_CHECK_(T, m, C)), .sub = (SUB)       \
+#define FIELD_(T, m, C, K, N, J, FL, SUB)                                          \
+    {                                                                              \
+        .name = (N), .json = (J), .kind = (K), .flags = (FL),                      \
+        .offset = (uint32_t)(offsetof(T, m) + FIELD_CHECK_(T, m, C)), .sub = (SUB) \
     }
 #define F_BOOL(T, m, N, FL) FIELD_(T, m, bool, FIELD_BOOL, N, NULL, FL, NULL)
 #define F_INT(T, m, N, FL) FIELD_(T, m, int64_t, FIELD_INT, N, NULL, FL, NULL)
@@ -222,25 +223,27 @@ static inline const struct schema *schema_actual(const struct schema *schema, co
 /* Any kind with another JSON name: K and C as in the list of kinds. */
 #define FJ(T, m, C, K, N, J, FL, SUB) FIELD_(T, m, C, K, N, J, FL, SUB)
 #define FJ_OBJ(T, m, C, N, J, FL, SUB) FIELD_(T, m, C, FIELD_OBJ, N, J, FL, SUB)
-#define FIELDS_END {.name = NULL}
+#define FIELDS_END   \
+    {                \
+        .name = NULL \
+    }
 /* At file scope only: the plan's slot is a static object of its own. */
-#define SCHEMA(N, T, F)                                                    \
-    {                                                                      \
-        .name = (N), .size = sizeof(T), .fields = (F),                     \
-        .plan = &(struct schema_plan *)                                    \
-        {                                                                  \
-            NULL                                                           \
-        }                                                                  \
+#define SCHEMA(N, T, F)                                                                \
+    {                                                                                  \
+        .name = (N), .size = sizeof(T), .fields = (F), .plan = &(struct schema_plan *) \
+        {                                                                              \
+            NULL                                                                       \
+        }                                                                              \
     }
 
 /* As SCHEMA, for a type with MarshalBinary. */
-#define SCHEMA_BINARY(N, T, F, B)                                          \
-    {                                                                      \
-        .name = (N), .size = sizeof(T), .fields = (F), .binary = (B),      \
-        .plan = &(struct schema_plan *)                                    \
-        {                                                                  \
-            NULL                                                           \
-        }                                                                  \
+#define SCHEMA_BINARY(N, T, F, B)                                     \
+    {                                                                 \
+        .name = (N), .size = sizeof(T), .fields = (F), .binary = (B), \
+        .plan = &(struct schema_plan *)                               \
+        {                                                             \
+            NULL                                                      \
+        }                                                             \
     }
 
 /* --- lists and maps ------------------------------------------------------------------------ */
@@ -260,6 +263,7 @@ void *objmap_get(struct objmap m, struct str key);
 /* Build a map from pairs in any order; a later key replaces an earlier one. Sorts in place; the
  * strings stay borrowed. */
 struct strmap strmap_build(struct strpair *pairs, size_t count);
+struct objmap objmap_build(struct objmap_pair *pairs, size_t count);
 
 /* --- whole objects ------------------------------------------------------------------------- */
 
@@ -292,9 +296,9 @@ enum decode_flag {
 
 #define DECODE_DEPTH_MAX 64u
 
-/* Fill *object (already holding its defaults) from a map value. Absent keys leave members alone, null
- * makes them zero. Strings are borrowed from the value's arena where possible. On failure err says
- * what Go's encoding/json would: which field wanted what. */
+/* Fill *object (already holding its defaults) from a map value. Absent keys leave members alone,
+ * null makes them zero. Strings are borrowed from the value's arena where possible. On failure err
+ * says what Go's encoding/json would: which field wanted what. */
 NODISCARD int schema_decode(const struct schema *schema, const struct value *value, void *object,
                             struct arena *a, unsigned flags, struct err *err);
 /* The same, and the paths of keys that fit no member ("Sources[0].Bogus"), in the input's order. */

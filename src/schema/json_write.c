@@ -261,11 +261,19 @@ static void key_put(struct json_writer *w, struct str key)
 }
 
 static void members_put(struct json_writer *w, const struct schema *schema, const void *object);
+static void member_put(struct json_writer *w, const struct field *f, const void *at);
 
 static void object_put(struct json_writer *w, const struct schema *schema, const void *object)
 {
+    schema = schema_actual(schema, object);
+    const struct plan_list *list = &plan_of(schema)->json;
+    if (UNLIKELY(plan_is_bare(list))) {
+        member_put(w, list->v[0].field, plan_at(&list->v[0], object));
+        w->comma = true;
+        return;
+    }
     open_put(w, '{');
-    members_put(w, schema_actual(schema, object), object);
+    members_put(w, schema, object);
     close_put(w, '}');
 }
 

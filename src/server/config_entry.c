@@ -4,10 +4,10 @@
 
 #include "fsm/fsm.h"
 #include "schema/msgpack.h"
-#include "store/config_check.h"
 #include "server/reply.h"
 #include "server/rpc.h"
 #include "server/server.h"
+#include "store/config_check.h"
 #include "store/config_entry.h"
 
 /* --- writing --------------------------------------------------------------------------------- */
@@ -18,11 +18,7 @@ static int check_kind(struct rpc_ctx *ctx, const struct config_entry_request *ar
     if (args->entry == NULL) {
         return err_set(ctx->err, ERR_INVALID, "config entry is nil");
     }
-    if (args->entry->type == CONFIG_SERVICE_INTENTIONS && !ctx->server->options.connect_enabled) {
-        return err_set(ctx->err, ERR_FAILED,
-                       "Connect must be enabled in order to use this endpoint");
-    }
-    return 0;
+    return args->entry->type == CONFIG_SERVICE_INTENTIONS ? rpc_check_connect(ctx) : 0;
 }
 
 static int propose(const struct config_entry_request *args, struct buf *entry)

@@ -7,14 +7,6 @@
 #include "server/server.h"
 #include "store/connect_ca.h"
 
-static int check_enabled(const struct rpc_ctx *ctx)
-{
-    return ctx->server->options.connect_enabled
-               ? 0
-               : err_set(ctx->err, ERR_FAILED,
-                         "Connect must be enabled in order to use this endpoint");
-}
-
 /* Only what everybody may see, and certificates that end in a newline. */
 static struct ca_root *root_shown(struct arena *a, const struct ca_root *row)
 {
@@ -33,7 +25,7 @@ static int roots_read(struct rpc_ctx *ctx, const void *args, void *reply)
     struct indexed_ca_roots *r = reply;
     const struct ca_configuration *config;
     (void)args;
-    int rc = check_enabled(ctx);
+    int rc = rpc_check_connect(ctx);
     if (rc < 0) {
         return rc;
     }
@@ -71,7 +63,7 @@ static int configuration_get(struct rpc_ctx *ctx, const void *args, void *reply)
 {
     const struct ca_configuration *config;
     (void)args;
-    int rc = check_enabled(ctx);
+    int rc = rpc_check_connect(ctx);
     if (rc < 0) {
         return rc;
     }

@@ -27,6 +27,7 @@ static const struct {
     [FSM_PREPARED_QUERY] = {"fsm.prepared-query", NULL, true},
     [FSM_TXN] = {"fsm.txn", NULL, false},
     [FSM_AUTOPILOT] = {"fsm.autopilot", NULL, false},
+    [FSM_INTENTION] = {"fsm.intention", "consul.fsm.intention", true},
     [FSM_CONNECT_CA] = {"fsm.ca", "consul.fsm.ca", true},
     [FSM_CONNECT_CA_LEAF] = {"fsm.ca.leaf", NULL, true},
 };

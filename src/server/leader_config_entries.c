@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "fsm/fsm.h"
 #include "schema/config_entry.h"
+#include "schema/intention.h"
 #include "schema/msgpack.h"
 #include "server/rpc.h"
 #include "server/server.h"

@@ -129,6 +129,9 @@ void call_done(struct call *c)
     if (c->started_ns != 0) {
         uint64_t ns = clock_mono_ns() - c->started_ns;
         metric_observe(c->pub.method->time, (double)ns / (double)NS_PER_MS);
+        if (c->pub.method->old_time != NULL) {
+            metric_observe(c->pub.method->old_time, (double)ns / (double)NS_PER_MS);
+        }
     }
     if (c->is_canceled) {
         rpc_call_free(&c->pub);
@@ -520,6 +523,14 @@ const struct rpc_method *rpc_method_find(struct str name)
         }
     }
     return NULL;
+}
+
+int rpc_check_connect(const struct rpc_ctx *ctx)
+{
+    return ctx->server->options.connect_enabled
+               ? 0
+               : err_set(ctx->err, ERR_FAILED,
+                         "Connect must be enabled in order to use this endpoint");
 }
 
 size_t rpc_method_count(void)

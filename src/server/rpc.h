@@ -90,7 +90,8 @@ struct rpc_method {
                    void *reply);
     /* Put before what the state machine refused: "raft apply failed", or NULL. */
     const char *apply_error;
-    struct metric *time; /* how long it takes where it runs, waits and all; NULL: nobody asks */
+    struct metric *time;     /* how long it takes where it runs, waits and all; NULL: nobody asks */
+    struct metric *old_time; /* the same under its name of before 1.9, where that is still sent */
 };
 
 struct rpc_call {
@@ -115,9 +116,12 @@ void rpc_start(struct rpc_call *call);
 /* The asker is gone: done will not be called, the call frees itself when it can (a proposed write
  * is still carried out). */
 void rpc_cancel(struct rpc_call *call);
-/* A blocking read that waits, for a watch of this server or, with the leader, of that one: who asked
- * may take all the time there is, or go. */
+/* A blocking read that waits, for a watch of this server or, with the leader, of that one: who
+ * asked may take all the time there is, or go. */
 bool rpc_is_parked(const struct rpc_call *call);
+
+/* Refuses when Connect is switched off. */
+NODISCARD int rpc_check_connect(const struct rpc_ctx *ctx);
 
 /* All methods, for port 8300, for tests and for the table of metrics. NULL when unknown. */
 const struct rpc_method *rpc_method_find(struct str name);
@@ -153,6 +157,11 @@ const struct rpc_method *rpc_method_at(size_t i);
     X(coordinate, rpc_coordinate_list_datacenters)  /* Coordinate.ListDatacenters */ \
     X(coordinate, rpc_coordinate_list_nodes)        /* Coordinate.ListNodes */ \
     X(coordinate, rpc_coordinate_node)              /* Coordinate.Node */     \
+    X(intention, rpc_intention_apply)          /* Intention.Apply */          \
+    X(intention, rpc_intention_get)            /* Intention.Get */            \
+    X(intention, rpc_intention_list)           /* Intention.List */           \
+    X(intention, rpc_intention_match)          /* Intention.Match */          \
+    X(intention, rpc_intention_check)          /* Intention.Check */          \
     X(internal, rpc_internal_node_info)        /* Internal.NodeInfo */        \
     X(internal, rpc_internal_node_dump)        /* Internal.NodeDump */        \
     X(gateway_services, rpc_internal_gateway_service_dump) /* Internal.GatewayServiceDump */ \

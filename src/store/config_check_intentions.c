@@ -23,7 +23,10 @@ static void normalize_source(struct arena *a, const struct service_intentions *e
     s->precedence = precedence(e->head.name, s->name);
     /* What the old intentions kept is not for those who write entries. Old metadata stays, so that
      * validation can refuse to lose it. */
-    if (!is_legacy) {
+    if (is_legacy) {
+        s->legacy_meta.v = s->legacy_meta.v != NULL ? s->legacy_meta.v : SCHEMA_EMPTY;
+    } else {
+        s->legacy_meta.v = s->legacy_meta.n > 0 ? s->legacy_meta.v : NULL;
         s->legacy_id = STR_NULL;
         s->legacy_create_time = TIME_ZERO;
         s->legacy_update_time = TIME_ZERO;

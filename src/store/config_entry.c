@@ -3,9 +3,9 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/vec.h"
-#include "schema/config_intentions.h"
 #include "store/config_graph.h"
 #include "store/gateway_services.h"
+#include "store/intention.h"
 #include "store/row.h"
 
 #define INDEX_NAME_CONFIG STR("config-entries")
@@ -133,6 +133,12 @@ static int insert(struct store_txn *tx, const struct config_entry *entry, uint64
         return err_set(err, ERR_FAILED,
                        "failed inserting config entry: object missing primary index");
     }
+    int r = entry->type == CONFIG_SERVICE_INTENTIONS
+                ? intention_rows_set(tx, (const struct service_intentions *)entry, err)
+                : 0;
+    if (r < 0) {
+        return r;
+    }
     gateway_services_update(tx, entry, index);
     struct config_entry *row = schema_clone(&config_entry_schema, entry, NULL);
     row->rendered = NULL;
@@ -184,6 +190,9 @@ int config_entry_delete(struct store_txn *tx, enum config_entry_kind type, struc
     }
     if (type == CONFIG_TERMINATING_GATEWAY || type == CONFIG_INGRESS_GATEWAY) {
         gateway_services_delete(tx, name);
+    }
+    if (type == CONFIG_SERVICE_INTENTIONS) {
+        intention_rows_delete(tx, name);
     }
     struct buf key = {0};
     (void)store_delete(tx, TABLE_CONFIG_ENTRIES, entry_key(&key, type, name));

@@ -1,9 +1,10 @@
 /* config_entry.h - centralized configuration in the store.
  *
  * Entries are found by kind and name, in any case of letters. Before one is written or removed, the
- * graph it is a part of is checked with the change made (config_graph.h), and the table of
- * gateways' services follows (gateway_services.h). Reads add what they looked at to `ws` (may be
- * NULL) and answer with the table's index, which a rewrite of the same entry moves, too. */
+ * graph it is a part of is checked with the change made (config_graph.h), and the tables of
+ * gateways' services (gateway_services.h) and of intentions (intention.h) follow. Reads add what
+ * they looked at to `ws` (may be NULL) and answer with the table's index, which a rewrite of the
+ * same entry moves, too. */
 #pragma once
 #include "schema/config_entry.h"
 #include "store/store.h"

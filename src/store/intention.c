@@ -32,14 +32,11 @@ static size_t source_find(const struct service_intentions *e, bool by_id, struct
 static const struct service_intentions *entry_find_by_id(const struct store_view *v, struct str id)
 {
     struct buf prefix = {0};
-    struct tree_iter it;
-    const struct service_intentions *e;
-    store_iter(&it, v, INDEX_CONFIG_ENTRIES_ID,
-               config_entry_prefix(&prefix, CONFIG_SERVICE_INTENTIONS));
-    while ((e = tree_next(&it, NULL)) != NULL && source_find(e, true, id) == e->sources.n) {
-    }
+    buf_str(&prefix, id);
+    buf_byte(&prefix, 0);
+    const struct intention *row = store_first(v, INDEX_INTENTIONS_LEGACY_ID, buf_view(&prefix));
     buf_deinit(&prefix);
-    return e;
+    return row != NULL ? entry_find(v, row->destination_name) : NULL;
 }
 
 /* A copy to be changed, with room for one source more. */
@@ -174,11 +171,11 @@ int intention_mutate(struct store_txn *tx, struct str op, const struct intention
             "state: IntentionMutation() is not allowed when intentions are not stored in "
             "config entries");
     }
-    if (str_eq_lit(op, "delete")) {
+    if (str_eq(op, INTENTION_DELETE)) {
         return m->id.n > 0 ? delete_by_id(tx, m->id, a, err) : delete_by_name(tx, m, a, err);
     }
-    bool is_create = str_eq_lit(op, "create"), is_update = str_eq_lit(op, "update");
-    if (!is_create && !is_update && !str_eq_lit(op, "upsert")) {
+    bool is_create = str_eq(op, INTENTION_CREATE), is_update = str_eq(op, INTENTION_UPDATE);
+    if (!is_create && !is_update && !str_eq(op, INTENTION_UPSERT)) {
         return err_set(err, ERR_FAILED, "Invalid Intention mutation operation '%.*s'", STRF(op));
     }
     if (m->value == NULL) {

@@ -19,6 +19,14 @@ struct str system_metadata_get(const struct store_view *v, struct str key)
     return row != NULL ? row->value : STR_NULL;
 }
 
+struct str system_metadata_read(const struct store_view *v, struct watch_set *ws, struct str key)
+{
+    struct buf b = {0};
+    watch_key(ws, TABLE_SYSTEM_METADATA, store_key(&b, &key, 1));
+    buf_deinit(&b);
+    return system_metadata_get(v, key);
+}
+
 int system_metadata_set(struct store_txn *tx, struct system_metadata_entry *entry, struct err *err)
 {
     uint64_t now = store_txn_raft_index(tx);

@@ -10,8 +10,9 @@ NODISCARD int system_metadata_set(struct store_txn *tx, struct system_metadata_e
                                   struct err *err);
 void system_metadata_delete(struct store_txn *tx, struct str key);
 void system_metadata_restore(struct store_txn *tx, const struct system_metadata_entry *entry);
-/* The value, or empty. */
+/* The value, or empty; the second adds what it looked at to `ws` (may be NULL). */
 struct str system_metadata_get(const struct store_view *v, struct str key);
+struct str system_metadata_read(const struct store_view *v, struct watch_set *ws, struct str key);
 
 /* The old table of intentions is done with: config entries have them from now on, and it is
  * written down that they do. */

@@ -5,6 +5,7 @@
 #include "schema/connect_ca.h"
 #include "schema/coordinate.h"
 #include "schema/federation_state.h"
+#include "schema/intention.h"
 #include "schema/kv.h"
 #include "schema/prepared_query.h"
 #include "schema/session.h"
@@ -305,6 +306,34 @@ static bool key_prepared_query_session(const void *row, struct buf *to)
     return q->session.n > 0;
 }
 
+/* Sources, unlike destinations, are told apart by the case of their letters. */
+static void put_exact(struct buf *to, struct str name)
+{
+    buf_str(to, name);
+    buf_byte(to, 0);
+}
+
+static bool key_intention(const void *row, struct buf *to)
+{
+    const struct intention *i = row;
+    put_name(to, i->destination_name);
+    put_exact(to, i->source_name);
+    return true;
+}
+
+static bool key_intention_source(const void *row, struct buf *to)
+{
+    put_exact(to, ((const struct intention *)row)->source_name);
+    return true;
+}
+
+static bool key_intention_legacy_id(const void *row, struct buf *to)
+{
+    const struct intention *i = row;
+    put_exact(to, i->id);
+    return i->id.n > 0;
+}
+
 static bool key_opaque(const void *row, struct buf *to)
 {
     const struct opaque_row *o = row;
@@ -360,6 +389,10 @@ const struct table_def table_defs[TABLE_COUNT] = {
         {INDEX_PREPARED_QUERIES_TEMPLATE, key_prepared_query_template},
         {INDEX_PREPARED_QUERIES_SESSION, key_prepared_query_session}}},
     [TABLE_CONFIG_ENTRIES] = {true, 1, {{INDEX_CONFIG_ENTRIES_ID, key_config_entry}}},
+    [TABLE_INTENTIONS] = {false, 3, {
+        {INDEX_INTENTIONS_ID, key_intention},
+        {INDEX_INTENTIONS_SOURCE, key_intention_source, true},
+        {INDEX_INTENTIONS_LEGACY_ID, key_intention_legacy_id, true}}},
     [TABLE_GATEWAY_SERVICES] = {false, 2, {
         {INDEX_GATEWAY_SERVICES_ID, key_gateway_service},
         {INDEX_GATEWAY_SERVICES_SERVICE, key_gateway_service_service, true}}},

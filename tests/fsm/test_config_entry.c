@@ -10,6 +10,7 @@
 #include "base/epoch.h"
 #include "fsm/fsm.h"
 #include "fsm/snapshot.h"
+#include "schema/intention.h"
 #include "schema/msgpack.h"
 #include "store/lock_delay.h"
 #include "store/system_metadata.h"

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "schema/catalog.h"
+#include "schema/json.h"
 #include "schema/kv.h"
 #include "schema/msgpack.h"
 #include "schema/session.h"
@@ -286,6 +287,49 @@ static void a_lone_member_without_a_name_is_a_plain_value(void **state)
     arena_deinit(&a);
 }
 
+struct matrix {
+    struct objlist rows; /* struct numbers */
+};
+static const struct field matrix_fields[] = {
+    F_OBJLIST(struct matrix, rows, "Rows", 0, &numbers_schema),
+    FIELDS_END,
+};
+static const struct schema matrix_schema = SCHEMA("Matrix", struct matrix, matrix_fields);
+
+static void lists_of_lists(void **state)
+{
+    (void)state;
+    struct arena a = {0};
+    struct err err = {0};
+    struct buf b = {0};
+    struct numbers rows[] = {
+        {{(const int64_t[]){1, 2}, 2}}, {{NULL, 0}}, {{(const int64_t *)SCHEMA_EMPTY, 0}}};
+    struct matrix in = {{rows, 3}}, out = {0};
+    msgpack_object(&b, &matrix_schema, &in);
+    assert_str_equal(buf_view(&b), STR("\x81\xa4Rows\x93\x92\x01\x02\xc0\x90"));
+    struct cur c = cur_make(buf_view(&b));
+    assert_ok(msgpack_decode(&c, &matrix_schema, &out, &a, &err));
+    assert_true(schema_equal(&matrix_schema, &in, &out));
+    const struct matrix *copy = schema_copy(&a, &matrix_schema, &out);
+    assert_true(schema_equal(&matrix_schema, &in, copy));
+
+    /* JSON, too, has the lists alone, and tells nil from empty. */
+    buf_clear(&b);
+    struct json_writer w = json_writer_make(&b, false);
+    json_object(&w, &matrix_schema, copy);
+    assert_str_equal(buf_view(&b), STR("{\"Rows\":[[1,2],null,[]]}"));
+    struct value *v;
+    struct matrix again = {0};
+    assert_ok(json_parse(&a, buf_view(&b), &v, &err));
+    assert_ok(schema_decode(&matrix_schema, v, &again, &a, DECODE_STRICT, &err));
+    assert_true(schema_equal(&matrix_schema, &in, &again));
+    assert_null(((const struct numbers *)again.rows.v)[1].values.v);
+    assert_ok(json_parse(&a, STR("{\"Rows\":[[1],{\"\":[2]}]}"), &v, &err));
+    assert_true(schema_decode(&matrix_schema, v, &again, &a, DECODE_STRICT, &err) < 0);
+    buf_deinit(&b);
+    arena_deinit(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +342,7 @@ int main(void)
         cmocka_unit_test(a_recorded_snapshot_reads_and_writes_the_same),
         cmocka_unit_test(recorded_records_fit_the_tables),
         cmocka_unit_test(a_lone_member_without_a_name_is_a_plain_value),
+        cmocka_unit_test(lists_of_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
