@@ -137,6 +137,7 @@ struct http_route {
     X(event) \
     X(health) \
     X(internal) \
+    X(keyring) \
     X(kv) \
     X(operator) \
     X(prepared_query) \
