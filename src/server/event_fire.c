@@ -36,7 +36,7 @@ const struct rpc_method rpc_internal_event_fire = {
     .args = &event_fire_request_schema,
     .reply = &event_fire_response_schema,
     .options_offset = offsetof(struct event_fire_request, options),
-    .meta_offset = offsetof(struct event_fire_response, meta),
+    .meta_offset = -1, /* not for HTTP */
     .acl = "event:write",
     .ask = fire,
 };

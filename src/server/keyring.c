@@ -158,7 +158,7 @@ const struct rpc_method rpc_internal_keyring_operation = {
     .args = &keyring_request_schema,
     .reply = &keyring_responses_schema,
     .options_offset = offsetof(struct keyring_request, options),
-    .meta_offset = offsetof(struct keyring_responses, meta),
+    .meta_offset = -1,
     .acl = "keyring:read,keyring:write",
     .ask = operate,
 };
