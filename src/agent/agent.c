@@ -309,6 +309,7 @@ int agent_new(const struct agent_options *options, struct agent **ret_agent, str
         a->listener.event = member_event;
         membership_listen(a->worker->delegate->membership, &a->listener);
     }
+    user_events_start(a->events, a);
     *ret_agent = a;
     return 0;
 }
@@ -356,6 +357,7 @@ void agent_stop(struct agent *a)
     while (map_next(&a->local->services, &at, &key, &value)) {
         list_splice_back(&a->woken, &((struct service_entry *)value)->waiters);
     }
+    user_events_stop(a->events);
     user_events_wake(a->events, &a->woken);
     publish_now(&a->publish_msg);
     local_stop(a->local);

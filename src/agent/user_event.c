@@ -5,9 +5,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "proto/serf.h"
 #include "schema/msgpack.h"
 #include "schema/regexp.h"
-#include "server/server.h"
+#include "server/delegate.h"
+#include "server/membership.h"
+#include "server/user_events.h"
 
 #define REMOTE_EXEC STR("_rexec")
 
@@ -27,8 +30,9 @@ const struct schema user_event_schema = SCHEMA("UserEvent", struct user_event, u
 struct user_events {
     struct user_event *ring[USER_EVENTS_MAX]; /* each one heap block */
     size_t next, count;
-    uint64_t clock; /* where there is no server that has one */
     struct list waiters;
+    struct agent *agent;
+    struct membership_listener listener;
 };
 
 struct user_events *user_events_new(void)
@@ -85,19 +89,7 @@ static int check_event(const struct user_event *event, struct arena *arena, stru
     return rc < 0 ? rc : check_pattern(arena, "tag", event->tag_filter, err);
 }
 
-/* How it travels: short names, empty members left out, bytes in the old raw type. */
-static size_t encoded_size(const struct user_event *event)
-{
-    const struct str texts[] = {event->payload, event->node_filter, event->service_filter,
-                                event->tag_filter};
-    size_t size = 1 + 3 + 3 + event->id.n + 2 + event->name.n + 3; /* ID, n, v */
-    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-        size += texts[i].n > 0 ? 3 + (texts[i].n < 32 ? 1 : 3) + texts[i].n : 0;
-    }
-    return size;
-}
-
-int user_event_fire(struct agent *a, struct user_event *event, struct arena *arena, struct err *err)
+int user_event_complete(struct user_event *event, struct arena *arena, struct err *err)
 {
     int rc = check_event(event, arena, err);
     if (rc < 0) {
@@ -108,18 +100,74 @@ int user_event_fire(struct agent *a, struct user_event *event, struct arena *are
     event->id = arena_str(arena, str_make(id, sizeof(id)));
     event->version = USER_EVENT_VERSION;
     event->ltime = 0;
-    if (encoded_size(event) + event->name.n > USER_EVENT_SIZE_MAX) {
-        return err_set(
-            err, ERR_FAILED,
-            "1 error occurred:\n\t* error broadcasting event to segment \"\": user event "
-            "exceeds configured limit of %u bytes before encoding\n\n",
-            USER_EVENT_SIZE_MAX);
-    }
-    struct user_event received = *event;
-    struct server *server = a->worker->server;
-    received.ltime = ++*(server != NULL ? &server->event_clock : &a->events->clock);
-    user_event_receive(a, &received);
     return 0;
+}
+
+/* --- how it travels: short names, members that are empty left out ------------------------------ */
+
+static const struct field travelling_fields[] = {
+    F_STR(struct user_event, id, "ID", 0),
+    F_STR(struct user_event, name, "n", 0),
+    F_STR(struct user_event, node_filter, "nf", 0),
+    F_BYTES(struct user_event, payload, "p", 0),
+    F_STR(struct user_event, service_filter, "sf", 0),
+    F_STR(struct user_event, tag_filter, "tf", 0),
+    F_INT(struct user_event, version, "v", 0),
+    FIELDS_END,
+};
+static const struct schema travelling_schema =
+    SCHEMA("UserEvent", struct user_event, travelling_fields);
+
+/* With the types of msgpack's newer specification, unlike all else of Consul's: they are shorter,
+ * and the size is limited. */
+static void put_text(struct buf *to, struct str key, struct str value, bool is_bytes)
+{
+    msgpack_raw(to, key);
+    if (!is_bytes && value.n < 32) {
+        msgpack_raw(to, value);
+        return;
+    }
+    if (value.n <= UINT8_MAX) {
+        buf_byte(to, is_bytes ? 0xc4 : 0xd9);
+        buf_byte(to, (uint8_t)value.n);
+    } else {
+        buf_byte(to, is_bytes ? 0xc5 : 0xda);
+        buf_be16(to, (uint16_t)value.n);
+    }
+    buf_str(to, value);
+}
+
+struct str user_event_encode(const struct user_event *event, struct arena *arena)
+{
+    /* Longer ones are refused, whatever they hold. */
+    struct str payload = str_first(event->payload, UINT16_MAX);
+    const struct {
+        struct str key, value;
+        bool is_always, is_bytes;
+    } members[] = {
+        {STR("ID"), event->id, true, false},
+        {STR("n"), str_first(event->name, UINT16_MAX), true, false},
+        {STR("nf"), str_first(event->node_filter, UINT16_MAX), false, false},
+        {STR("p"), payload, false, true},
+        {STR("sf"), str_first(event->service_filter, UINT16_MAX), false, false},
+        {STR("tf"), str_first(event->tag_filter, UINT16_MAX), false, false},
+    };
+    struct buf to = {0};
+    size_t count = 1;
+    for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+        count += members[i].is_always || members[i].value.n > 0;
+    }
+    msgpack_map(&to, count);
+    for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+        if (members[i].is_always || members[i].value.n > 0) {
+            put_text(&to, members[i].key, members[i].value, members[i].is_bytes);
+        }
+    }
+    msgpack_raw(&to, STR("v"));
+    msgpack_i64(&to, event->version);
+    struct str bytes = arena_str(arena, buf_view(&to));
+    buf_deinit(&to);
+    return bytes;
 }
 
 /* --- receiving ------------------------------------------------------------------------------- */
@@ -176,7 +224,7 @@ static bool concerns_us(struct agent *a, const struct user_event *event)
     return yes;
 }
 
-void user_event_receive(struct agent *a, const struct user_event *event)
+static void receive(struct agent *a, const struct user_event *event)
 {
     struct user_events *e = a->events;
     if (!concerns_us(a, event)) {
@@ -200,6 +248,47 @@ void user_event_receive(struct agent *a, const struct user_event *event)
     e->count = MIN(e->count + 1, (size_t)USER_EVENTS_MAX);
     user_events_wake(e, &a->woken);
     agent_publish_soon(a); /* which answers the woken */
+}
+
+static void told(struct membership_listener *l, const struct serf_user_event *from)
+{
+    struct user_events *e = container_of(l, struct user_events, listener);
+    struct user_event event = {0};
+    struct arena arena = {0};
+    struct err err = {0};
+    struct cur c = cur_make(from->payload);
+    if (!str_has_prefix(from->name, USER_EVENT_PREFIX)) {
+        return;
+    }
+    if (msgpack_decode(&c, &travelling_schema, &event, &arena, &err) < 0) {
+        log_write(LOG_ERROR, "agent", "Failed to decode event", LOG_CSTR("error", err_text(&err)));
+    } else {
+        event.ltime = from->ltime;
+        receive(e->agent, &event);
+    }
+    arena_deinit(&arena);
+}
+
+/* Members are others' concern. */
+static void told_member(struct membership_listener *l, enum membership_event event,
+                        const struct member *member)
+{
+    (void)l;
+    (void)event;
+    (void)member;
+}
+
+void user_events_start(struct user_events *e, struct agent *a)
+{
+    e->agent = a;
+    e->listener.event = told_member;
+    e->listener.user_event = told;
+    membership_listen(a->worker->delegate->membership, &e->listener);
+}
+
+void user_events_stop(struct user_events *e)
+{
+    list_remove(&e->listener.node);
 }
 
 /* --- listing --------------------------------------------------------------------------------- */

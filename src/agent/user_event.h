@@ -1,5 +1,5 @@
 /* user_event.h - user events: fired through the API, spread by gossip, and the last 256 that
- * concern this node kept for /v1/event/list. Main loop only. */
+ * concern this node kept for /v1/event/list. */
 #pragma once
 #include "base/list.h"
 #include "schema/field.h"
@@ -11,8 +11,6 @@ struct user_events;
 
 #define USER_EVENTS_MAX 256u
 #define USER_EVENT_VERSION 1
-/* Name and encoded event together, as gossip carries them. */
-#define USER_EVENT_SIZE_MAX 512u
 
 struct user_event {
     struct str id;
@@ -29,11 +27,18 @@ struct user_events *user_events_free(struct user_events *e);
 /* Whoever waits for the next event is moved to this list. */
 void user_events_wake(struct user_events *e, struct list *to);
 
-/* Completes it (id, version) in the arena and sends it to everybody, this node included. */
-NODISCARD int user_event_fire(struct agent *a, struct user_event *event, struct arena *arena,
-                              struct err *err);
-/* One came by gossip: kept if its filters let this node have it. */
-void user_event_receive(struct agent *a, const struct user_event *event);
+/* --- firing: any thread; who has done this sends it by Internal.EventFire ----------------------- */
+
+/* Checks it, and gives it an id and a version. */
+NODISCARD int user_event_complete(struct user_event *event, struct arena *arena, struct err *err);
+/* How it travels: msgpack, in the arena. */
+struct str user_event_encode(const struct user_event *event, struct arena *arena);
+
+/* --- receiving: main loop ----------------------------------------------------------------------- */
+
+/* Listen to the pool of this agent: what comes is kept if its filters let this node have it. */
+void user_events_start(struct user_events *e, struct agent *a);
+void user_events_stop(struct user_events *e);
 
 /* Oldest first, copied into the arena; an empty name means all. */
 struct objlist user_events_list(const struct user_events *e, struct str name, struct arena *arena);

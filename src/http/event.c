@@ -5,21 +5,17 @@
 #include "agent/state.h"
 #include "base/clock.h"
 #include "http/agent_request.h"
+#include "schema/gossip.h"
+#include "server/rpc.h"
 
 #define WAIT_NS_MAX (int64_t)(600 * NS_PER_SEC)
 
 /* --- fire ------------------------------------------------------------------------------------ */
 
-static void fire_run(struct agent_request *r)
+static void fire_reply(struct http_req *req, struct rpc_call *call)
 {
-    struct user_event *event = r->args;
-    (void)(user_event_fire(r->call.agent, event, &r->arena, &r->call.err) < 0);
-    agent_call_finish(&r->call);
-}
-
-static void fire_reply(struct http_req *req, struct agent_request *r)
-{
-    http_json_reply(req, &user_event_schema, r->args);
+    (void)call;
+    http_json_reply(req, &user_event_schema, req->data);
 }
 
 static void event_fire_handle(struct http_req *req)
@@ -27,22 +23,27 @@ static void event_fire_handle(struct http_req *req)
     if (!http_check_tail(req, "name")) {
         return;
     }
-    struct str datacenter = http_param_value(req, STR("dc"));
-    if (datacenter.n > 0 && !str_eq(datacenter, http_datacenter(req))) {
-        http_error(req, 500, "No path to datacenter");
+    struct err err = {0};
+    struct user_event *event = ARENA_NEW(req->arena, struct user_event);
+    event->name = req->tail;
+    event->node_filter = http_param_value(req, STR("node"));
+    event->service_filter = http_param_value(req, STR("service"));
+    event->tag_filter = http_param_value(req, STR("tag"));
+    event->payload = req->body.n > 0 ? req->body : STR_NULL;
+    if (user_event_complete(event, req->arena, &err) < 0) {
+        http_error_from(req, &err);
         return;
     }
-    struct agent_request *r =
-        agent_request_new(req, fire_run, fire_reply, sizeof(struct user_event));
-    struct user_event *event = r->args;
-    event->name = agent_request_str(r, req->tail);
-    event->node_filter = agent_request_str(r, http_param_value(req, STR("node")));
-    event->service_filter = agent_request_str(r, http_param_value(req, STR("service")));
-    event->tag_filter = agent_request_str(r, http_param_value(req, STR("tag")));
-    if (req->body.n > 0) {
-        event->payload = agent_request_str(r, req->body);
+    struct rpc_call *call = http_rpc(req, &rpc_internal_event_fire, fire_reply);
+    if (call == NULL) {
+        return;
     }
-    agent_request_start(r);
+    struct event_fire_request *args = call->args;
+    req->data = event;
+    args->name = event->name;
+    args->payload = user_event_encode(event, req->arena);
+    args->options.allow_stale = true; /* any server will do */
+    http_rpc_start(req, call);
 }
 
 /* --- list ------------------------------------------------------------------------------------ */

@@ -138,6 +138,7 @@ struct http_route {
     X(health) \
     X(intention) \
     X(internal) \
+    X(keyring) \
     X(kv) \
     X(operator) \
     X(prepared_query) \

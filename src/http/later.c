@@ -64,7 +64,6 @@ const struct http_route http_later_routes[] = {
     {"/v1/internal/ui/nodes", G, "GET", 0, later_unsupported},
     {"/v1/internal/ui/service-topology/", G, "GET", PREFIX, later_unsupported},
     {"/v1/internal/ui/services", G, "GET", 0, later_unsupported},
-    {"/v1/operator/keyring", G | P | U | D, "GET,POST,PUT,DELETE", 0, later_unsupported},
     {"/v1/txn", U, "PUT", 0, later_unsupported},
 };
 /* clang-format on */

@@ -19,7 +19,7 @@ enum call_state {
     CALL_HELD,      /* waits for a server, in worker->waiting */
     CALL_FORWARDED, /* is with another server, in worker->forwarded */
     CALL_VERIFYING, /* a consistent read, with verify.c */
-    CALL_PROPOSED,  /* a write, with the raft thread */
+    CALL_PROPOSED,  /* a write, with the raft thread or the main loop */
     CALL_DONE,
 };
 
@@ -57,6 +57,7 @@ struct call {
     struct fsm_result result; /* filled on the raft thread, read after the message came back */
     int raft_code;
     uint64_t raft_index;
+    struct err ask_err; /* of the main loop's */
     struct loop_msg msg;
 };
 
@@ -64,6 +65,7 @@ struct call {
 struct query_options *call_options(const struct call *c); /* NULL: the method has none */
 void call_run_here(struct call *c);
 void call_done(struct call *c);
+void call_ask_done(struct loop_msg *msg); /* rpc_ask.c has the answer */
 /* Ends it with an error; the sentence may be of the call's arena. */
 void call_fail(struct call *c, int code, const char *format, ...) PRINTF(3, 4);
 /* The arguments move to a block of exact size, the arena is emptied: it may wait for long. */

@@ -10,6 +10,7 @@
 #include "server/leader_config_entries.h"
 #include "server/leader_parts.h"
 #include "server/server.h"
+#include "server/user_events.h"
 
 struct leader {
     struct server *server;
@@ -94,16 +95,24 @@ static void duties_start(struct leader *l)
     leader_reconcile_start(l->reconcile);
 }
 
+static void leader_announced(void *data, const struct err *err)
+{
+    (void)data;
+    if (err != NULL && err->code != ERR_CLOSED) {
+        log_write(LOG_ERROR, "agent.server", "failed to broadcast new leader event",
+                  LOG_CSTR("error", err_text(err)));
+    }
+}
+
 static void leader_step_up(struct leader *l)
 {
     if (l->is_leading || l->is_stopped) {
         return;
     }
     l->is_leading = true;
-    l->server->event_clock++; /* which is announced by a user event, in Consul */
     log_write(LOG_INFO, "agent.server", "cluster leadership acquired");
-    log_write(LOG_INFO, "agent.server", "New leader elected",
-              LOG_STR("payload", l->server->options.node_name));
+    membership_user_event(l->server->delegate.membership, NEW_LEADER_EVENT,
+                          l->server->options.node_name, false, leader_announced, NULL);
     duties_start(l);
 }
 

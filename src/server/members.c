@@ -3,16 +3,16 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "raft/raft.h"
+#include "proto/serf.h"
 #include "server/bootstrap.h"
 #include "server/membership.h"
 #include "server/server.h"
 #include "server/server_info.h"
+#include "server/user_events.h"
 
 struct server_members {
     struct server *server;
     struct membership_listener listener;
-    char leader_id[sizeof(((struct raft_status *)0)->leader_id)]; /* the last that was told */
 };
 
 /* --- events ---------------------------------------------------------------------------------- */
@@ -67,33 +67,23 @@ static void members_event(struct membership_listener *l, enum membership_event e
     arena_deinit(&a);
 }
 
-/* --- the leader ------------------------------------------------------------------------------ */
+/* --- user events: Consul's own among them ------------------------------------------------------ */
 
-/* As every server says it; the leader itself does when it takes up its duties. */
-static void leader_log(const struct server *s, struct str id)
+static void members_user_event(struct membership_listener *l, const struct serf_user_event *event)
 {
-    struct arena a = {0};
-    struct member *members;
-    size_t n = membership_members(s->delegate.membership, &a, &members);
-    for (size_t i = 0; i < n; i++) {
-        if (str_eq(member_tag(&members[i], STR("id")), id)) {
-            log_write(LOG_INFO, "agent.server", "New leader elected",
-                      LOG_STR("payload", members[i].name));
-        }
+    (void)l;
+    if (!str_has_prefix(event->name, SERVER_EVENT_PREFIX)) {
+        return;
     }
-    arena_deinit(&a);
-}
-
-void server_members_leader_known(struct server_members *m)
-{
-    struct raft_status status;
-    raft_status(m->server->raft, &status);
-    struct str id = str_from_cstr(status.leader_id);
-    if (id.n > 0 && strcmp(status.leader_id, m->leader_id) != 0) {
-        memcpy(m->leader_id, status.leader_id, sizeof(m->leader_id));
-        if (!str_eq(id, m->server->options.node_id)) {
-            leader_log(m->server, id);
-        }
+    if (str_eq(event->name, NEW_LEADER_EVENT)) {
+        log_write(LOG_INFO, "agent.server", "New leader elected",
+                  LOG_STR("payload", event->payload));
+    } else if (str_has_prefix(event->name, USER_EVENT_PREFIX)) {
+        log_write(LOG_DEBUG, "agent.server", "User event",
+                  LOG_STR("event", str_from(event->name, USER_EVENT_PREFIX.n)));
+    } else {
+        log_write(LOG_WARN, "agent.server", "Unhandled local event",
+                  LOG_STR("event", event->name));
     }
 }
 
@@ -104,6 +94,7 @@ struct server_members *server_members_new(struct server *s)
     struct server_members *m = xcalloc(1, sizeof(*m));
     m->server = s;
     m->listener.event = members_event;
+    m->listener.user_event = members_user_event;
     membership_listen(s->delegate.membership, &m->listener);
     return m;
 }

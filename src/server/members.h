@@ -8,7 +8,5 @@ struct server;
 struct server_members;
 
 struct server_members *server_members_new(struct server *s); /* listens */
-/* Raft knows another leader, or none. */
-void server_members_leader_known(struct server_members *m);
 void server_members_stop(struct server_members *m);
 struct server_members *server_members_free(struct server_members *m);

@@ -21,6 +21,7 @@
 #include "raft/raft.h"
 #include "server/call.h"
 #include "server/raft_ask.h"
+#include "server/rpc_ask.h"
 #include "server/server.h"
 
 #define RPC_IDLE_CALLS_MAX 64u
@@ -362,6 +363,31 @@ static void call_asked(struct raft_ask *q)
     }
 }
 
+void call_ask_done(struct loop_msg *msg)
+{
+    struct call *c = container_of(msg, struct call, msg);
+    if (c->ask_err.code != 0) {
+        call_fail_with(c, &c->ask_err, -c->ask_err.code);
+    } else {
+        call_done(c);
+    }
+}
+
+static void call_ask(struct call *c)
+{
+    struct rpc_call *call = &c->pub;
+    if (call->method->reply != NULL) {
+        call->reply = arena_zalloc(&call->arena, call->method->reply->size);
+    }
+    /* Who asks may go meanwhile, with what the arguments point to. */
+    call->args = schema_copy(&call->arena, call->method->args, call->args);
+    err_clear(&c->ask_err);
+    c->state = CALL_PROPOSED;
+    if (!rpc_asks_start(call->worker->server->asks, c)) {
+        call_fail(c, ERR_CLOSED, "%s", err_code_text(ERR_CLOSED));
+    }
+}
+
 static void call_run_write(struct call *c)
 {
     struct rpc_call *call = &c->pub;
@@ -407,7 +433,9 @@ void call_run_here(struct call *c)
     if (c->pub.method->time != NULL && c->started_ns == 0) {
         c->started_ns = clock_mono_ns();
     }
-    if ((c->pub.method->flags & RPC_WRITE) != 0) {
+    if (c->pub.method->ask != NULL) {
+        call_ask(c);
+    } else if ((c->pub.method->flags & RPC_WRITE) != 0) {
         call_run_write(c);
     } else {
         call_run_read(c);

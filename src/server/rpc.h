@@ -34,6 +34,7 @@ struct buf;
 struct fsm_result;
 struct metric;
 struct raft_ask;
+struct rpc_ask;
 struct rpc_call;
 struct server;
 struct worker;
@@ -88,6 +89,8 @@ struct rpc_method {
      * for an error. */
     int (*applied)(struct rpc_ctx *ctx, const void *args, const struct fsm_result *result,
                    void *reply);
+    /* WRITE, in place of prepare: asks the main loop (rpc_ask.h). */
+    void (*ask)(struct rpc_ask *ask);
     /* Put before what the state machine refused: "raft apply failed", or NULL. */
     const char *apply_error;
     struct metric *time;     /* how long it takes where it runs, waits and all; NULL: nobody asks */
@@ -162,6 +165,8 @@ const struct rpc_method *rpc_method_at(size_t i);
     X(intention, rpc_intention_list)           /* Intention.List */           \
     X(intention, rpc_intention_match)          /* Intention.Match */          \
     X(intention, rpc_intention_check)          /* Intention.Check */          \
+    X(event_fire, rpc_internal_event_fire)     /* Internal.EventFire */       \
+    X(keyring, rpc_internal_keyring_operation) /* Internal.KeyringOperation */ \
     X(internal, rpc_internal_node_info)        /* Internal.NodeInfo */        \
     X(internal, rpc_internal_node_dump)        /* Internal.NodeDump */        \
     X(gateway_services, rpc_internal_gateway_service_dump) /* Internal.GatewayServiceDump */ \

@@ -25,6 +25,7 @@
 #include "server/members.h"
 #include "server/membership.h"
 #include "server/peers_json.h"
+#include "server/rpc_ask.h"
 #include "server/snapshot.h"
 #include "store/lock_delay.h"
 #include "store/store.h"
@@ -216,9 +217,6 @@ static void leader_known_run(struct loop_msg *msg)
 {
     struct leadership_msg *m = container_of(msg, struct leadership_msg, msg);
     rpc_worker_leader_known(m->worker);
-    if (m->worker == m->worker->server->main) {
-        server_members_leader_known(m->worker->server->members);
-    }
     mem_free(m);
 }
 
@@ -300,6 +298,7 @@ int server_new(const struct server_options *options, struct worker *main,
     server_init_delegate(s);
     s->members = server_members_new(s);
     s->flood = flood_new(s);
+    s->asks = rpc_asks_new();
     s->bootstrap = bootstrap_new(s, options->bootstrap_expect);
     s->autopilot = autopilot_new(s);
     s->snapshots = snapshots_new();
@@ -394,6 +393,7 @@ void server_stop(struct server *s)
     leader_stop(s->leader);
     flood_stop(s->flood);
     membership_stop(s->delegate.membership);
+    rpc_asks_stop(s->asks);
     bootstrap_stop(s->bootstrap);
     server_leave_stop(s->leave);
     server_members_stop(s->members);
@@ -418,6 +418,7 @@ struct server *server_free(struct server *s)
     s->flood = flood_free(s->flood);
     s->delegate.membership = membership_free(s->delegate.membership);
     s->delegate.wan = membership_free(s->delegate.wan);
+    s->asks = rpc_asks_free(s->asks);
     s->autopilot = autopilot_free(s->autopilot);
     s->coordinates = coordinate_batch_free(s->coordinates);
     s->fsm = fsm_free(s->fsm);

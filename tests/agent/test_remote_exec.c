@@ -2,6 +2,7 @@
 #include "agent_fixture.h"
 
 #include "agent/user_event.h"
+#include "schema/gossip.h"
 #include "schema/kv.h"
 #include "schema/session.h"
 #include "server/reply.h"
@@ -18,7 +19,7 @@ static void session_made(struct rpc_call *call)
     rpc_call_free(call);
 }
 
-static void key_set(struct rpc_call *call)
+static void succeeded(struct rpc_call *call)
 {
     struct fixture *f = call->data;
     assert_null(call->err);
@@ -73,7 +74,7 @@ static struct str run(struct fixture *f, const char *job)
     rpc_start(call);
     run_until(f, call_is_done);
 
-    call = call_new(f, &rpc_kvs_apply, key_set);
+    call = call_new(f, &rpc_kvs_apply, succeeded);
     struct kvs_request *set = call->args;
     set->datacenter = STR("dc1");
     set->op = KV_SET;
@@ -86,7 +87,14 @@ static struct str run(struct fixture *f, const char *job)
         .name = STR("_rexec"),
         .payload =
             arena_printf(&f->arena, "{\"Prefix\":\"_rexec\",\"Session\":\"%s\"}", session_id)};
-    assert_ok(user_event_fire(f->agent, &event, &f->arena, &err));
+    assert_ok(user_event_complete(&event, &f->arena, &err));
+    call = call_new(f, &rpc_internal_event_fire, succeeded);
+    struct event_fire_request *fire = call->args;
+    fire->datacenter = STR("dc1");
+    fire->name = event.name;
+    fire->payload = user_event_encode(&event, &f->arena);
+    rpc_start(call);
+    run_until(f, call_is_done);
     run_until(f, has_ended);
 
     call = call_new(f, &rpc_kvs_list, keys_known);

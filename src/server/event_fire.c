@@ -1,0 +1,42 @@
+/* Internal.EventFire: a user event for all members of this data center. Any server can do that. */
+#include "base/mem.h"
+#include "proto/serf.h"
+#include "schema/gossip.h"
+#include "server/membership.h"
+#include "server/rpc.h"
+#include "server/rpc_ask.h"
+#include "server/server.h"
+#include "server/user_events.h"
+
+static void fired(void *data, const struct err *err)
+{
+    struct rpc_ask *ask = data;
+    if (err != NULL) {
+        struct err one = *err;
+        (void)err_set(&ask->err, ERR_FAILED,
+                      "1 error occurred:\n\t* error broadcasting event to segment \"\": %s\n\n",
+                      err_text(&one));
+    } else if (!ask->is_dropped) {
+        struct event_fire_response *reply = ask->reply;
+        server_fill_meta(ask->server, &reply->meta);
+    }
+    rpc_ask_finish(ask);
+}
+
+static void fire(struct rpc_ask *ask)
+{
+    const struct event_fire_request *args = ask->args;
+    struct str name = arena_concat(ask->arena, USER_EVENT_PREFIX, args->name);
+    membership_user_event(ask->server->delegate.membership, name, args->payload, false, fired, ask);
+}
+
+const struct rpc_method rpc_internal_event_fire = {
+    .name = "Internal.EventFire",
+    .flags = RPC_WRITE | RPC_LOCAL,
+    .args = &event_fire_request_schema,
+    .reply = &event_fire_response_schema,
+    .options_offset = offsetof(struct event_fire_request, options),
+    .meta_offset = -1, /* not for HTTP */
+    .acl = "event:write",
+    .ask = fire,
+};

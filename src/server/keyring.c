@@ -1,0 +1,164 @@
+/* Internal.KeyringOperation: something is done with the gossip keys of all members of this data
+ * center's pool, and of the WAN pool. Any server can do that; the pools are asked at once. */
+#include "base/mem.h"
+#include "gossip/pool.h"
+#include "schema/gossip.h"
+#include "server/membership.h"
+#include "server/rpc.h"
+#include "server/rpc_ask.h"
+#include "server/server.h"
+
+#include <stdlib.h>
+
+#define POOLS_MAX 2u
+
+struct keyring_ask {
+    struct rpc_ask *ask;
+    struct arena arena; /* of the answers */
+    struct str key;
+    struct {
+        struct pool_keys keys;
+        bool is_wan;
+    } pools[POOLS_MAX];
+    size_t count, waiting;
+};
+
+/* --- answers --------------------------------------------------------------------------------- */
+
+static int by_key(const void *a, const void *b)
+{
+    const struct intmap_pair *x = a, *y = b;
+    return str_cmp(x->key, y->key);
+}
+
+static struct intmap counts(struct arena *a, const struct serf_key_count *from, size_t n)
+{
+    struct intmap_pair *v = ARENA_ARRAY(a, struct intmap_pair, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        v[i] = (struct intmap_pair){arena_str(a, from[i].key), from[i].count};
+    }
+    qsort(v, n, sizeof(v[0]), by_key);
+    return (struct intmap){v, n};
+}
+
+static void put_response(const struct keyring_ask *k, size_t i, struct keyring_response *to)
+{
+    struct arena *a = k->ask->arena;
+    const struct pool_keys *keys = &k->pools[i].keys;
+    struct strpair *messages = ARENA_ARRAY(a, struct strpair, keys->messages.n + 1);
+    for (size_t m = 0; m < keys->messages.n; m++) {
+        messages[m] = (struct strpair){arena_str(a, keys->messages.v[m].key),
+                                       arena_str(a, keys->messages.v[m].value)};
+    }
+    *to = (struct keyring_response){
+        .wan = k->pools[i].is_wan,
+        .datacenter = k->ask->server->options.datacenter,
+        .messages = strmap_build(messages, keys->messages.n),
+        .keys = counts(a, keys->keys, keys->keys_count),
+        .primary_keys = counts(a, keys->primary, keys->primary_count),
+        .num_nodes = keys->members_count,
+        .error = keys->err.code != 0 ? arena_str(a, str_from_cstr(err_text(&keys->err))) : STR(""),
+    };
+}
+
+static void keyring_end(struct keyring_ask *k)
+{
+    struct rpc_ask *ask = k->ask;
+    if (!ask->is_dropped) {
+        struct keyring_responses *reply = ask->reply;
+        struct keyring_response *v = ARENA_ARRAY(ask->arena, struct keyring_response, k->count);
+        for (size_t i = 0; i < k->count; i++) {
+            put_response(k, i, &v[i]);
+        }
+        reply->responses = (struct objlist){v, k->count};
+    }
+    arena_deinit(&k->arena);
+    mem_free(k);
+    rpc_ask_finish(ask);
+}
+
+static void pool_answered(struct pool_keys *keys)
+{
+    struct keyring_ask *k = keys->data;
+    if (--k->waiting == 0) {
+        keyring_end(k);
+    }
+}
+
+/* --- questions ------------------------------------------------------------------------------- */
+
+static int parse_operation(struct str text, enum serf_key_action *ret_action, struct err *err)
+{
+    const struct {
+        struct str text;
+        enum serf_key_action action;
+    } operations[] = {
+        {KEYRING_LIST, SERF_KEY_LIST},
+        {KEYRING_INSTALL, SERF_KEY_INSTALL},
+        {KEYRING_USE, SERF_KEY_USE},
+        {KEYRING_REMOVE, SERF_KEY_REMOVE},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(operations); i++) {
+        if (str_eq(text, operations[i].text)) {
+            *ret_action = operations[i].action;
+            return 0;
+        }
+    }
+    return err_set(err, ERR_FAILED, "Invalid keyring operation: \"%.*s\"", STRF(text));
+}
+
+static void add_pool(struct keyring_ask *k, enum serf_key_action action,
+                     const struct keyring_request *args, bool is_wan)
+{
+    k->pools[k->count].is_wan = is_wan;
+    k->pools[k->count++].keys = (struct pool_keys){
+        .action = action,
+        .key = k->key,
+        .relay_factor = (uint8_t)args->relay_factor,
+        .done = pool_answered,
+        .arena = &k->arena,
+        .data = k,
+    };
+}
+
+static void operate(struct rpc_ask *ask)
+{
+    const struct keyring_request *args = ask->args;
+    struct delegate *d = &ask->server->delegate;
+    enum serf_key_action action = SERF_KEY_LIST;
+    int rc = parse_operation(args->operation, &action, &ask->err);
+    if (rc >= 0 && args->local_only && action != SERF_KEY_LIST) {
+        rc = err_set(&ask->err, ERR_FAILED,
+                     "argument error: LocalOnly can only be used for List operations");
+    }
+    if (rc >= 0 && d->membership->pool == NULL) {
+        rc = err_set(&ask->err, ERR_UNSUPPORTED, "there is no gossip here");
+    }
+    if (rc < 0) {
+        rpc_ask_finish(ask);
+        return;
+    }
+    struct keyring_ask *k = xcalloc(1, sizeof(*k));
+    k->ask = ask;
+    k->key = arena_str(&k->arena, args->key);
+    if (d->wan != NULL && !args->local_only && !args->forwarded) {
+        add_pool(k, action, args, true);
+    }
+    add_pool(k, action, args, false);
+    k->waiting = k->count;
+    for (size_t i = 0, n = k->count; i < n; i++) {
+        struct membership *m = k->pools[i].is_wan ? d->wan : d->membership;
+        pool_keys(m->pool, &k->pools[i].keys);
+    }
+}
+
+const struct rpc_method rpc_internal_keyring_operation = {
+    .name = "Internal.KeyringOperation",
+    .flags = RPC_WRITE | RPC_LOCAL,
+    .args = &keyring_request_schema,
+    .reply = &keyring_responses_schema,
+    .options_offset = offsetof(struct keyring_request, options),
+    .meta_offset = -1,
+    .acl = "keyring:read,keyring:write",
+    .ask = operate,
+};
