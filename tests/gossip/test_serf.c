@@ -5,6 +5,8 @@
 #include "gossip/core/serf_internal.h"
 #include "proto/serf.h"
 
+#include <stdio.h>
+
 static int setup(void **state)
 {
     static struct cluster c;
@@ -86,6 +88,20 @@ static struct serf_stats stats_of(const struct node *n)
     struct serf_stats stats;
     serf_stats(n->serf, &stats);
     return stats;
+}
+
+static void test_config(void **state)
+{
+    (void)state;
+    struct serf_config lan, wan;
+    serf_config_init(&lan, false);
+    serf_config_init(&wan, true);
+    assert_true(lan.swim.dead_node_reclaim_ns == 30 * NS_PER_SEC);
+    assert_true(wan.swim.dead_node_reclaim_ns == 30 * NS_PER_SEC);
+    assert_true(lan.swim.probe_interval_ns == 1 * NS_PER_SEC);
+    assert_true(wan.swim.probe_interval_ns == 5 * NS_PER_SEC);
+    assert_true(wan.reconnect_timeout_ns == 72 * 3600 * NS_PER_SEC);
+    assert_false(lan.enable_name_conflict_resolution);
 }
 
 /* --- intents ---------------------------------------------------------------------------------- */
@@ -335,6 +351,78 @@ static void test_odd_answers(void **state)
     serf_query_close(a->serf, &q);
 }
 
+static void test_late_answer(void **state)
+{
+    struct cluster *c = *state;
+    struct node *a = cluster_start(c, "a");
+    struct serf_asking q = {0};
+    struct err err;
+    assert_ok(
+        serf_query(a->serf, c->now_ns, &(struct serf_query_params){.name = STR("q")}, &q, &err));
+    a->serf->now_ns = q.deadline_ns + 1; /* its time is over, the tick has not come */
+    serf_on_query_response(
+        a->serf, &(struct serf_query_response){.ltime = q.ltime, .id = q.id, .from = STR("b")});
+    assert_true(a->measures[SERF_MEASURE_QUERY_RESPONSES] == 0);
+    serf_query_close(a->serf, &q);
+}
+
+static void test_query_before_a_restart(void **state)
+{
+    struct cluster *c = *state;
+    struct node *a = cluster_node(c, "a");
+    a->recovered.query_clock = 3;
+    node_start(a);
+    buf_clear(&a->news);
+    struct serf_query q = a_query(a, 3, 1);
+    say_query(a, &q);
+    assert_news(a, "");
+    q.ltime = 4;
+    say_query(a, &q);
+    assert_news(a, "query q=\n");
+}
+
+/* --- the vote --------------------------------------------------------------------------------- */
+
+static void vote(struct node *n, const char *from, uint8_t last)
+{
+    struct buf payload = {0};
+    char address[32];
+    (void)snprintf(address, sizeof(address), "127.0.0.%u", last);
+    const struct member m = {.name = STR("a"), .addr = str_from_cstr(address), .port = 8301};
+    serf_conflict_response_encode(&m, &payload);
+    serf_on_query_response(n->serf, &(struct serf_query_response){.ltime = n->serf->vote.ltime,
+                                                                  .id = n->serf->vote.id,
+                                                                  .from = str_from_cstr(from),
+                                                                  .payload = buf_view(&payload)});
+    buf_deinit(&payload);
+}
+
+static void test_votes(void **state)
+{
+    struct cluster *c = *state;
+    static const struct {
+        uint8_t votes[4];
+        bool has_lost;
+    } cases[] = {
+        {{0}, true}, {{1}, false}, {{1, 2}, true}, {{1, 1, 2}, false}, {{1, 1, 2, 2}, true},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct node *a = cluster_node(c, "a");
+        a->config.enable_name_conflict_resolution = true;
+        a->address.ip[3] = 1;
+        node_start(a);
+        alive(a, "a", 77, 9);
+        alive(a, "a", 78, 9); /* once more, while the vote is on */
+        assert_int_equal(a->serf->asking_count, 1);
+        for (size_t k = 0; k < 4 && cases[i].votes[k] > 0; k++) {
+            vote(a, (const char[]){(char)('b' + k), '\0'}, cases[i].votes[k]);
+        }
+        cluster_run(c, 10000);
+        assert_int_equal(a->has_lost, cases[i].has_lost);
+        a->serf = serf_free(a->serf);
+    }
+}
+
 static void test_unknown_messages(void **state)
 {
     struct cluster *c = *state;
@@ -497,6 +585,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        T(test_config),
         T(test_intent_before_the_member),
         T(test_intent_is_forgotten),
         T(test_intents_are_bounded),
@@ -509,6 +598,9 @@ int main(void)
         T(test_query_window),
         T(test_query_odd_filters),
         T(test_odd_answers),
+        T(test_late_answer),
+        T(test_query_before_a_restart),
+        T(test_votes),
         T(test_unknown_messages),
         T(test_state),
         T(test_queue_bound),

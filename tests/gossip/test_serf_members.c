@@ -173,6 +173,31 @@ static void test_leave(void **state)
     assert_status(b, "c", "left");
 }
 
+/* Who has left stays in his own list, whatever others wish, and looks for nobody. */
+static void test_after_leaving(void **state)
+{
+    struct cluster *c = *state;
+    three(c);
+    struct node *a = &c->nodes[0], *d = &c->nodes[2];
+    node_crash(d);
+    d->config.tombstone_timeout_ns = 20 * NS_PER_SEC;
+    node_start(d);
+    node_join(d, a);
+    cluster_run(c, 2000);
+    serf_leave(d->serf, c->now_ns);
+    serf_remove_failed(a->serf, c->now_ns, STR("nobody"), true); /* so that the next is later */
+    serf_remove_failed(a->serf, c->now_ns, STR("c"), true);
+    cluster_run(c, 10000);
+    assert_status(d, "c", "left");
+    assert_status(a, "c", "unknown");
+    buf_clear(&d->log);
+    node_crash(&c->nodes[1]);
+    cluster_run(c, 300000);
+    assert_status(d, "b", "failed");
+    assert_status(d, "c", "left");
+    assert_false(node_has_logged(d, "attempting reconnect"));
+}
+
 static void test_leave_alone(void **state)
 {
     struct cluster *c = *state;
@@ -486,6 +511,7 @@ int main(void)
         T(test_tags),
         T(test_check),
         T(test_leave),
+        T(test_after_leaving),
         T(test_leave_alone),
         T(test_leave_unheard),
         T(test_stop_while_leaving),

@@ -149,6 +149,13 @@ static void test_event_before_a_join(void **state)
     cluster_run(c, 5000);
     assert_news(d, "user new=2\n");
     assert_news(e, "user new=2\n");
+    struct node *f = cluster_start(c, "f"); /* it comes to e with what it has told alone */
+    for (int i = 0; i < 9; i++) {
+        tell(f, "lone", "3");
+    }
+    node_join(f, e);
+    cluster_run(c, 1000);
+    assert_non_null(strstr(buf_view(&e->news).p, "user lone=3\n"));
 }
 
 /* After a restart with the clocks of the snapshot file, nothing is told again. */
@@ -232,6 +239,7 @@ static void test_query(void **state)
     assert_news(&c->nodes[0], "query hello=hi\n");
     cluster_run(c, 1600); /* 200 ms * 16 * ceil(log10(4)) = 3200 */
     assert_int_equal(lines(&q, "ack "), 3);
+    assert_true(str_contains(buf_view(&c->nodes[1].snapshot), STR("query-clock: 1\n")));
     assert_int_equal(lines(&q, "a: hi yourself"), 1);
     assert_int_equal(lines(&q, "b: hi yourself"), 1);
     assert_int_equal(q.text.n, 3 * 6 + 2 * 15);
@@ -310,6 +318,22 @@ static void test_query_relay(void **state)
     assert_int_equal(lines(&q, "ack"), 6);
     assert_true(c->nodes[0].measures[SERF_MEASURE_QUERY_DUPLICATE_RESPONSES] > 0);
     assert_true(c->nodes[0].measures[SERF_MEASURE_QUERY_DUPLICATE_ACKS] > 0);
+    buf_deinit(&q.text);
+}
+
+/* In a pool so small that others could not help, nobody is asked to. */
+static void test_query_relay_of_few(void **state)
+{
+    struct cluster *c = *state;
+    struct asked q = {0};
+    struct err err;
+    pool(c, 2);
+    c->nodes[1].answer = "here";
+    const struct serf_query_params p = {.name = STR("q"), .relay_factor = 2};
+    assert_ok(ask(&c->nodes[0], &p, &q, &err));
+    cluster_run(c, 6000);
+    assert_int_equal(lines(&q, ": here"), 1);
+    assert_true(c->nodes[0].measures[SERF_MEASURE_QUERY_DUPLICATE_RESPONSES] == 0);
     buf_deinit(&q.text);
 }
 
@@ -449,14 +473,15 @@ static void keys_done(struct serf_keys_asking *k)
 #define KEY_1 "MTExMTExMTExMTExMTExMQ==" /* sixteen times "1" */
 #define KEY_2 "MjIyMjIyMjIyMjIyMjIyMg=="
 
+/* waits: somebody does not answer, else it is over before its time. */
 static void keys_run(struct node *n, enum serf_key_action action, const char *key,
-                     const char *expected)
+                     const char *expected, bool waits)
 {
     struct keys keys = {.k = {.done = keys_done}};
     keys.k.data = &keys;
     serf_keys(n->serf, n->cluster->now_ns, action, str_from_cstr(key), 0, &keys.k);
     assert_false(keys.is_done); /* not from inside */
-    cluster_run(n->cluster, 10000);
+    cluster_run(n->cluster, waits ? 10000 : 1500);
     assert_true(keys.is_done);
     assert_text_(&keys.text, expected, __FILE__, __LINE__);
     buf_deinit(&keys.text);
@@ -471,26 +496,28 @@ static void test_keys_rotation(void **state)
     }
     pool(c, 3);
     struct node *a = &c->nodes[0], *b = &c->nodes[1];
-    keys_run(a, SERF_KEY_LIST, "", KEY_1 " 3\nfirst " KEY_1 " 3\n");
+    keys_run(a, SERF_KEY_LIST, "", KEY_1 " 3\nfirst " KEY_1 " 3\n", false);
     keys_run(a, SERF_KEY_USE, KEY_2,
              "3/3 nodes reported failure\n"
              "a: Requested key is not in the keyring\n"
              "b: Requested key is not in the keyring\n"
              "c: Requested key is not in the keyring\n"
-             "first  3\n");
-    keys_run(a, SERF_KEY_INSTALL, KEY_2, "first  3\n");
+             "first  3\n",
+             false);
+    keys_run(a, SERF_KEY_INSTALL, KEY_2, "first  3\n", false);
     assert_int_equal(b->keys_writes, 1);
-    keys_run(b, SERF_KEY_LIST, "", KEY_1 " 3\n" KEY_2 " 3\nfirst " KEY_1 " 3\n");
-    keys_run(a, SERF_KEY_USE, KEY_2, "first  3\n");
+    keys_run(b, SERF_KEY_LIST, "", KEY_1 " 3\n" KEY_2 " 3\nfirst " KEY_1 " 3\n", false);
+    keys_run(a, SERF_KEY_USE, KEY_2, "first  3\n", false);
     assert_str_lit(seal_ring_key(b->keys, 0), "2222222222222222");
     keys_run(b, SERF_KEY_REMOVE, KEY_2,
              "3/3 nodes reported failure\n"
              "a: Removing the primary key is not allowed\n"
              "b: Removing the primary key is not allowed\n"
              "c: Removing the primary key is not allowed\n"
-             "first  3\n");
-    keys_run(a, SERF_KEY_REMOVE, KEY_1, "first  3\n");
-    keys_run(a, SERF_KEY_LIST, "", KEY_2 " 3\nfirst " KEY_2 " 3\n");
+             "first  3\n",
+             false);
+    keys_run(a, SERF_KEY_REMOVE, KEY_1, "first  3\n", false);
+    keys_run(a, SERF_KEY_LIST, "", KEY_2 " 3\nfirst " KEY_2 " 3\n", false);
     struct serf_stats stats;
     serf_stats(a->serf, &stats);
     assert_true(stats.encrypted);
@@ -511,10 +538,10 @@ static void test_keys_one_refuses(void **state)
     pool(c, 3);
     c->nodes[1].keys_fail = true;
     keys_run(&c->nodes[0], SERF_KEY_INSTALL, KEY_2,
-             "1/3 nodes reported failure\nb: the disk is full\nfirst  3\n");
+             "1/3 nodes reported failure\nb: the disk is full\nfirst  3\n", false);
     c->nodes[1].keys_fail = false;
     c->nodes[2].group = 1; /* this one does not answer */
-    keys_run(&c->nodes[0], SERF_KEY_INSTALL, KEY_2, "2/3 nodes reported success\nfirst  2\n");
+    keys_run(&c->nodes[0], SERF_KEY_INSTALL, KEY_2, "2/3 nodes reported success\nfirst  2\n", true);
 }
 
 static void test_keys_without_encryption(void **state)
@@ -525,12 +552,14 @@ static void test_keys_without_encryption(void **state)
              "2/2 nodes reported failure\n"
              "a: No keyring to modify (encryption not enabled)\n"
              "b: No keyring to modify (encryption not enabled)\n"
-             "first  2\n");
+             "first  2\n",
+             false);
     keys_run(&c->nodes[0], SERF_KEY_LIST, "",
              "2/2 nodes reported failure\n"
              "a: Keyring is empty (encryption not enabled)\n"
              "b: Keyring is empty (encryption not enabled)\n"
-             "first  2\n");
+             "first  2\n",
+             false);
 }
 
 static void test_keys_bad_key(void **state)
@@ -538,10 +567,12 @@ static void test_keys_bad_key(void **state)
     struct cluster *c = *state;
     node_key(cluster_node(c, "a"), '1');
     pool(c, 1);
-    keys_run(&c->nodes[0], SERF_KEY_INSTALL, "MTEx!", "illegal base64 data at input byte 4\n");
+    keys_run(&c->nodes[0], SERF_KEY_INSTALL, "MTEx!", "illegal base64 data at input byte 4\n",
+             false);
     keys_run(&c->nodes[0], SERF_KEY_INSTALL, "MTEx",
              "1/1 nodes reported failure\n"
-             "a: key size must be 16, 24 or 32 bytes\nfirst  1\n");
+             "a: key size must be 16, 24 or 32 bytes\nfirst  1\n",
+             false);
 }
 
 /* More keys than an answer has room for. */
@@ -617,6 +648,7 @@ int main(void)
         T(test_query),
         T(test_query_filters),
         T(test_query_relay),
+        T(test_query_relay_of_few),
         T(test_query_close),
         T(test_query_bounds),
         T(test_respond),

@@ -82,13 +82,6 @@ void serf_clock_witness(uint64_t *clock, uint64_t time)
     }
 }
 
-void serf_clock_increment(uint64_t *clock)
-{
-    if (*clock < UINT64_MAX) {
-        ++*clock;
-    }
-}
-
 /* --- the snapshot file ----------------------------------------------------------------------- */
 
 static void snapshot_line(const struct serf *s, const char *format, ...) PRINTF(2, 3);

@@ -148,7 +148,6 @@ int serf_user_event(struct serf *s, uint64_t now_ns, struct str name, struct str
                      "encoded user event exceeds sane limit of %u bytes before encoding",
                      SERF_USER_EVENT_SIZE_MAX);
     } else {
-        serf_clock_increment(&s->event_clock);
         (void)serf_on_user_event(s, &event);
         serf_broadcast(s, s->event_queue, buf_view(&message), NULL);
     }

@@ -145,7 +145,6 @@ void serf_remove_failed(struct serf *s, uint64_t now_ns, struct str name, bool p
 {
     s->now_ns = now_ns;
     const struct serf_intent intent = {.ltime = s->clock, .node = name, .prune = prune};
-    serf_clock_increment(&s->clock);
     (void)serf_on_leave_intent(s, &intent);
     if (serf_has_others_alive(s)) {
         intent_broadcast(s, SERF_LEAVE, &intent, NULL);
@@ -178,7 +177,6 @@ void serf_leave(struct serf *s, uint64_t now_ns)
         s->ops->snapshot(s->data, STR("leave"));
     }
     const struct serf_intent intent = {.ltime = s->clock, .node = s->name};
-    serf_clock_increment(&s->clock);
     (void)serf_on_leave_intent(s, &intent);
     s->leave_step = SERF_LEAVE_INTENT;
     s->leave_ns = serf_after(now_ns, s->config.broadcast_timeout_ns);

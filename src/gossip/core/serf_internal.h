@@ -160,9 +160,9 @@ void serf_log(struct serf *s, enum swim_log level, const char *format, ...) PRIN
 void serf_measure(const struct serf *s, enum serf_measure what, struct str name, double value);
 void serf_event(const struct serf *s, const struct serf_event *event);
 
-/* Lamport clocks. They stop at their end instead of beginning again. */
+/* A Lamport clock stands at the next time; each time that is used or heard of is witnessed. It
+ * stops at its end instead of beginning again. */
 void serf_clock_witness(uint64_t *clock, uint64_t time);
-void serf_clock_increment(uint64_t *clock);
 
 /* Lines of the snapshot file. */
 void serf_snapshot_member(struct serf *s, enum serf_event_kind kind, const struct serf_member *m);

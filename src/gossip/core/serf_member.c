@@ -152,7 +152,6 @@ void serf_on_member_join(struct serf *s, const struct swim_member *from)
         }
         member_back(s, m);
         m->gone_ns = 0;
-        m->prune = false;
     }
     member_set(s, m, from, status);
     serf_measure(s, SERF_MEASURE_MEMBER_JOIN, STR_NULL, 1);

@@ -62,30 +62,25 @@ static void clock_take(uint64_t *clock, uint64_t time)
     }
 }
 
-/* Who left first, so that their times are not taken for those of joins. When somebody left is not
- * said: later than what is, or he would not count as left. */
+/* Who left first, so that their times do not count as those of joins. When somebody left is not
+ * said: just later than what is. */
 static void take_intents(struct serf *s, const struct serf_push_pull *p)
 {
-    struct map times = {.flags = MAP_KEYS_BORROWED}, left = {.flags = MAP_KEYS_BORROWED};
+    struct map times = {.flags = MAP_KEYS_BORROWED};
     for (size_t i = 0; i < p->status_times_count; i++) {
         (void)map_put(&times, p->status_times[i].node, &p->status_times[i]);
     }
     for (size_t i = 0; i < p->left_members_count; i++) {
         const struct serf_status_time *at = map_get(&times, p->left_members[i]);
         uint64_t ltime = serf_after(at != NULL ? at->ltime : 0, 1);
-        (void)map_put(&left, p->left_members[i], &p->left_members[i]);
         (void)serf_on_leave_intent(
             s, &(struct serf_intent){.ltime = ltime, .node = p->left_members[i]});
     }
     for (size_t i = 0; i < p->status_times_count; i++) {
         const struct serf_status_time *at = &p->status_times[i];
-        if (map_get(&left, at->node) == NULL) {
-            (void)serf_on_join_intent(s,
-                                      &(struct serf_intent){.ltime = at->ltime, .node = at->node});
-        }
+        (void)serf_on_join_intent(s, &(struct serf_intent){.ltime = at->ltime, .node = at->node});
     }
     map_deinit(&times);
-    map_deinit(&left);
 }
 
 static void take_events(struct serf *s, const struct serf_push_pull *p)
