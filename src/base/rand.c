@@ -56,16 +56,16 @@ uint64_t rng_u64(struct rng *r)
     return result;
 }
 
-/* Lemire's multiplication, which rejects the few products that would favour small results. */
+/* Lemire's multiplication, which rejects the few products that would favour small results; only one
+ * that is small itself can be among them, so that the division is seldom made. */
 uint64_t rng_below(struct rng *r, uint64_t bound)
 {
     if (bound == 0) {
         return 0;
     }
-    uint64_t reject_below = (0 - bound) % bound;
     for (;;) {
         unsigned __int128 product = (unsigned __int128)rng_u64(r) * bound;
-        if ((uint64_t)product >= reject_below) {
+        if ((uint64_t)product >= bound || (uint64_t)product >= (0 - bound) % bound) {
             return (uint64_t)(product >> 64);
         }
     }

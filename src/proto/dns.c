@@ -91,22 +91,26 @@ static int read_name(struct reader *r, struct str *ret_name)
     return 0;
 }
 
-static bool needs_escape(uint8_t c)
+/* What a byte of a label is in text: itself, a letter with a lower case, behind a backslash, or as
+ * \DDD. */
+enum { TEXT_PLAIN = 0, TEXT_UPPER = 1, TEXT_ESCAPED, TEXT_NUMBER };
+static const uint8_t text_class[256] = {
+    [0 ... ' ' - 1] = TEXT_NUMBER, [0x7f ... 0xff] = TEXT_NUMBER, ['A' ... 'Z'] = TEXT_UPPER,
+    ['.'] = TEXT_ESCAPED,          [' '] = TEXT_ESCAPED,          ['\''] = TEXT_ESCAPED,
+    ['@'] = TEXT_ESCAPED,          [';'] = TEXT_ESCAPED,          ['('] = TEXT_ESCAPED,
+    [')'] = TEXT_ESCAPED,          ['"'] = TEXT_ESCAPED,          ['\\'] = TEXT_ESCAPED,
+};
+
+static char *put_escaped(char *to, uint8_t c)
 {
-    switch (c) {
-    case '.':
-    case ' ':
-    case '\'':
-    case '@':
-    case ';':
-    case '(':
-    case ')':
-    case '"':
-    case '\\':
-        return true;
-    default:
-        return false;
+    *to++ = '\\';
+    if (text_class[c] == TEXT_NUMBER) {
+        *to++ = (char)('0' + c / 100);
+        *to++ = (char)('0' + c / 10 % 10);
+        c = (uint8_t)('0' + c % 10);
     }
+    *to++ = (char)c;
+    return to;
 }
 
 struct str dns_name_text(struct str name, bool lower, char *to)
@@ -117,19 +121,13 @@ struct str dns_name_text(struct str name, bool lower, char *to)
         return STR(".");
     }
     while (p < end && *p != 0) {
-        const uint8_t *label_end = p + 1 + *p;
-        for (p++; p < label_end && p < end; p++) {
-            uint8_t c = *p;
-            if (needs_escape(c)) {
-                *out++ = '\\';
-                *out++ = (char)c;
-            } else if (c < ' ' || c > '~') {
-                *out++ = '\\';
-                *out++ = (char)('0' + c / 100);
-                *out++ = (char)('0' + c / 10 % 10);
-                *out++ = (char)('0' + c % 10);
+        const uint8_t *label_end = MIN(p + 1 + *p, end);
+        for (p++; p < label_end; p++) {
+            uint8_t class = text_class[*p];
+            if (class <= TEXT_UPPER) {
+                *out++ = (char)(*p + (lower ? class * ('a' - 'A') : 0));
             } else {
-                *out++ = (char)(lower && c >= 'A' && c <= 'Z' ? c + 32 : c);
+                out = put_escaped(out, *p);
             }
         }
         *out++ = '.';

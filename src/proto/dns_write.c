@@ -86,6 +86,8 @@ struct writer {
     size_t n, size;
     bool failed;
     struct dns_names *names; /* NULL: no compression */
+    /* The question's name, while its labels are not remembered: most messages have no other. */
+    struct str question;
 };
 
 static uint8_t *reserve(struct writer *w, size_t n)
@@ -156,7 +158,8 @@ static uint32_t hash_label(uint32_t hash, const uint8_t *label)
     return hash ^ hash >> 15;
 }
 
-static void put_name_compressed(struct writer *w, struct str name, bool compress)
+/* A name was put at this place: replace what can be replaced, remember the rest. */
+static void compress_name(struct writer *w, size_t base, struct str name, bool compress)
 {
     const uint8_t *p = (const uint8_t *)name.p;
     uint8_t starts[DNS_LABELS_MAX + 1];
@@ -168,12 +171,6 @@ static void put_name_compressed(struct writer *w, struct str name, bool compress
     uint32_t hash = 0;
     for (size_t i = count; i > 0; i--) {
         hash = hashes[i - 1] = hash_label(hash, p + starts[i - 1]);
-    }
-    /* All of it first: what is remembered must be there when is_at() looks. */
-    size_t base = w->n;
-    put(w, name);
-    if (w->failed) {
-        return;
     }
     for (size_t i = 0; i < count; i++) {
         bool found;
@@ -193,11 +190,17 @@ static void put_name_compressed(struct writer *w, struct str name, bool compress
 
 static void put_name(struct writer *w, struct str name, bool compress)
 {
-    if (w->names == NULL) {
-        put(w, name);
-    } else {
-        put_name_compressed(w, name, compress);
+    size_t base = w->n;
+    /* All of it first: what is remembered must be there when is_at() looks. */
+    put(w, name);
+    if (w->names == NULL || w->failed || name.n <= 1) {
+        return;
     }
+    if (w->question.n > 0) {
+        compress_name(w, DNS_HEADER_SIZE, w->question, false);
+        w->question = STR_NULL;
+    }
+    compress_name(w, base, name, compress);
 }
 
 /* --- records ---------------------------------------------------------------------------------- */
@@ -278,7 +281,8 @@ int dns_write_ends(const struct dns_msg *m, bool compress, struct dns_names *nam
     put_be16(head + 8, (uint16_t)m->authority.n);
     put_be16(head + 10, (uint16_t)m->additional.n);
     if (m->question.name.n > 0) {
-        put_name(&w, m->question.name, true);
+        put(&w, m->question.name);
+        w.question = m->question.name;
         uint8_t *rest = reserve(&w, 4);
         if (rest != NULL) {
             put_be16(rest, m->question.type);
