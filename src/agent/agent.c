@@ -401,6 +401,7 @@ void agent_leave(struct agent *a)
     }
     a->is_leaving = true;
     joins_stop(a->joins);
+    sync_stop(a->sync); /* the leader takes this node out, and nobody is to put it back */
     delegate_leave(a->worker->delegate, leave_done, a);
 }
 

@@ -193,6 +193,28 @@ static void test_many_services(void **state)
     assert_int_equal(f->agent->local->checks.n, 0);
 }
 
+static bool has_left(void *data)
+{
+    const struct fixture *f = data;
+    return f->agent->has_left;
+}
+
+/* The leader takes a node that leaves out of the catalog: it must not come back. */
+static void test_who_leaves_does_not_register(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    assert_ok(
+        add_service(f, (struct node_service){.service = STR("web"), .port = 80}, NULL, 0, &err));
+    run_until(f, is_in_step);
+    agent_sync_soon(f->agent);
+    agent_leave(f->agent);
+    assert_ok(
+        add_service(f, (struct node_service){.service = STR("late"), .port = 81}, NULL, 0, &err));
+    run_until(f, has_left);
+    assert_str_lit(catalog_services(f), "web:80 ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +228,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_leader_comes_late, NULL, teardown),
         cmocka_unit_test_setup_teardown(test_abort_while_waiting, NULL, teardown),
         cmocka_unit_test_setup_teardown(test_many_services, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_who_leaves_does_not_register, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
