@@ -54,6 +54,7 @@ struct cluster {
     struct list wire; /* in order of time */
     struct rng rng;
     double loss;
+    bool cut[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX]; /* datagrams from the one to the other */
     uint64_t datagrams;
 };
 
