@@ -1,5 +1,6 @@
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,11 @@ void *try_malloc(size_t size)
 void *try_realloc(void *p, size_t size)
 {
     return realloc(p, at_least_one(size));
+}
+
+void mem_trim(void)
+{
+    (void)malloc_trim(0);
 }
 
 void *mem_free(void *p)

@@ -15,3 +15,6 @@ void *xmemdup(const void *p, size_t size) __attribute__((returns_nonnull));
 NODISCARD void *try_malloc(size_t size);
 NODISCARD void *try_realloc(void *p, size_t size);
 void *mem_free(void *p);
+/* After much was freed: give back to the system what can be. Any thread; it may take a moment, in
+ * which others wait for memory. */
+void mem_trim(void);

@@ -395,7 +395,7 @@ int snapshot_restore(struct store *store, struct str bytes, struct err *err)
     struct store *other = NULL;
     int r = snapshot_load(bytes, &other, err);
     if (r == 0) {
-        store_adopt(store, other);
+        store_adopt(store, other, NULL, NULL);
     }
     return r;
 }

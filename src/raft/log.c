@@ -87,9 +87,10 @@ static int segment_make(struct raft_log *log, struct segment *s, struct err *err
     return 0;
 }
 
-/* Remove the file of segment i, and it from the table. The directory is synced each time: were
- * several removals to reach the disk out of order, a crash would leave a hole. */
-static int segment_remove(struct raft_log *log, size_t i, struct err *err)
+/* Remove the file of segment i, and it from the table. Unless a mark says that all of them go, the
+ * directory is synced each time: were several removals to reach the disk out of order, a crash
+ * would leave a hole. */
+static int segment_remove(struct raft_log *log, size_t i, bool is_synced, struct err *err)
 {
     struct segment *s = log->segments.v[i];
     char path[RAFT_PATH_SIZE_MAX];
@@ -98,7 +99,7 @@ static int segment_remove(struct raft_log *log, size_t i, struct err *err)
     if (r == -ENOENT) {
         r = 0;
     }
-    r = r < 0 ? r : log->io->ops->dir_sync(log->io, log->dir);
+    r = r < 0 || !is_synced ? r : log->io->ops->dir_sync(log->io, log->dir);
     if (r < 0) {
         return io_fail(err, r, "cannot remove", path);
     }
@@ -512,10 +513,14 @@ int raft_log_repair(struct raft_log *log, struct err *err)
                        "server is restarted",
                        log->dir);
     }
+    if (log->is_emptied) {
+        return err_set(err, -log->failed, "raft log: %s could not be emptied", log->dir);
+    }
     struct segment *s = segment_last(log);
     int r = 0;
     if (s != NULL && s->offsets.n == 0 && s->first_index == log->last_index + 1) {
-        r = segment_remove(log, log->segments.n - 1, err); /* made for the batch, or not even */
+        r = segment_remove(log, log->segments.n - 1, true,
+                           err); /* made for the batch, or not even */
     } else if (s != NULL) {
         r = segment_cut(log, s, s->end, err);
     }
@@ -690,7 +695,7 @@ int raft_log_truncate(struct raft_log *log, uint64_t index, struct err *err)
     /* Newest first, so that a crash on the way leaves a log without a hole. */
     while (log->segments.n > 0 && segment_last(log)->first_index >= index) {
         forget_from(log, segment_last(log)->first_index);
-        int r = segment_remove(log, log->segments.n - 1, err);
+        int r = segment_remove(log, log->segments.n - 1, true, err);
         if (r < 0) {
             log->failed = r;
             return r;
@@ -713,7 +718,7 @@ int raft_log_compact(struct raft_log *log, uint64_t index, struct err *err)
     while (log->segments.n > 1 && log->segments.v[1]->first_index <= index + 1 &&
            log->segments.v[1]->first_index <= log->durable_index + 1) {
         uint64_t first_index = log->segments.v[1]->first_index;
-        int r = segment_remove(log, 0, err);
+        int r = segment_remove(log, 0, true, err);
         if (r < 0) {
             return r;
         }
@@ -732,16 +737,57 @@ int raft_log_compact(struct raft_log *log, uint64_t index, struct err *err)
     return 0;
 }
 
+static int mark_path(const struct raft_log *log, char path[RAFT_PATH_SIZE_MAX])
+{
+    return raft_io_path(path, log->dir, RESET_MARK);
+}
+
+static int mark_make(struct raft_log *log, struct err *err)
+{
+    struct raft_io *io = log->io;
+    char path[RAFT_PATH_SIZE_MAX];
+    int r = mark_path(log, path);
+    int file = r < 0 ? r : io->ops->open(io, path, RAFT_IO_CREATE);
+    if (file >= 0) {
+        io->ops->close(io, file);
+    }
+    r = file < 0 ? file : io->ops->dir_sync(io, log->dir);
+    return r < 0 ? io_fail(err, r, "cannot make", path) : 0;
+}
+
+int raft_log_mark_remove_(struct raft_log *log, struct err *err)
+{
+    struct raft_io *io = log->io;
+    char path[RAFT_PATH_SIZE_MAX];
+    int r = mark_path(log, path);
+    r = r < 0 ? r : io->ops->dir_sync(io, log->dir); /* nothing that it is needed for is left */
+    r = r < 0 ? r : io->ops->remove(io, path);
+    r = r == -ENOENT ? 0 : r;
+    r = r < 0 ? r : io->ops->dir_sync(io, log->dir);
+    return r < 0 ? io_fail(err, r, "cannot remove", path) : 0;
+}
+
+#define RESET_SEGMENTS_MIN 4u /* from which on a mark is fewer syncs */
+
+static int segments_remove(struct raft_log *log, struct err *err)
+{
+    bool is_marked = log->is_emptied || log->segments.n >= RESET_SEGMENTS_MIN;
+    int r = is_marked ? mark_make(log, err) : 0;
+    while (r == 0 && log->segments.n > 0) {
+        r = segment_remove(log, 0, !is_marked, err);
+    }
+    return r == 0 && is_marked ? raft_log_mark_remove_(log, err) : r;
+}
+
 int raft_log_reset(struct raft_log *log, uint64_t next_index, struct err *err)
 {
     ASSERT(!log->is_writing && log->staged.count == 0 && next_index > 0);
     blocks_cut_from(log, 0);
-    while (log->segments.n > 0) {
-        int r = segment_remove(log, 0, err);
-        if (r < 0) {
-            log->failed = r;
-            return r;
-        }
+    int r = segments_remove(log, err);
+    log->is_emptied = r < 0;
+    if (r < 0) {
+        log->failed = r;
+        return r;
     }
     vec_clear(&log->terms);
     log->first_index = next_index;

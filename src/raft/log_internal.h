@@ -56,8 +56,9 @@ struct raft_log {
 
     struct raft_log_batch staged, writing;
     bool is_writing;
-    int failed;  /* negative: no appends until repaired */
-    bool broken; /* a sync failed: not repaired before a restart */
+    int failed;      /* negative: no appends until repaired */
+    bool broken;     /* a sync failed: not repaired before a restart */
+    bool is_emptied; /* by a reset that has failed on the way, and has to be done to its end */
 
     struct buf read; /* for entries that have left the cache */
 };
@@ -66,4 +67,7 @@ void segment_free_(struct raft_log *log, struct segment *s);
 int segment_path_(const struct raft_log *log, uint64_t first_index, const char *suffix,
                   char to[RAFT_PATH_SIZE_MAX]);
 void log_term_note_(struct raft_log *log, uint64_t index, uint64_t term);
+/* In the directory while segments are removed in any order: at start all of them go. */
+#define RESET_MARK "reset"
+NODISCARD int raft_log_mark_remove_(struct raft_log *log, struct err *err);
 NODISCARD int raft_log_recover_(struct raft_log *log, struct err *err);

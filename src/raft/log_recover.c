@@ -22,6 +22,7 @@ struct scan {
     struct raft_log *log;
     VEC(uint64_t) firsts;
     VEC(uint64_t) strays; /* unfinished segments, to be removed */
+    bool is_reset;        /* all of them were being removed */
     struct err *err;
 };
 
@@ -43,6 +44,8 @@ static int scan_entry(void *data, const char *name, bool is_dir)
         vec_push(&scan->firsts, first);
     } else if (segment_name_parse(name, ".seg.tmp", &first)) {
         vec_push(&scan->strays, first);
+    } else if (strcmp(name, RESET_MARK) == 0) {
+        scan->is_reset = true;
     }
     return 0; /* what is not ours is left alone */
 }
@@ -201,6 +204,22 @@ static int segment_open(struct raft_log *log, uint64_t first_index, bool is_last
     return r;
 }
 
+/* A crash while the log was being emptied; what it covered is in a snapshot. */
+static int finish_reset(struct raft_log *log, struct scan *scan, struct err *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < scan->firsts.n; i++) {
+        char path[RAFT_PATH_SIZE_MAX];
+        r = segment_path_(log, scan->firsts.v[i], "", path);
+        r = r < 0 ? r : log->io->ops->remove(log->io, path);
+    }
+    if (r < 0) {
+        return err_set(err, -r, "raft log: cannot empty %s: %s", log->dir, err_code_text(-r));
+    }
+    vec_clear(&scan->firsts);
+    return raft_log_mark_remove_(log, err);
+}
+
 int raft_log_recover_(struct raft_log *log, struct err *err)
 {
     struct scan scan = {.log = log, .err = err};
@@ -213,6 +232,9 @@ int raft_log_recover_(struct raft_log *log, struct err *err)
         if (segment_path_(log, scan.strays.v[i], ".tmp", path) == 0) {
             (void)log->io->ops->remove(log->io, path); /* else the next one empties it */
         }
+    }
+    if (r == 0 && scan.is_reset) {
+        r = finish_reset(log, &scan, err);
     }
     if (scan.firsts.n > 0) {
         qsort(scan.firsts.v, scan.firsts.n, sizeof(scan.firsts.v[0]), compare_u64);

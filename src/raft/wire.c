@@ -409,7 +409,7 @@ int raft_wire_request_decode(struct str bytes, struct arena *a, struct raft_wire
     };
     struct cur c = cur_make(bytes);
     uint8_t type = cur_u8(&c);
-    if (c.failed || type >= ARRAY_SIZE(names) || names[type] == NULL) {
+    if (c.failed || !raft_wire_type_is_known(type)) {
         return err_set(err, ERR_UNSUPPORTED, "unknown rpc type %u", type);
     }
     struct fields f = {0};

@@ -36,6 +36,11 @@ enum raft_wire_type { /* the type byte */
                       RAFT_WIRE_PRE_INSTALL = 64,
 };
 
+static inline bool raft_wire_type_is_known(uint8_t type)
+{
+    return type <= RAFT_WIRE_PRE_VOTE || type == RAFT_WIRE_PRE_INSTALL;
+}
+
 struct raft_wire_request {
     uint64_t protocol;
     struct raft_msg msg;    /* APPEND, VOTE, INSTALL, TIMEOUT_NOW; token is the transport's */

@@ -35,7 +35,7 @@ int raft_wire_stream_next(struct raft_wire_stream *s, struct arena *a,
         return 0;
     }
     /* Before waiting for the rest of something that will never be a request. */
-    if ((uint8_t)bytes.p[0] > RAFT_WIRE_PRE_VOTE) {
+    if (!raft_wire_type_is_known((uint8_t)bytes.p[0])) {
         return err_set(err, ERR_UNSUPPORTED, "unknown rpc type %u", (uint8_t)bytes.p[0]);
     }
     if (!s->is_scanning) {

@@ -30,6 +30,8 @@
 #include "store/lock_delay.h"
 #include "store/store.h"
 
+#include <pthread.h>
+
 /* What a batch of commits changed, on its way to one worker. */
 struct changed_msg {
     struct loop_msg msg;
@@ -190,10 +192,26 @@ static int server_state_new(void *data, struct str bytes, void **ret_state, stru
     return r;
 }
 
+static void *trim_run(void *data)
+{
+    mem_trim();
+    return data;
+}
+
+/* As much as the state was lies in holes now; giving it back takes longer than this thread has. */
+static void server_state_freed(void *data)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, trim_run, data) == 0) {
+        (void)pthread_setname_np(thread, "trim");
+        (void)pthread_detach(thread);
+    }
+}
+
 static void server_state_take(void *data, void *take_state)
 {
     struct server *s = data;
-    store_adopt(s->store, take_state);
+    store_adopt(s->store, take_state, server_state_freed, NULL);
 }
 
 static void server_state_free(void *data, void *state)

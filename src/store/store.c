@@ -564,9 +564,11 @@ struct remains {
     size_t table, index; /* of which a tree is being freed */
     struct tree_ruin ruin;
     bool is_begun;
+    void (*freed)(void *data);
+    void *data;
 };
 
-#define REMAINS_PART 64u
+#define REMAINS_PART 8u /* a collection frees some thousand parts */
 
 static void row_free(void *row)
 {
@@ -597,12 +599,15 @@ static bool remains_free_part(void *object)
         m->is_begun = false;
         m->index++;
     }
+    if (m->freed != NULL) {
+        m->freed(m->data);
+    }
     mem_free(m->view);
     mem_free(m);
     return true;
 }
 
-void store_adopt(struct store *s, struct store *take_other)
+void store_adopt(struct store *s, struct store *take_other, void (*freed)(void *data), void *data)
 {
     ASSERT(!s->txn.active && !take_other->txn.active && s->epoch != NULL);
     struct store_view *old = atomic_load_explicit(&s->view, memory_order_relaxed);
@@ -611,6 +616,8 @@ void store_adopt(struct store *s, struct store *take_other)
     fresh->era = old->era + 1;
     atomic_store_explicit(&s->view, fresh, memory_order_release);
     remains->view = old;
+    remains->freed = freed;
+    remains->data = data;
     epoch_retire_large(s->epoch, remains, remains_free_part);
     atomic_store(&take_other->view, xcalloc(1, sizeof(*fresh)));
     store_free(take_other);

@@ -218,8 +218,9 @@ void store_era_begin(struct store_txn *tx);
 
 /* Put the content of `take_other`, a store of its own that nobody reads (made with a NULL epoch),
  * in the place of all there is. Cheap: what was there is freed bit by bit as the epoch is
- * collected. Watchers wake as after store_clear(). No transaction may run in either. */
-void store_adopt(struct store *s, struct store *take_other);
+ * collected, and `freed`, unless NULL, called when the last of it is gone. Watchers wake as after
+ * store_clear(). No transaction may run in either. */
+void store_adopt(struct store *s, struct store *take_other, void (*freed)(void *data), void *data);
 
 /* Things that follow from a change but are no part of the state, told after the commit on the
  * writer thread (dropped by an abort): a key that was locked may not be locked again for a while; a

@@ -378,6 +378,59 @@ static void test_missing_segment(void **state)
     sim_io_free(s);
 }
 
+/* Emptied at once: whatever call fails, or is the last, there is all of it or nothing after a
+ * crash, and what is written when it has succeeded is not taken for a part of what was to go. */
+static void reset_with_fault(uint64_t seed, uint64_t n, bool dies, bool *ret_failed)
+{
+    struct sim_io *s = sim_io_new(seed);
+    struct raft_log *log = log_open(s, 2048, 0);
+    struct err err = {0};
+    for (int i = 0; i < 80; i++) {
+        assert_ok(put(log, 1));
+        assert_ok(flush(log));
+    }
+    uint64_t last = raft_log_last_index(log);
+    s->fail_at = s->ops + n;
+    s->fail_stays = dies;
+    int r = raft_log_reset(log, 1000, &err);
+    *ret_failed = s->failed;
+    s->fail_stays = false;
+    s->fail_at = 0;
+    if (r < 0 && !dies) {
+        assert_true(raft_log_repair(log, &err) < 0); /* half of it is no log */
+        r = raft_log_reset(log, 1000, &err);
+        assert_int_equal(r, 0);
+    }
+    if (r == 0 && !dies) {
+        assert_ok(put(log, 2));
+        assert_ok(flush(log));
+    }
+    raft_log_free(log);
+    sim_io_crash(s);
+    log = log_open(s, 2048, 0);
+    if (r == 0 && !dies) {
+        assert_int_equal(raft_log_first_index(log), 1000);
+        assert_int_equal(raft_log_last_index(log), 1000);
+    } else if (raft_log_last_index(log) != last) {
+        assert_int_equal(raft_log_last_index(log) + 1, raft_log_first_index(log));
+    }
+    raft_log_free(log);
+    sim_io_free(s);
+}
+
+static void test_reset_torture(void **state)
+{
+    (void)state;
+    for (int dies = 0; dies < 2; dies++) {
+        bool failed = true;
+        for (uint64_t n = 1; failed; n++) {
+            for (uint64_t seed = 1; seed <= (dies ? 8 : 2); seed++) {
+                reset_with_fault(seed, n, dies, &failed);
+            }
+        }
+    }
+}
+
 struct run {
     uint64_t terms[512];
     uint64_t acked; /* all entries up to here were said to be durable and not removed since */
@@ -505,15 +558,11 @@ static void test_found_is_durable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_model),
-        cmocka_unit_test(test_group_commit),
-        cmocka_unit_test(test_batch_limits),
-        cmocka_unit_test(test_read_while_writing),
-        cmocka_unit_test(test_torn_tail),
-        cmocka_unit_test(test_flipped_bit),
-        cmocka_unit_test(test_missing_segment),
-        cmocka_unit_test(test_every_call_fails),
-        cmocka_unit_test(test_found_is_durable),
+        cmocka_unit_test(test_model),           cmocka_unit_test(test_group_commit),
+        cmocka_unit_test(test_batch_limits),    cmocka_unit_test(test_read_while_writing),
+        cmocka_unit_test(test_torn_tail),       cmocka_unit_test(test_flipped_bit),
+        cmocka_unit_test(test_missing_segment), cmocka_unit_test(test_every_call_fails),
+        cmocka_unit_test(test_reset_torture),   cmocka_unit_test(test_found_is_durable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

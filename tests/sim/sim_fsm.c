@@ -239,7 +239,7 @@ static void sim_state_take(void *data, void *take_state)
 {
     struct sim_fsm *f = data;
     if (f->fsm != NULL) {
-        store_adopt(f->store, take_state);
+        store_adopt(f->store, take_state, NULL, NULL);
     } else {
         f->hash = get_le64(take_state);
         mem_free(take_state);
