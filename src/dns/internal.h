@@ -127,6 +127,7 @@ struct dns_server {
 /* Where an answer goes. */
 struct dns_client {
     void (*send)(const struct dns_client *client, uint8_t *message, size_t size);
+    uint64_t received_ns; /* by clock_mono_ns() */
     bool is_tcp;
     struct udp_socket *udp; /* or */
     struct dns_conn *conn;

@@ -449,7 +449,7 @@ void dns_query_init(struct dns_query *q, struct dns_server *s, struct arena *a, 
                             .rng_start = s->worker->rng,
                             .bytes = bytes,
                             .is_tcp = client->is_tcp,
-                            .start_ns = clock_mono_ns()};
+                            .start_ns = client->received_ns};
     list_init(&q->missing);
     dns_cache_collect(&s->cache);
     (void)rng_u64(&s->worker->rng); /* the next question draws otherwise */

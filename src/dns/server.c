@@ -3,6 +3,7 @@
  * has to wait; it is not read while too many of its questions wait or its answers are not taken. */
 #include "dns/server.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -85,6 +86,7 @@ static void conn_handle(struct dns_conn *c)
         return;
     }
     c->is_handling = true;
+    c->client.received_ns = clock_mono_ns();
     while (!c->is_closing && !conn_is_busy(c) && c->in.n - done >= 2) {
         size_t size = get_be16(c->in.p + done);
         if (c->in.n - done - 2 < size) {
@@ -211,7 +213,8 @@ static void udp_answer(const struct dns_client *client, uint8_t *message, size_t
 static void udp_receive(struct udp_socket *udp, struct str data, const struct udp_peer *peer)
 {
     struct dns_listener *listener = container_of(udp, struct dns_listener, udp);
-    const struct dns_client client = {.send = udp_answer, .udp = udp, .peer = *peer};
+    const struct dns_client client = {
+        .send = udp_answer, .received_ns = udp->received_ns, .udp = udp, .peer = *peer};
     dns_query_receive(listener->server, data, &client);
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -164,6 +165,7 @@ void udp_receive_now(struct udp_socket *s)
         if (n < 0 && errno == EINTR) {
             continue;
         }
+        s->received_ns = clock_mono_ns();
         for (int i = 0; i < n && !s->closing; i++) {
             receive_one(s, (uint32_t)i);
         }

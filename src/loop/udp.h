@@ -52,7 +52,8 @@ struct udp_socket {
     struct loop_msg flush;
     bool flushing, wildcard, closing;
     struct udp_batch *batch;
-    uint64_t dropped; /* could not be sent */
+    uint64_t received_ns; /* clock_mono_ns() when the running batch was read */
+    uint64_t dropped;     /* could not be sent */
     uint32_t size_max;
 };
 
