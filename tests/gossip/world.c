@@ -592,7 +592,8 @@ void world_crash(struct world *w, unsigned i)
 
 void world_pause(struct world *w, unsigned i, uint64_t span_ns)
 {
-    w->nodes[i].paused_until_ns = w->now_ns + span_ns;
+    struct world_node *n = &w->nodes[i];
+    n->paused_until_ns = MAX(n->paused_until_ns, w->now_ns + span_ns);
 }
 
 void world_wake(struct world *w, unsigned i)
