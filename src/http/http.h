@@ -134,6 +134,7 @@ struct http_route {
     X(config_entry) \
     X(connect_ca) \
     X(coordinate) \
+    X(discovery_chain) \
     X(event) \
     X(health) \
     X(intention) \

@@ -2,6 +2,7 @@
 #include "base/err.h"
 #include "base/gofmt.h"
 #include "schema/decode.h"
+#include "schema/plan.h"
 
 #include <stdio.h>
 
@@ -75,8 +76,81 @@ int decode_fail_map(struct decoder *d, const struct value *v, const char *type)
                                     weak_kind_text(v->kind));
 }
 
+static void value_put(struct decoder *d, struct buf *to, const struct value *v);
+
+static void map_put(struct decoder *d, struct buf *to, const struct value *v)
+{
+    struct value_pair *pairs = ARENA_ARRAY(d->a, struct value_pair, v->map.n);
+    if (v->map.n > 0) {
+        memcpy(pairs, v->map.v, v->map.n * sizeof(*pairs));
+    }
+    size_t count = pairs_sort(pairs, v->map.n, sizeof(*pairs));
+    buf_lit(to, "map[");
+    for (size_t i = 0; i < count && to->n < DECODE_PATH_SIZE_MAX; i++) {
+        buf_str(to, i > 0 ? STR(" ") : STR(""));
+        buf_str(to, pairs[i].key);
+        buf_byte(to, ':');
+        value_put(d, to, &pairs[i].value);
+    }
+    buf_byte(to, ']');
+}
+
+/* As Go's %v prints it, where numbers are floats. */
+static void value_put(struct decoder *d, struct buf *to, const struct value *v)
+{
+    switch (v->kind) {
+    case VALUE_NULL:
+        buf_lit(to, "<nil>");
+        break;
+    case VALUE_BOOL:
+        buf_str(to, v->b ? STR("true") : STR("false"));
+        break;
+    case VALUE_INT:
+        go_float_g(to, (double)v->i);
+        break;
+    case VALUE_UINT:
+        go_float_g(to, (double)v->u);
+        break;
+    case VALUE_FLOAT:
+        go_float_g(to, v->f);
+        break;
+    case VALUE_STR:
+    case VALUE_BYTES:
+        buf_str(to, v->s);
+        break;
+    case VALUE_LIST:
+        buf_byte(to, '[');
+        for (size_t i = 0; i < v->list.n && to->n < DECODE_PATH_SIZE_MAX; i++) {
+            buf_str(to, i > 0 ? STR(" ") : STR(""));
+            value_put(d, to, &v->list.v[i]);
+        }
+        buf_byte(to, ']');
+        break;
+    case VALUE_MAP:
+        map_put(d, to, v);
+        break;
+    }
+}
+
+/* A list or a map where mapstructure wants something plain. */
+static int fail_unconvertible(struct decoder *d, const struct value *v, const char *type)
+{
+    struct buf b = {0};
+    value_put(d, &b, v);
+    int r = decode_fail_weakly(
+        d, "'%.*s' expected type '%s', got unconvertible type '%s', value: '%.*s'",
+        STRF(decode_path_text(d)), type,
+        v->kind == VALUE_LIST ? "[]interface {}" : "map[string]interface {}",
+        STRF(str_first(buf_view(&b), DECODE_PATH_SIZE_MAX)));
+    buf_deinit(&b);
+    return r;
+}
+
 int decode_fail_type(struct decoder *d, const struct value *v, const char *type)
 {
+    if (d->unused != NULL && (v->kind == VALUE_LIST || v->kind == VALUE_MAP)) {
+        return fail_unconvertible(d, v, type);
+    }
     struct buf b = {0};
     if (v->kind == VALUE_FLOAT) {
         buf_byte(&b, ' ');

@@ -203,8 +203,9 @@ int decode_bytes(struct decoder *d, const struct value *v, bool weak, struct str
 int decode_duration(struct decoder *d, const struct value *v, bool weak, int64_t *ret)
 {
     if (v->kind != VALUE_STR) {
-        return v->kind == VALUE_INT || weak ? decode_int(d, v, weak, ret)
-                                            : decode_fail_type(d, v, "time.Duration");
+        bool is_plain = v->kind != VALUE_LIST && v->kind != VALUE_MAP;
+        return v->kind == VALUE_INT || (weak && is_plain) ? decode_int(d, v, weak, ret)
+                                                          : decode_fail_type(d, v, "time.Duration");
     }
     if (v->s.n == 0) {
         *ret = 0;

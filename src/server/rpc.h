@@ -160,6 +160,7 @@ const struct rpc_method *rpc_method_at(size_t i);
     X(coordinate, rpc_coordinate_list_datacenters)  /* Coordinate.ListDatacenters */ \
     X(coordinate, rpc_coordinate_list_nodes)        /* Coordinate.ListNodes */ \
     X(coordinate, rpc_coordinate_node)              /* Coordinate.Node */     \
+    X(discovery_chain, rpc_discovery_chain_get) /* DiscoveryChain.Get */      \
     X(intention, rpc_intention_apply)          /* Intention.Apply */          \
     X(intention, rpc_intention_get)            /* Intention.Get */            \
     X(intention, rpc_intention_list)           /* Intention.List */           \

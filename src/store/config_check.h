@@ -27,6 +27,7 @@ struct terminating_gateway;
 
 void config_normalize_router(struct arena *a, struct service_router *e);
 void config_normalize_splitter(struct service_splitter *e);
+double config_normalize_weight(double weight); /* of a split, to the hundredth */
 void config_normalize_ingress(struct arena *a, struct ingress_gateway *e);
 /* Of an entry whose every source belongs to the old API of intentions, or of another. */
 void config_normalize_intentions(struct arena *a, struct service_intentions *e, bool is_legacy);

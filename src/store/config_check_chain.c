@@ -163,11 +163,16 @@ static int64_t scale_weight(double weight)
     return scaled > -1e15 && scaled < 1e15 ? (int64_t)scaled : INT32_MIN;
 }
 
+double config_normalize_weight(double weight)
+{
+    return (double)((float)scale_weight(weight) / 100.0f);
+}
+
 void config_normalize_splitter(struct service_splitter *e)
 {
     struct service_split *split = e->splits.v;
     for (size_t i = 0; i < e->splits.n; i++, split++) {
-        split->weight = (double)((float)scale_weight(split->weight) / 100.0f);
+        split->weight = config_normalize_weight(split->weight);
     }
 }
 

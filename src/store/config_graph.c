@@ -10,11 +10,15 @@
 #include "store/config_entry.h"
 #include "store/discovery_chain.h"
 
+struct chain {
+    const struct compiled_discovery_chain *compiled;
+};
+
 struct graph {
     struct arena *a;
     struct chain_entries entries; /* the change is its override */
     struct err *err;
-    struct map chains; /* by service, struct chain_result; in the order they were asked for */
+    struct map chains; /* by service, struct chain; in the order they were asked for */
     VEC(const struct ingress_gateway *) gateways;
     VEC(const struct service_intentions *) intentions;
 };
@@ -24,7 +28,7 @@ struct graph {
 static void add_chain(struct graph *g, struct str service)
 {
     if (map_get(&g->chains, service) == NULL) {
-        (void)map_put(&g->chains, service, ARENA_NEW(g->a, struct chain_result));
+        (void)map_put(&g->chains, service, ARENA_NEW(g->a, struct chain));
     }
 }
 
@@ -190,12 +194,18 @@ static int compile_chains(struct graph *g)
     struct str service;
     void *value;
     while (map_next(&g->chains, &pos, &service, &value)) {
-        int r = chain_compile(g->a, &g->entries, service, value, g->err);
+        int r = chain_compile(g->a, &g->entries, service, &chain_options_any,
+                              &((struct chain *)value)->compiled, g->err);
         if (r < 0) {
             return r;
         }
     }
     return 0;
+}
+
+static const struct compiled_discovery_chain *chain_of(const struct graph *g, struct str service)
+{
+    return ((const struct chain *)map_get(&g->chains, service))->compiled;
 }
 
 /* A TCP listener may lead to any protocol that needs no routing; except when the gateway itself is
@@ -205,11 +215,14 @@ static int check_listener(struct graph *g, const struct ingress_listener *l)
     bool is_strict = g->entries.type == CONFIG_INGRESS_GATEWAY || !str_eq_lit(l->protocol, "tcp");
     const struct ingress_service *s = l->services.v;
     for (size_t i = 0; i < l->services.n; i++, s++) {
-        const struct chain_result *chain = map_get(&g->chains, s->name);
-        if (str_eq(s->name, CONFIG_WILDCARD) || str_eq(chain->protocol, l->protocol)) {
+        if (str_eq(s->name, CONFIG_WILDCARD)) {
             continue;
         }
-        if (is_strict || chain->start != CHAIN_RESOLVER) {
+        const struct compiled_discovery_chain *chain = chain_of(g, s->name);
+        if (str_eq(chain->protocol, l->protocol)) {
+            continue;
+        }
+        if (is_strict || !str_eq(chain_start_type(chain), CHAIN_RESOLVER)) {
             return err_set(g->err, ERR_FAILED,
                            "service %.*s has protocol %.*s, which does not match defined listener "
                            "protocol %.*s",
@@ -231,9 +244,11 @@ static bool has_permissions(const struct service_intentions *e)
 
 static int check_intentions(struct graph *g, const struct service_intentions *e)
 {
-    const struct chain_result *chain = map_get(&g->chains, e->head.name);
-    if (str_eq(e->head.name, CONFIG_WILDCARD) || !has_permissions(e) ||
-        chain_protocol_is_http(chain->protocol)) {
+    if (str_eq(e->head.name, CONFIG_WILDCARD) || !has_permissions(e)) {
+        return 0;
+    }
+    const struct compiled_discovery_chain *chain = chain_of(g, e->head.name);
+    if (chain_protocol_is_http(chain->protocol)) {
         return 0;
     }
     return err_set(g->err, ERR_FAILED,

@@ -9,40 +9,46 @@
  * protocol is not like HTTP is routed or split. */
 #include "store/discovery_chain.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/gofmt.h"
-#include "base/map.h"
-#include "base/vec.h"
-#include "schema/config_chain.h"
 #include "schema/config_defaults.h"
+#include "schema/hash.h"
+#include "store/chain_graph.h"
 #include "store/config_entry.h"
 
 #define DEFAULT_NAMESPACE STR("default")
-#define DEFAULT_DATACENTER STR("dc1") /* the reference says it in its errors, too */
+#define CONNECT_TIMEOUT_DEFAULT ((int64_t)(5 * NS_PER_SEC))
+#define CUSTOMIZATION_HASH_DIGITS 8u
 
-struct chain_target {
-    struct str id;
-    struct str service, subset, ns, datacenter;
-};
-
-struct chain_node {
-    enum chain_node_type type;
-    struct str name;
-    VEC(struct chain_node *) next;
-    enum { NODE_NEW, NODE_OPEN, NODE_CLOSED } visit;
+struct target {
+    struct discovery_target pub;
+    bool is_retained; /* in the outcome */
 };
 
 struct compiler {
     struct arena *a;
     const struct chain_entries *entries;
+    const struct chain_options *options;
     struct err *err;
     struct str service;
-    struct str protocol;     /* empty until the first service is seen */
-    struct map splitters;    /* by service */
-    struct map resolvers;    /* by target id */
+    struct str protocol; /* empty until the first service is seen */
+    struct chain_graph graph;
+    struct map targets;      /* by id */
     VEC(struct str) history; /* targets of the redirects being followed */
     unsigned depth;
     bool is_advanced; /* there is a router or a splitter */
+    bool is_plain;    /* routers and splitters are passed over: the override wants it */
+    struct {
+        bool mesh_gateway, protocol, connect_timeout;
+    } customized; /* which overrides made a difference */
+};
+
+/* What the reference compiles with when it only checks; its errors say so, too. */
+const struct chain_options chain_options_any = {
+    .datacenter = STR_INIT("dc1"),
+    .use_in = STR_INIT("dc1"),
+    .trust_domain = STR_INIT("b6fc9da3-03d4-4b5a-9134-c045e9b20152.consul"),
 };
 
 #define Q(s) STRF(go_quoted(c->a, (s)))
@@ -52,10 +58,12 @@ struct compiler {
 const struct config_entry *chain_entry(const struct chain_entries *e, enum config_entry_kind type,
                                        struct str name)
 {
+    const struct config_entry *entry;
     if (e->has_override && type == e->type && str_eq(name, e->name)) {
         return e->override;
     }
-    return config_entry_find(e->view, type, name);
+    (void)config_entry_get(e->view, e->ws, type, name, &entry);
+    return entry;
 }
 
 static const void *find(const struct compiler *c, enum config_entry_kind type, struct str name)
@@ -115,58 +123,87 @@ static int record_protocol(struct compiler *c, struct str service)
 
 /* --- targets --------------------------------------------------------------------------------- */
 
-static struct chain_target target_make(struct compiler *c, struct str service, struct str subset,
-                                       struct str ns, struct str datacenter)
+static struct target *target_make(struct compiler *c, struct str service, struct str subset,
+                                  struct str ns, struct str datacenter)
 {
-    struct chain_target t = {.service = service,
-                             .subset = subset,
-                             .ns = or_default(ns, DEFAULT_NAMESPACE),
-                             .datacenter = or_default(datacenter, DEFAULT_DATACENTER)};
-    t.id = subset.n > 0 ? arena_printf(c->a, "%.*s.%.*s.%.*s.%.*s", STRF(subset), STRF(service),
-                                       STRF(t.ns), STRF(t.datacenter))
-                        : arena_printf(c->a, "%.*s.%.*s.%.*s", STRF(service), STRF(t.ns),
-                                       STRF(t.datacenter));
+    ns = or_default(ns, DEFAULT_NAMESPACE);
+    datacenter = or_default(datacenter, c->options->datacenter);
+    struct str id = subset.n > 0 ? arena_printf(c->a, "%.*s.%.*s.%.*s.%.*s", STRF(subset),
+                                                STRF(service), STRF(ns), STRF(datacenter))
+                                 : arena_printf(c->a, "%.*s.%.*s.%.*s", STRF(service), STRF(ns),
+                                                STRF(datacenter));
+    struct target *t = map_get(&c->targets, id);
+    if (t == NULL) {
+        t = ARENA_NEW(c->a, struct target);
+        t->pub = (struct discovery_target){
+            .id = id, .service = service, .service_subset = subset, .ns = ns};
+        t->pub.datacenter = datacenter;
+        t->pub.name =
+            arena_printf(c->a, "%.*s.internal.%.*s", STRF(id), STRF(c->options->trust_domain));
+        t->pub.sni = t->pub.name;
+        (void)map_put(&c->targets, id, t);
+    }
     return t;
 }
 
 /* What is given replaces what was; another service forgets the subset. */
-static struct chain_target target_rewrite(struct compiler *c, const struct chain_target *t,
-                                          struct str service, struct str subset, struct str ns,
-                                          struct str datacenter)
+static struct target *target_rewrite(struct compiler *c, const struct target *target,
+                                     struct str service, struct str subset, struct str ns,
+                                     struct str datacenter)
 {
+    const struct discovery_target *t = &target->pub;
     bool is_other = service.n > 0 && !str_eq(service, t->service);
-    struct str kept = is_other ? STR("") : t->subset;
+    struct str kept = is_other ? STR("") : t->service_subset;
     return target_make(c, or_default(service, t->service), or_default(subset, kept),
                        or_default(ns, t->ns), or_default(datacenter, t->datacenter));
 }
 
-/* --- nodes ----------------------------------------------------------------------------------- */
-
-static struct chain_node *node_new(struct compiler *c, enum chain_node_type type, struct str name)
-{
-    struct chain_node *n = ARENA_NEW(c->a, struct chain_node);
-    n->type = type;
-    n->name = name;
-    return n;
-}
-
-static int check_external(struct compiler *c, const struct chain_target *t,
-                          const struct service_resolver *resolver)
+/* An external service has an SNI of its own, and is what it is. */
+static int target_set_external(struct compiler *c, struct discovery_target *t,
+                               const struct service_resolver *resolver)
 {
     const struct service_defaults *defaults = find(c, CONFIG_SERVICE_DEFAULTS, t->service);
-    if (defaults == NULL || defaults->external_sni.n == 0 || resolver == NULL) {
+    if (defaults == NULL || defaults->external_sni.n == 0) {
         return 0;
     }
-    const char *what = resolver->redirect != NULL ? "redirects"
-                       : resolver->subsets.n > 0  ? "subsets"
-                       : resolver->failover.n > 0 ? "failover"
-                                                  : NULL;
+    t->sni = defaults->external_sni;
+    t->external = true;
+    const char *what = resolver == NULL             ? NULL
+                       : resolver->redirect != NULL ? "redirects"
+                       : resolver->subsets.n > 0    ? "subsets"
+                       : resolver->failover.n > 0   ? "failover"
+                                                    : NULL;
     return what == NULL ? 0
                         : err_set(c->err, ERR_FAILED,
                                   "service %.*s has an external SNI set; cannot define %s for "
                                   "external services",
                                   Q(t->service), what);
 }
+
+/* Gateways lead to other data centers only, and not to external services. */
+static void target_set_mesh_gateway(struct compiler *c, struct discovery_target *t)
+{
+    const struct service_defaults *defaults;
+    const struct proxy_defaults *global;
+    struct str override = c->options->overrides.mesh_gateway.mode;
+    t->mesh_gateway.mode = STR("");
+    if (str_eq(t->datacenter, c->options->use_in) || t->external) {
+        return;
+    }
+    if ((defaults = find(c, CONFIG_SERVICE_DEFAULTS, t->service)) != NULL) {
+        t->mesh_gateway = defaults->mesh_gateway;
+    }
+    if (t->mesh_gateway.mode.n == 0 &&
+        (global = find(c, CONFIG_PROXY_DEFAULTS, CONFIG_PROXY_GLOBAL)) != NULL) {
+        t->mesh_gateway.mode = global->mesh_gateway.mode;
+    }
+    if (override.n > 0 && !str_eq(t->mesh_gateway.mode, override)) {
+        t->mesh_gateway.mode = override;
+        c->customized.mesh_gateway = true;
+    }
+}
+
+/* --- resolvers ------------------------------------------------------------------------------- */
 
 static int fail_circle(struct compiler *c, struct str id)
 {
@@ -182,8 +219,7 @@ static int fail_circle(struct compiler *c, struct str id)
 
 static int fail_depth(struct compiler *c)
 {
-    return err_set(c->err, ERR_FAILED, "discovery chain %.*s is deeper than %u levels",
-                   Q(c->service), CHAIN_DEPTH_MAX);
+    return chain_fail_depth(c->a, c->service, c->err);
 }
 
 static int check_circle(struct compiler *c, struct str id)
@@ -194,111 +230,202 @@ static int check_circle(struct compiler *c, struct str id)
     return c->history.n == CHAIN_DEPTH_MAX ? fail_depth(c) : 0;
 }
 
-static int resolver_node(struct compiler *c, struct chain_target target, bool is_failover,
+static struct chain_node *known_node(struct compiler *c, struct str type, struct str name)
+{
+    return map_get(&c->graph.nodes, arena_printf(c->a, "%.*s:%.*s", STRF(type), STRF(name)));
+}
+
+static bool resolver_is_default(const struct service_resolver *r)
+{
+    return r == NULL || (r->default_subset.n == 0 && r->subsets.n == 0 && r->redirect == NULL &&
+                         r->failover.n == 0 && r->connect_timeout == 0 && r->load_balancer == NULL);
+}
+
+static int64_t connect_timeout(struct compiler *c, const struct service_resolver *resolver)
+{
+    int64_t override = c->options->overrides.connect_timeout;
+    int64_t timeout = resolver != NULL && resolver->connect_timeout > 0 ? resolver->connect_timeout
+                                                                        : CONNECT_TIMEOUT_DEFAULT;
+    if (override > 0 && override != timeout) {
+        c->customized.connect_timeout = true;
+        return override;
+    }
+    return timeout;
+}
+
+static int resolver_node(struct compiler *c, struct target *target, bool is_failover,
                          struct chain_node **ret_node);
 
 /* Failover targets are resolved, too, only not their own failover. */
-static int resolve_failover(struct compiler *c, const struct chain_target *target,
-                            const struct service_resolver *resolver)
+static int resolve_failover(struct compiler *c, const struct target *target,
+                            const struct service_resolver *resolver, struct discovery_resolver *to)
 {
+    VEC(struct str) ids = {0};
     struct chain_node *node;
-    if (resolver == NULL || resolver->failover.n == 0) {
-        return 0;
-    }
-    const struct resolver_failover *f = objmap_get(resolver->failover, target->subset);
+    const struct resolver_failover *f = objmap_get(resolver->failover, target->pub.service_subset);
     f = f != NULL ? f : objmap_get(resolver->failover, CONFIG_WILDCARD);
     size_t count = f == NULL ? 0 : MAX(f->datacenters.n, 1u);
     for (size_t i = 0; i < count; i++) {
-        struct chain_target t = target_rewrite(c, target, f->service, f->service_subset, f->ns,
-                                               strlist_get_or_empty(f->datacenters, i));
-        int r = str_eq(t.id, target->id) ? 0 : resolver_node(c, t, true, &node);
+        struct target *t = target_rewrite(c, target, f->service, f->service_subset, f->ns,
+                                          strlist_get_or_empty(f->datacenters, i));
+        if (t == target) {
+            continue;
+        }
+        int r = resolver_node(c, t, true, &node);
         if (r < 0) {
             return r;
         }
+        avec_push(c->a, &ids, node->node.resolver->target);
+    }
+    if (ids.n > 0) {
+        to->failover = ARENA_NEW(c->a, struct discovery_failover);
+        to->failover->targets = (struct strlist){ids.v, ids.n};
     }
     return 0;
 }
 
-static int resolver_node(struct compiler *c, struct chain_target target, bool is_failover,
-                         struct chain_node **ret_node)
+/* After redirects and the default subset: *target is where it ends, or *ret_node the node that is
+ * there already. */
+static int resolve(struct compiler *c, struct target **target,
+                   const struct service_resolver **ret_resolver, struct chain_node **ret_node)
 {
-    const struct service_resolver *resolver;
     c->history.n = 0;
     for (;;) {
-        struct chain_node *known = map_get(&c->resolvers, target.id);
-        if (known != NULL) {
-            *ret_node = known;
+        struct target *t = *target, *next = t;
+        *ret_node = known_node(c, CHAIN_RESOLVER, t->pub.id);
+        if (*ret_node != NULL) {
             return 0;
         }
-        int r = record_protocol(c, target.service);
-        if (r < 0 || (r = check_circle(c, target.id)) < 0) {
+        int r = record_protocol(c, t->pub.service);
+        if (r < 0 || (r = check_circle(c, t->pub.id)) < 0) {
             return r;
         }
-        avec_push(c->a, &c->history, target.id);
-        resolver = find(c, CONFIG_SERVICE_RESOLVER, target.service);
+        avec_push(c->a, &c->history, t->pub.id);
+        const struct service_resolver *resolver = find(c, CONFIG_SERVICE_RESOLVER, t->pub.service);
+        *ret_resolver = resolver;
         if (resolver != NULL && resolver->redirect != NULL) {
             const struct resolver_redirect *to = resolver->redirect;
-            struct chain_target next =
-                target_rewrite(c, &target, to->service, to->service_subset, to->ns, to->datacenter);
-            if (!str_eq(next.id, target.id)) {
-                target = next;
-                continue;
-            }
+            next = target_rewrite(c, t, to->service, to->service_subset, to->ns, to->datacenter);
         }
-        if (target.subset.n == 0 && resolver != NULL && resolver->default_subset.n > 0) {
-            target =
-                target_rewrite(c, &target, STR(""), resolver->default_subset, STR(""), STR(""));
-            continue;
+        if (next == t && t->pub.service_subset.n == 0 && resolver != NULL &&
+            resolver->default_subset.n > 0) {
+            next = target_rewrite(c, t, STR(""), resolver->default_subset, STR(""), STR(""));
         }
-        break;
+        if (next == t) {
+            return 0;
+        }
+        *target = next;
     }
-    if (target.subset.n > 0 &&
-        (resolver == NULL || objmap_get(resolver->subsets, target.subset) == NULL)) {
-        return err_set(c->err, ERR_FAILED, "service %.*s does not have a subset named %.*s",
-                       Q(target.service), Q(target.subset));
-    }
-    int r = check_external(c, &target, resolver);
-    if (r < 0) {
+}
+
+static int resolver_node(struct compiler *c, struct target *target, bool is_failover,
+                         struct chain_node **ret_node)
+{
+    const struct service_resolver *resolver = NULL;
+    int r = resolve(c, &target, &resolver, ret_node);
+    if (r < 0 || *ret_node != NULL) {
         return r;
     }
-    *ret_node = node_new(c, CHAIN_RESOLVER, target.id);
+    struct discovery_target *t = &target->pub;
+    const struct resolver_subset *subset =
+        resolver != NULL ? objmap_get(resolver->subsets, t->service_subset) : NULL;
+    if (t->service_subset.n > 0 && subset == NULL) {
+        return err_set(c->err, ERR_FAILED, "service %.*s does not have a subset named %.*s",
+                       Q(t->service), Q(t->service_subset));
+    }
+    struct chain_node *node = chain_node_new(&c->graph, CHAIN_RESOLVER, t->id);
+    node->node.resolver = ARENA_NEW(c->a, struct discovery_resolver);
+    *node->node.resolver = (struct discovery_resolver){
+        .is_default = resolver_is_default(resolver),
+        .connect_timeout = connect_timeout(c, resolver),
+        .target = t->id,
+    };
+    node->node.load_balancer = resolver != NULL ? resolver->load_balancer : NULL;
+    t->subset = subset != NULL ? *subset : (struct resolver_subset){0};
+    if ((r = target_set_external(c, t, resolver)) < 0) {
+        return r;
+    }
+    target_set_mesh_gateway(c, t);
+    target->is_retained = true;
+    *ret_node = node;
     if (is_failover) {
         return 0;
     }
-    (void)map_put(&c->resolvers, target.id, *ret_node);
-    return resolve_failover(c, &target, resolver);
+    chain_graph_put(&c->graph, node);
+    return resolver == NULL ? 0 : resolve_failover(c, target, resolver, node->node.resolver);
+}
+
+/* --- splitters ------------------------------------------------------------------------------- */
+
+/* An entry that routes or splits, unless that is switched off. */
+static const void *find_advanced(struct compiler *c, enum config_entry_kind type, struct str name)
+{
+    const void *entry = find(c, type, name);
+    if (entry != NULL && c->is_plain) {
+        c->customized.protocol = true;
+        return NULL;
+    }
+    return entry;
+}
+
+static bool is_hash_based(const struct load_balancer *lb)
+{
+    return lb != NULL && (str_eq_lit(lb->policy, "maglev") || str_eq_lit(lb->policy, "ring_hash"));
+}
+
+static struct str with_namespace(struct compiler *c, struct str service)
+{
+    return arena_printf(c->a, "%.*s.%.*s", STRF(service), STRF(DEFAULT_NAMESPACE));
+}
+
+static int splitter_node(struct compiler *c, struct str service, struct chain_node **ret_node);
+
+/* Where one split leads. */
+static int split_node(struct compiler *c, struct chain_node *from, struct str service,
+                      const struct service_split *split, struct chain_node **ret_node)
+{
+    struct str to = or_default(split->service, service);
+    *ret_node = NULL;
+    int r =
+        !str_eq(to, service) && split->service_subset.n == 0 ? splitter_node(c, to, ret_node) : 0;
+    if (r < 0 || *ret_node != NULL) {
+        return r;
+    }
+    r = resolver_node(c, target_make(c, to, split->service_subset, STR(""), STR("")), false,
+                      ret_node);
+    /* A route has one hash policy at most: the first that comes. */
+    if (r >= 0 && from->node.load_balancer == NULL &&
+        is_hash_based((*ret_node)->node.load_balancer)) {
+        from->node.load_balancer = (*ret_node)->node.load_balancer;
+    }
+    return r;
 }
 
 /* *ret_node is NULL when the service is not split. */
 static int splitter_node(struct compiler *c, struct str service, struct chain_node **ret_node)
 {
-    *ret_node = map_get(&c->splitters, service);
-    const struct service_splitter *splitter = find(c, CONFIG_SERVICE_SPLITTER, service);
-    if (*ret_node != NULL || splitter == NULL) {
+    struct str name = with_namespace(c, service);
+    struct chain_node *next;
+    *ret_node = known_node(c, CHAIN_SPLITTER, name);
+    const struct service_splitter *splitter =
+        *ret_node == NULL ? find_advanced(c, CONFIG_SERVICE_SPLITTER, service) : NULL;
+    if (splitter == NULL) {
         return 0;
     }
     if (++c->depth > CHAIN_DEPTH_MAX) {
         return fail_depth(c);
     }
-    struct chain_node *node = node_new(
-        c, CHAIN_SPLITTER, arena_printf(c->a, "%.*s.%.*s", STRF(service), STRF(DEFAULT_NAMESPACE)));
-    (void)map_put(&c->splitters, service, node); /* before going down: there may be a circle */
+    struct chain_node *node = chain_node_new(&c->graph, CHAIN_SPLITTER, name);
+    chain_graph_put(&c->graph, node); /* before going down: there may be a circle */
     const struct service_split *split = splitter->splits.v;
     for (size_t i = 0; i < splitter->splits.n; i++, split++) {
-        struct str to = or_default(split->service, service);
-        struct chain_node *next = NULL;
-        int r = 0;
-        if (!str_eq(to, service) && split->service_subset.n == 0) {
-            r = splitter_node(c, to, &next);
-        }
-        if (r >= 0 && next == NULL) {
-            r = resolver_node(c, target_make(c, to, split->service_subset, STR(""), STR("")), false,
-                              &next);
-        }
+        int r = split_node(c, node, service, split, &next);
         if (r < 0) {
             return r;
         }
-        avec_push(c->a, &node->next, next);
+        struct discovery_split *compiled = ARENA_NEW(c->a, struct discovery_split);
+        compiled->weight = split->weight;
+        chain_node_lead(&c->graph, node, compiled, next);
     }
     c->depth--;
     c->is_advanced = true;
@@ -315,106 +442,176 @@ static int splitter_or_resolver_node(struct compiler *c, struct str service, str
                : resolver_node(c, target_make(c, service, STR(""), ns, STR("")), false, ret_node);
 }
 
-static int router_node(struct compiler *c, const struct service_router *router,
-                       struct chain_node **ret_node)
+/* --- the router ------------------------------------------------------------------------------ */
+
+static int route_lead(struct compiler *c, struct chain_node *from, struct service_route *route)
 {
-    struct chain_node *node =
-        node_new(c, CHAIN_ROUTER,
-                 arena_printf(c->a, "%.*s.%.*s", STRF(c->service), STRF(DEFAULT_NAMESPACE)));
+    const struct route_destination none = {0};
+    const struct route_destination *to = route->destination != NULL ? route->destination : &none;
+    struct str service = or_default(to->service, c->service);
     struct chain_node *next;
-    c->is_advanced = true;
-    int r = record_protocol(c, c->service);
-    const struct service_route *route = router->routes.v;
-    for (size_t i = 0; r >= 0 && i < router->routes.n; i++, route++) {
-        const struct route_destination none = {0};
-        const struct route_destination *to =
-            route->destination != NULL ? route->destination : &none;
-        struct str service = or_default(to->service, c->service);
-        r = to->service_subset.n == 0
+    int r = to->service_subset.n == 0
                 ? splitter_or_resolver_node(c, service, to->ns, &next)
                 : resolver_node(c, target_make(c, service, to->service_subset, to->ns, STR("")),
                                 false, &next);
-        if (r >= 0) {
-            avec_push(c->a, &node->next, next);
-        }
+    if (r >= 0) {
+        struct discovery_route *compiled = ARENA_NEW(c->a, struct discovery_route);
+        compiled->definition = route;
+        chain_node_lead(&c->graph, from, compiled, next);
     }
-    /* What matches no route goes to the service itself. */
-    if (r >= 0 && (r = splitter_or_resolver_node(c, c->service, STR(""), &next)) >= 0) {
-        avec_push(c->a, &node->next, next);
+    return r;
+}
+
+/* What matches no route goes to the service itself. */
+static struct service_route *default_route(struct compiler *c, struct str service)
+{
+    struct service_route *route = ARENA_NEW(c->a, struct service_route);
+    route->match = ARENA_NEW(c->a, struct route_match);
+    route->match->http = ARENA_NEW(c->a, struct route_http_match);
+    route->match->http->path_prefix = STR("/");
+    route->destination = ARENA_NEW(c->a, struct route_destination);
+    route->destination->service = service;
+    route->destination->ns = DEFAULT_NAMESPACE;
+    return route;
+}
+
+static int router_node(struct compiler *c, const struct service_router *router,
+                       struct chain_node **ret_node)
+{
+    struct str service = router->head.name;
+    struct chain_node *node = chain_node_new(&c->graph, CHAIN_ROUTER, with_namespace(c, service));
+    c->is_advanced = true;
+    int r = record_protocol(c, service);
+    struct service_route *route = router->routes.v;
+    for (size_t i = 0; r >= 0 && i < router->routes.n; i++, route++) {
+        r = route_lead(c, node, route);
+    }
+    if (r >= 0 && (r = route_lead(c, node, default_route(c, service))) >= 0) {
+        chain_graph_put(&c->graph, node);
         *ret_node = node;
     }
     return r;
 }
 
-/* --- circles --------------------------------------------------------------------------------- */
-
-static const char *type_text(enum chain_node_type type)
-{
-    return type == CHAIN_ROUTER ? "router" : type == CHAIN_SPLITTER ? "splitter" : "resolver";
-}
-
-/* Depth first, last child first, as the reference; how deep is bounded by CHAIN_DEPTH_MAX already.
- * A node whose descendants were all seen needs no second look. */
-static int find_circle(struct compiler *c, struct chain_node *n, unsigned depth, struct buf *path)
-{
-    size_t at = path->n;
-    if (depth > CHAIN_DEPTH_MAX) {
-        return fail_depth(c);
-    }
-    buf_printf(path, "%s%s:%.*s", at > 0 ? " -> " : "", type_text(n->type), STRF(n->name));
-    if (n->visit == NODE_OPEN) {
-        return err_set(c->err, ERR_FAILED, "detected circular reference: [%.*s]",
-                       STRF(buf_view(path)));
-    }
-    int r = 0;
-    if (n->visit == NODE_NEW) {
-        n->visit = NODE_OPEN;
-        for (size_t i = n->next.n; r >= 0 && i > 0; i--) {
-            r = find_circle(c, n->next.v[i - 1], depth + 1, path);
-        }
-        n->visit = NODE_CLOSED;
-    }
-    path->n = at;
-    return r;
-}
-
 /* --- all of it ------------------------------------------------------------------------------- */
 
-static int compile(struct compiler *c, struct chain_node **ret_start)
+static int assemble(struct compiler *c, struct chain_node **ret_start)
 {
-    const struct service_router *router = find(c, CONFIG_SERVICE_ROUTER, c->service);
+    const struct service_router *router = find_advanced(c, CONFIG_SERVICE_ROUTER, c->service);
     int r = router != NULL ? router_node(c, router, ret_start)
                            : splitter_or_resolver_node(c, c->service, STR(""), ret_start);
-    if (r >= 0) {
-        struct buf path = {0};
-        r = find_circle(c, *ret_start, 0, &path);
-        buf_deinit(&path);
+    if (r < 0 || (r = chain_graph_check_circles(&c->graph, *ret_start, c->service, c->err)) < 0 ||
+        (r = chain_graph_flatten(&c->graph, c->service, c->err)) < 0) {
+        return r;
     }
-    if (r >= 0 && c->is_advanced && !chain_protocol_is_http(c->protocol)) {
-        r = err_set(c->err, ERR_FAILED,
-                    "discovery chain %.*s uses a protocol %.*s that does not permit advanced "
-                    "routing or splitting behavior",
-                    Q(c->service), Q(c->protocol));
+    if (c->is_advanced && !chain_protocol_is_http(c->protocol)) {
+        return err_set(c->err, ERR_FAILED,
+                       "discovery chain %.*s uses a protocol %.*s that does not permit advanced "
+                       "routing or splitting behavior",
+                       Q(c->service), Q(c->protocol));
     }
-    return r;
+    struct str override = c->options->overrides.protocol;
+    if (override.n > 0 && !str_eq(override, c->protocol)) {
+        c->protocol = override;
+        c->customized.protocol = true;
+    }
+    return 0;
+}
+
+/* Of those overrides that made a difference; empty when none did. */
+static struct str customization_hash(struct compiler *c)
+{
+    const struct chain_overrides *o = &c->options->overrides;
+    struct chain_overrides made = {0};
+    if (c->customized.mesh_gateway) {
+        made.mesh_gateway = o->mesh_gateway;
+    }
+    if (c->customized.protocol) {
+        made.protocol = o->protocol;
+    }
+    if (c->customized.connect_timeout) {
+        made.connect_timeout = o->connect_timeout;
+    }
+    if (!c->customized.mesh_gateway && !c->customized.protocol && !c->customized.connect_timeout) {
+        return STR("");
+    }
+    uint64_t hash = schema_hash(&chain_overrides_schema, &made);
+    return str_first(arena_printf(c->a, "%jx", (uintmax_t)hash), CUSTOMIZATION_HASH_DIGITS);
+}
+
+static struct objmap retained_targets(struct compiler *c)
+{
+    VEC(struct objmap_pair) pairs = {0};
+    size_t pos = 0;
+    struct str id;
+    void *value;
+    while (map_next(&c->targets, &pos, &id, &value)) {
+        struct target *t = value;
+        if (t->is_retained) {
+            avec_push(c->a, &pairs, ((struct objmap_pair){id, &t->pub}));
+        }
+    }
+    return objmap_build(pairs.v, pairs.n);
 }
 
 int chain_compile(struct arena *a, const struct chain_entries *entries, struct str service,
-                  struct chain_result *ret_result, struct err *err)
+                  const struct chain_options *options,
+                  const struct compiled_discovery_chain **ret_chain, struct err *err)
 {
     if (service.n == 0) {
         return err_set(err, ERR_FAILED, "serviceName is required");
     }
     struct compiler *c = ARENA_NEW(a, struct compiler);
     struct chain_node *start = NULL;
-    *c = (struct compiler){.a = a, .entries = entries, .err = err, .service = service};
-    map_init(&c->splitters, MAP_KEYS_BORROWED);
-    map_init(&c->resolvers, MAP_KEYS_BORROWED);
-    int r = compile(c, &start);
+    struct str protocol = options->overrides.protocol;
+    *c = (struct compiler){.a = a,
+                           .entries = entries,
+                           .options = options,
+                           .err = err,
+                           .service = service,
+                           .is_plain = protocol.n > 0 && !chain_protocol_is_http(protocol)};
+    chain_graph_init(&c->graph, a);
+    map_init(&c->targets, MAP_KEYS_BORROWED);
+    int r = assemble(c, &start);
     if (r >= 0) {
-        *ret_result = (struct chain_result){.protocol = c->protocol, .start = start->type};
+        struct compiled_discovery_chain *chain = ARENA_NEW(a, struct compiled_discovery_chain);
+        *chain = (struct compiled_discovery_chain){
+            .service_name = service,
+            .ns = DEFAULT_NAMESPACE,
+            .datacenter = options->datacenter,
+            .customization_hash = customization_hash(c),
+            .protocol = c->protocol,
+            .start_node = start->key,
+            .nodes = chain_graph_nodes(&c->graph, start),
+            .targets = retained_targets(c),
+        };
+        *ret_chain = chain;
     }
-    map_deinit(&c->splitters);
-    map_deinit(&c->resolvers);
+    map_deinit(&c->targets);
+    chain_graph_deinit(&c->graph);
     return r;
+}
+
+/* --- asking one ------------------------------------------------------------------------------ */
+
+static const struct discovery_graph_node *start_of(const struct compiled_discovery_chain *chain)
+{
+    const struct discovery_graph_node *start = objmap_get(chain->nodes, chain->start_node);
+    ASSERT(start != NULL);
+    return start;
+}
+
+struct str chain_start_type(const struct compiled_discovery_chain *chain)
+{
+    return start_of(chain)->type;
+}
+
+bool chain_is_default(const struct compiled_discovery_chain *chain)
+{
+    const struct discovery_graph_node *start = start_of(chain);
+    if (!str_eq(start->type, CHAIN_RESOLVER) || !start->resolver->is_default) {
+        return false;
+    }
+    const struct discovery_target *t = objmap_get(chain->targets, start->resolver->target);
+    return t != NULL && str_eq(t->service, chain->service_name) && str_eq(t->ns, chain->ns);
 }

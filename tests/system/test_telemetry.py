@@ -256,6 +256,7 @@ def load(agent):
     call("GET", "/v1/query/q/explain")
     call("DELETE", "/v1/query/" + query)
     call("PUT", "/v1/connect/intentions/exact?source=web&destination=db", {"Action": "allow"})
+    call("GET", "/v1/discovery-chain/web")
     call("PUT", "/v1/coordinate/update", {"Node": agent.node, "Coord": {"Error": 1.5, "Vec": [0] * 8}})
     call("GET", "/v1/snapshot")
     dns_ask(agent.ip, "web.service.consul", 1)
