@@ -1,5 +1,6 @@
 #include "agent/agent.h"
 
+#include "agent/coordinate.h"
 #include "agent/join.h"
 #include "agent/load.h"
 #include "agent/persist.h"
@@ -287,6 +288,7 @@ int agent_new(const struct agent_options *options, struct agent **ret_agent, str
     list_init(&a->woken);
     list_init(&a->leavers);
     a->joins = joins_new(a);
+    a->coordinate = agent_coordinate_new(a);
     checks_init(&a->checks, a);
     watch_plans_init(&a->watches, a);
     remote_exec_init(&a->remote_exec, a);
@@ -330,6 +332,7 @@ int agent_start(struct agent *a, struct err *err)
     reap_due(&a->reap_timer);
     sync_start(a->sync);
     joins_start(a->joins);
+    agent_coordinate_start(a->coordinate);
     return 0;
 }
 
@@ -342,6 +345,7 @@ void agent_stop(struct agent *a)
     list_remove(&a->listener.node);
     loop_timer_stop(a->loop, &a->reap_timer);
     joins_stop(a->joins);
+    agent_coordinate_stop(a->coordinate);
     list_splice_back(&a->woken, &a->leavers);
     list_for_each (node, &a->checks.all) {
         check_remove(list_entry(node, struct check, node));
@@ -427,6 +431,7 @@ struct agent *agent_free(struct agent *a)
     }
     a->sync = sync_free(a->sync);
     a->joins = joins_free(a->joins);
+    a->coordinate = agent_coordinate_free(a->coordinate);
     a->local = local_free(a->local);
     a->events = user_events_free(a->events);
     tokens_deinit(&a->tokens);

@@ -13,6 +13,7 @@
 #include "server/membership.h"
 #include "server/worker.h"
 
+struct agent_coordinate;
 struct agent_joins;
 struct sync;
 struct user_events;
@@ -47,6 +48,7 @@ struct agent {
     struct loop_msg sync_soon_msg; /* of agent_sync_soon() */
     _Atomic bool sync_soon_is_due;
     struct agent_joins *joins;
+    struct agent_coordinate *coordinate;
     struct membership_listener listener; /* a client's */
     bool is_leaving, has_left;
     struct list leavers;      /* struct agent_call: answered when it has left */

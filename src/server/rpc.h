@@ -89,7 +89,7 @@ struct rpc_method {
      * for an error. */
     int (*applied)(struct rpc_ctx *ctx, const void *args, const struct fsm_result *result,
                    void *reply);
-    /* WRITE, in place of prepare: asks the main loop (rpc_ask.h). */
+    /* In place of read or prepare: asks the main loop (rpc_ask.h). */
     void (*ask)(struct rpc_ask *ask);
     /* Put before what the state machine refused: "raft apply failed", or NULL. */
     const char *apply_error;

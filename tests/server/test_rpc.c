@@ -309,8 +309,11 @@ static void test_every_method_names_its_check(void **state)
         assert_non_null(m->name);
         assert_non_null(m->acl);
         assert_non_null(m->args);
-        assert_true(((m->flags & RPC_READ) != 0) == (m->read != NULL));
-        assert_true(((m->flags & RPC_WRITE) != 0) == (m->prepare != NULL || m->ask != NULL));
+        assert_true(((m->flags & RPC_READ) != 0) != ((m->flags & RPC_WRITE) != 0));
+        assert_int_equal((m->read != NULL) + (m->prepare != NULL) + (m->ask != NULL), 1);
+        assert_true(m->read == NULL || (m->flags & RPC_READ) != 0);
+        assert_true(m->prepare == NULL || (m->flags & RPC_WRITE) != 0);
+        assert_true(m->ask == NULL || (m->flags & RPC_LOCAL) != 0);
         assert_ptr_equal(rpc_method_find(str_from_cstr(m->name)), m);
         for (size_t j = 0; j < i; j++) {
             assert_string_not_equal(m->name, rpc_method_at(j)->name);
