@@ -80,6 +80,7 @@ static void turn_end(struct loop_msg *msg)
         timer_arm(p);
     }
     member_board_publish(p->board);
+    pool_news_publish(p->news); /* whoever is told looks at the board */
 }
 
 void pool_touch(struct pool *p)

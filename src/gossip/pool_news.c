@@ -31,6 +31,7 @@ struct pool_news {
     pthread_mutex_t lock; /* of all below */
     bool is_posted;
     struct list members, users; /* struct news, oldest first */
+    struct list held;           /* of members, behind those: to be published */
     struct map by_name;         /* struct member_news; keys are copied */
     uint32_t users_count;
     uint64_t dropped;
@@ -111,10 +112,17 @@ void pool_news_member(struct pool_news *n, enum serf_event_kind kind, struct mem
         member_news_drop(n, old);
     }
     of->v[kind] = w;
-    list_push_back(&n->members, &w->node);
-    bool is_first = news_wake(n);
+    list_push_back(&n->held, &w->node);
     pthread_mutex_unlock(&n->lock);
     (void)news_free(old);
+}
+
+void pool_news_publish(struct pool_news *n)
+{
+    pthread_mutex_lock(&n->lock);
+    bool is_first = !list_is_empty(&n->held) && news_wake(n);
+    list_splice_back(&n->members, &n->held);
+    pthread_mutex_unlock(&n->lock);
     if (is_first) {
         loop_post(n->home, &n->msg);
     }
@@ -181,6 +189,7 @@ struct pool_news *pool_news_new(struct loop *home, void (*ready)(void *data), vo
     n->msg.run = news_ready;
     list_init(&n->members);
     list_init(&n->users);
+    list_init(&n->held);
     pthread_mutex_init(&n->lock, NULL);
     return n;
 }
@@ -191,6 +200,7 @@ struct pool_news *pool_news_free(struct pool_news *n)
         return NULL;
     }
     struct pool_news_item item;
+    list_splice_back(&n->members, &n->held);
     while (pool_news_next(n, &item)) {
         pool_news_item_deinit(&item);
     }
