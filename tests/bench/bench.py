@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Measure one server, alone or beside another binary in the same run.
 
-    bench.py --binary build/consul [--reference PATH] [--seconds 3] [--growth] [NAME...]
+    bench.py --binary build/consul [--reference PATH] [--seconds 3] [--floor] [--growth] [NAME...]
 
 Each program under test is started with the same configuration file on a loopback address of its own. Load comes from wrk
 (64 connections) and dnsperf (8 clients). CPU per request is the server process's user + system time divided by
 the requests of the run: it is steadier than the rate, which shares the machine with the load generator. Rows alternate between
-the programs, so that a drift of the machine hits both. Results go to standard output as a Markdown table.
+the programs, so that a drift of the machine hits both. With --floor another column shows what the kernel alone takes (floor.c).
+Results go to standard output as a Markdown table.
 """
 
 import argparse
@@ -51,16 +52,72 @@ def rss_mb_of(process):
         return int(f.read().split()[1]) * PAGE / 1e6
 
 
-class Server:
-    """One program under test, in a data directory of its own."""
+class Program:
+    """What answers, with a directory and an address of its own."""
 
     count = 0
 
-    def __init__(self, name, binary, dev=False):
-        Server.count += 1
-        self.name, self.binary = name, os.path.abspath(binary)
-        self.ip = "127.77.%d.%d" % (os.getpid() % 250, Server.count)
+    def __init__(self, name):
+        Program.count += 1
+        self.name = name
+        self.ip = "127.77.%d.%d" % (os.getpid() % 250, Program.count)
         self.dir = tempfile.mkdtemp(prefix="bench-")
+
+    def url(self, path):
+        return "http://%s:8500%s" % (self.ip, path)
+
+    def get(self, path):
+        with urllib.request.urlopen(self.url(path), timeout=60) as r:
+            return r.read()
+
+    def put(self, path, body):
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        r = urllib.request.Request(self.url(path), data=data, method="PUT")
+        with urllib.request.urlopen(r, timeout=60) as answer:
+            return answer.read()
+
+    def cpu(self):
+        return cpu_of(self.process)
+
+    def rss_mb(self):
+        return rss_mb_of(self.process)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Floor(Program):
+    """The least there can be."""
+
+    def __init__(self):
+        super().__init__("floor")
+        binary = os.path.join(self.dir, "floor")
+        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "floor.c")
+        subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-pthread", "-o", binary, source], check=True)
+        self.process = subprocess.Popen([binary, self.ip, str(os.cpu_count())])
+        while True:
+            try:
+                self.get("/")
+                return
+            except OSError:
+                if self.process.poll() is not None:
+                    raise RuntimeError("floor ended")
+                time.sleep(0.01)
+
+
+class Server(Program):
+    """One program under test, in a data directory of its own."""
+
+    def __init__(self, name, binary, dev=False):
+        super().__init__(name)
+        self.binary = os.path.abspath(binary)
         config = {
             "server": True, "bootstrap": True, "node_name": "bench", "bind_addr": self.ip,
             "client_addr": self.ip, "data_dir": os.path.join(self.dir, "data"), "log_level": "err",
@@ -93,35 +150,9 @@ class Server:
             time.sleep(0.002)
         raise RuntimeError("%s has no leader" % self.name)
 
-    def url(self, path):
-        return "http://%s:8500%s" % (self.ip, path)
-
-    def get(self, path):
-        with urllib.request.urlopen(self.url(path), timeout=60) as r:
-            return r.read()
-
-    def put(self, path, body):
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        r = urllib.request.Request(self.url(path), data=data, method="PUT")
-        with urllib.request.urlopen(r, timeout=60) as answer:
-            return answer.read()
-
-    def cpu(self):
-        return cpu_of(self.process)
-
-    def rss_mb(self):
-        return rss_mb_of(self.process)
-
     def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(15)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        super().stop()
         self.log.close()
-        shutil.rmtree(self.dir, ignore_errors=True)
 
 
 # --- load ------------------------------------------------------------------------------------------
@@ -248,24 +279,25 @@ class Table:
     def __init__(self, what):
         self.what, self.rows = what, []
 
-    def row(self, name):
+    def row(self, name, has_floor=False):
+        """has_floor: floor.c does what this measures."""
         def add(function):
-            self.rows.append((name, function))
+            self.rows.append((name, function, has_floor))
             return function
         return add
 
-    def print(self, programs, contexts, words):
+    def print(self, names, contexts, words):
         """Only rows with one of the words, when there are any; how many cells failed."""
         failed = 0
-        print("| %s | " % self.what + " | ".join(n for n, _ in programs) + " |")
-        print("|---|" + "---|" * len(programs))
-        for name, function in self.rows:
+        print("| %s | " % self.what + " | ".join(names) + " |")
+        print("|---|" + "---|" * len(names))
+        for name, function, has_floor in self.rows:
             if words and not any(word in name for word in words):
                 continue
             cells = []
-            for c in contexts:
+            for column, c in zip(names, contexts):
                 try:
-                    cells.append(function(c))
+                    cells.append(function(c) if column != "floor" or has_floor else "")
                 except Exception as e:  # one row that fails leaves the others
                     failed += 1
                     cells.append("failed: %s" % e)
@@ -337,7 +369,7 @@ def kv_read(c, suffix):
     return "%.1f µs; %s/s" % (cpu, format(round(rate), ","))
 
 
-@row("KV read, 256 B: CPU each; rate")
+@row("KV read, 256 B: CPU each; rate", has_floor=True)
 def kv_default(c):
     return kv_read(c, "")
 
@@ -397,7 +429,7 @@ def dns_of_three(c, question):
     return "%.1f µs; %s/s" % (cpu, format(round(rate), ","))
 
 
-@row("DNS A, 3 instances: CPU; rate")
+@row("DNS A, 3 instances: CPU; rate", has_floor=True)
 def dns_a(c):
     return dns_of_three(c, "three.service.consul A")
 
@@ -407,7 +439,7 @@ def dns_srv(c):
     return dns_of_three(c, "three.service.consul SRV")
 
 
-@row("DNS node A")
+@row("DNS node A", has_floor=True)
 def dns_node(c):
     return dns_of_three(c, "three-node-0.node.consul A")
 
@@ -432,7 +464,7 @@ def blocked(c, count):
     return median, last, cpu, memory, before
 
 
-@row("5,000 blocked readers, one write: median / last; CPU each; memory")
+@row("5,000 blocked readers, one write: median / last; CPU each; memory", has_floor=True)
 def blocked_readers(c):
     median, last, cpu, memory, before = blocked(c, 5000)
     return "%.0f / %.0f ms; %.1f µs; %.0f MB (%.0f MB before)" % (median, last, cpu, memory, before)
@@ -484,6 +516,7 @@ def growth(server, seconds):
 
 def main():
     p = arguments()
+    p.add_argument("--floor", action="store_true", help="measure floor.c beside them")
     p.add_argument("--growth", action="store_true", help="measure how cost grows, too (minutes)")
     args = p.parse_args()
 
@@ -491,10 +524,9 @@ def main():
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
-    programs = programs_of(args)
-    servers = [Server(n, b) for n, b in programs]
+    servers = [Server(n, b) for n, b in programs_of(args)] + ([Floor()] if args.floor else [])
     try:
-        failed = TABLE.print(programs, [Context(s, args.seconds) for s in servers], args.names)
+        failed = TABLE.print([s.name for s in servers], [Context(s, args.seconds) for s in servers], args.names)
         if args.growth:
             growth(servers[0], args.seconds)
     finally:

@@ -117,7 +117,7 @@ def main():
     try:
         for name, binary in programs:
             contexts.append(Context(name, binary, args.seconds))
-        failed = TABLE.print(programs, contexts, args.names)
+        failed = TABLE.print([n for n, _ in programs], contexts, args.names)
     finally:
         for c in contexts:
             c.cluster.close(check=False)

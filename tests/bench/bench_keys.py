@@ -173,7 +173,7 @@ def main():
     for program in programs:  # one after the other: they need the machine's memory
         c = Context(*program, args.keys)
         try:
-            failed += TABLE.print([program], [c], args.names)
+            failed += TABLE.print([program[0]], [c], args.names)
         finally:
             c.cluster.close(check=False)
     return 1 if failed else 0
