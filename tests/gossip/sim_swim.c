@@ -48,6 +48,7 @@ struct sim {
     bool is_calm;       /* nothing goes wrong now */
     unsigned sleeper;   /* who may be declared dead even so */
     uint32_t *left_inc; /* [who][whom]: the incarnation in which it was seen to leave */
+    uint32_t *seen_inc; /* the last one that was told */
     uint64_t events;    /* joins, updates, leaves that were told */
     uint64_t reconnect_ns, dead_total;
     uint64_t slowest_agree_ns;
@@ -128,12 +129,25 @@ static uint32_t *left_inc(struct sim *sim, const struct world_node *n, const str
     return &sim->left_inc[(size_t)n->number * sim->count + world_number(m->name)];
 }
 
+/* What is told of a member is never of an older incarnation than what was told before. */
+static void see(struct sim *sim, const struct world_node *n, const struct swim_member *m,
+                bool is_join)
+{
+    uint32_t *seen = &sim->seen_inc[(size_t)n->number * sim->count + world_number(m->name)];
+    if (!is_join && m->incarnation < *seen) { /* before a join it may have been forgotten */
+        sim_fail(sim, "%s believes of %.*s what is over (%u after %u)", n->name, STRF(m->name),
+                 m->incarnation, *seen);
+    }
+    *seen = m->incarnation;
+}
+
 static void watch_join(struct world_node *n, const struct swim_member *m)
 {
     struct sim *sim = n->world->data;
     const struct world_node *who = &n->world->nodes[world_number(m->name)];
     sim->events++;
     say(sim, "%s: join %s %u", n->name, who->name, m->incarnation);
+    see(sim, n, m, true);
     if (m->incarnation <= *left_inc(sim, n, m)) {
         sim_fail(sim, "%s takes %s for alive (%u) again, who has left", n->name, who->name,
                  m->incarnation);
@@ -149,6 +163,7 @@ static void watch_update(struct world_node *n, const struct swim_member *m)
     struct sim *sim = n->world->data;
     sim->events++;
     say(sim, "%s: update %.*s %u", n->name, STRF(m->name), m->incarnation);
+    see(sim, n, m, false);
 }
 
 static uint64_t suspicion_min_ns(const struct sim *sim)
@@ -163,6 +178,7 @@ static void watch_leave(struct world_node *n, const struct swim_member *m)
     sim->events++;
     say(sim, "%s: %s %s %u", n->name, m->state == MEMBERLIST_STATE_LEFT ? "left" : "dead",
         who->name, m->incarnation);
+    see(sim, n, m, false);
     if (m->state == MEMBERLIST_STATE_LEFT) {
         *left_inc(sim, n, m) = m->incarnation;
         return;
@@ -187,7 +203,16 @@ static void watch_log(struct world_node *n, enum swim_log level, struct str line
     }
 }
 
+static void watch_left(struct world_node *n, bool timed_out)
+{
+    struct sim *sim = n->world->data;
+    if (sim->is_calm && timed_out) {
+        sim_fail(sim, "%s could not tell that it leaves", n->name);
+    }
+}
+
 static const struct world_watch watch = {
+    .left = watch_left,
     .join = watch_join,
     .update = watch_update,
     .leave = watch_leave,
@@ -200,6 +225,7 @@ static void node_start(struct sim *sim, unsigned i)
 {
     struct world_node *n = &sim->world->nodes[i];
     memset(&sim->left_inc[(size_t)i * sim->count], 0, sim->count * sizeof(uint32_t));
+    memset(&sim->seen_inc[(size_t)i * sim->count], 0, sim->count * sizeof(uint32_t));
     if (chance(sim, 0.5)) {
         buf_clear(&n->meta);
         buf_printf(&n->meta, "meta %u of life %u", (unsigned)below(sim, 1000), (unsigned)n->life);
@@ -342,14 +368,19 @@ static void check_quiet(struct sim *sim)
 {
     unsigned there = count_there(sim);
     run(sim, (8 + sim->count / 10) * S); /* until the last news is old */
-    uint64_t sent = sent_of_all(sim), events = sim->events;
+    uint64_t sent = sent_of_all(sim), events = sim->events, turns = sim->world->events;
     run(sim, 10 * S);
+    turns = sim->world->events - turns;
     sent = sent_of_all(sim) - sent;
     if (sim->events != events) {
         sim_fail(sim, "something was told in quiet times");
     }
     if (sent > 10u * there * 2 + there / 5 + 4) {
         sim_fail(sim, "%u members sent %" PRIu64 " datagrams in 10 quiet seconds", there, sent);
+    }
+    /* A probe's tick, what is left of its timeout's; a ping, an ack; and push/pulls in pieces. */
+    if (turns > 10u * there * (sim->world->chunk_max == 0 ? 6 : 60)) {
+        sim_fail(sim, "%u members woke %" PRIu64 " times in 10 quiet seconds", there, turns);
     }
     for (unsigned i = 0; i < sim->count; i++) {
         const struct world_node *n = &sim->world->nodes[i];
@@ -381,9 +412,27 @@ static void calm_crash(struct sim *sim)
 static void calm_leave(struct sim *sim)
 {
     if (count_there(sim) > 1) {
-        node_leave(sim, any_there(sim, WORLD_ANY));
+        unsigned who = any_there(sim, WORLD_ANY);
+        node_leave(sim, who);
         agree(sim, "a leave", NEWS_NS);
+        for (unsigned i = 0; i < sim->count; i++) {
+            const struct world_node *n = &sim->world->nodes[i];
+            const struct swim_member *m =
+                is_there(n) ? swim_find(n->swim, str_from_cstr(sim->world->nodes[who].name)) : NULL;
+            if (m != NULL && m->state != MEMBERLIST_STATE_LEFT) {
+                sim_fail(sim, "n%u has left, but not to %s", who, n->name);
+            }
+        }
     }
+}
+
+/* So fast that nobody has seen it dead; with other meta. */
+static void calm_restart(struct sim *sim)
+{
+    unsigned who = any_there(sim, WORLD_ANY);
+    node_crash(sim, who);
+    node_start(sim, who);
+    agree(sim, "a restart", NEWS_NS);
 }
 
 static void calm_start(struct sim *sim)
@@ -447,8 +496,8 @@ static void calm_coma(struct sim *sim)
 static void live_calmly(struct sim *sim)
 {
     static void (*const things[])(struct sim * sim) = {
-        calm_crash,   calm_leave, calm_start, calm_update,
-        calm_message, calm_nap,   calm_coma,  check_quiet,
+        calm_crash, calm_leave, calm_start,   calm_update, calm_message,
+        calm_nap,   calm_coma,  calm_restart, check_quiet,
     };
     sim->is_calm = true;
     for (unsigned i = 0; i < 6; i++) {
@@ -579,6 +628,7 @@ static void sim_begin(struct sim *sim, uint64_t seed, unsigned count)
     sim->count = count;
     sim->sleeper = WORLD_ANY;
     sim->left_inc = xcalloc((size_t)count * count, sizeof(*sim->left_inc));
+    sim->seen_inc = xcalloc((size_t)count * count, sizeof(*sim->seen_inc));
     w->watch = &watch;
     w->data = sim;
     w->has_ack_payload = chance(sim, 0.5);
@@ -620,6 +670,7 @@ static void sim_run(uint64_t seed, unsigned count, bool is_loud)
     }
     (void)world_free(sim->world);
     mem_free(sim->left_inc);
+    mem_free(sim->seen_inc);
     mem_free(sim);
 }
 

@@ -4,6 +4,7 @@
  *
  *     config probe_interval 0     a field of swim_config (times in ms), for nodes made from now on
  *     nodes 3                     n0 n1 n2; not yet running
+ *     members_max 6               of nodes started from now on
  *     vsn n1 1 3 2 2 5 4          what n1 speaks
  *     key n1 16-byte-key-text     n1 has this key (again: one more)
  *     payload on                  acks carry something
@@ -524,11 +525,16 @@ static bool command_of_world(struct play *p, struct str *words, size_t count)
         configure(&w->config, words[1], number_of(words[2]));
     } else if (str_eq_lit(verb, "nodes")) {
         struct swim_config config = w->config;
+        uint32_t members_max = w->members_max;
         (void)world_free(w);
         p->world = world_new(1, (unsigned)number_of(words[1]));
         p->world->config = config;
+        p->world->members_max = members_max;
         p->world->watch = &watch;
+        p->world->ticks_first = true;
         p->world->data = p;
+    } else if (str_eq_lit(verb, "members_max")) {
+        w->members_max = (uint32_t)number_of(words[1]);
     } else if (str_eq_lit(verb, "payload")) {
         w->has_ack_payload = str_eq_lit(words[1], "on");
     } else if (str_eq_lit(verb, "cut")) {

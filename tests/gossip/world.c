@@ -480,7 +480,7 @@ static bool event_wait(struct world *w, struct world_event *e)
     e->waits = true;
     if (e->kind == EVENT_TICK) {
         n->tick_ns = e->at_ns;
-        e->sequence = chance(w, 0.5) ? 0 : w->sequence++; /* before or after the packets */
+        e->sequence = w->ticks_first || chance(w, 0.5) ? 0 : w->sequence++;
     }
     heap_push(w, e);
     return true;
@@ -542,6 +542,7 @@ void world_start(struct world *w, unsigned i)
                                    .meta = buf_view(&n->meta),
                                    .keys = n->keys,
                                    .rng = &n->rng,
+                                   .members_max = w->members_max,
                                    .io = &io,
                                    .io_data = n,
                                    .delegate = &delegate,

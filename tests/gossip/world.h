@@ -73,6 +73,7 @@ struct world {
     struct world_node *nodes;
     unsigned count;
     struct swim_config config;
+    uint32_t members_max; /* 0: as many as there may be */
     const struct world_watch *watch;
     void *data;
     /* The network. */
@@ -81,6 +82,7 @@ struct world {
     unsigned *side; /* by node: those on different sides do not reach each other */
     VEC(struct world_cut) cuts;
     size_t chunk_max; /* of a stream; 0: as written */
+    bool ticks_first; /* after a pause the tick comes before the packets: else by chance */
     unsigned messages_count, messages_max;
     bool has_ack_payload;
     /* world.c's: */

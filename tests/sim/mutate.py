@@ -1,7 +1,7 @@
 """Bugs planted into copies of the sources, so that it is known that the simulation finds such ones.
 
-    mutate.py TABLE --list                 NAME FILE a line
-    mutate.py TABLE ROOT NAME OUTPUT       FILE of ROOT/src/raft with the bug NAME in it
+    mutate.py TABLE --list                 NAME FILE [WHAT FINDS IT] a line
+    mutate.py TABLE FOLDER NAME OUTPUT     FILE of FOLDER with the bug NAME in it
 
 TABLE (mutations.txt) has for each bug its name, its file, why, and what text stands in the place of
 what other text. A text that is not there exactly once is an error: the table must follow the code.
@@ -9,7 +9,7 @@ what other text. A text that is not there exactly once is an error: the table mu
 import re
 import sys
 
-ENTRY = re.compile(r"^== (\S+) (\S+)\n(.*?)^--\n(.*?)^\+\+\n(.*?)(?=^== |\Z)", re.M | re.S)
+ENTRY = re.compile(r"^== (\S+) (\S+(?: \S+)?)\n(.*?)^--\n(.*?)^\+\+\n(.*?)(?=^== |\Z)", re.M | re.S)
 
 
 def mutations(path):
@@ -22,8 +22,8 @@ def mutations(path):
     return found
 
 
-def mutate(root, source, old, new):
-    with open(f"{root}/src/raft/{source}", encoding="utf-8") as file:
+def mutate(folder, source, old, new):
+    with open(f"{folder}/{source.split()[0]}", encoding="utf-8") as file:
         text = file.read()
     if text.count(old) != 1:
         sys.exit(f"{source}: this stands there {text.count(old)} times, not once:\n{old}")
@@ -36,9 +36,9 @@ def main():
         for name, (source, _, _) in table.items():
             print(name, source)
         return
-    _, _, root, name, output = sys.argv
+    _, _, folder, name, output = sys.argv
     with open(output, "w", encoding="utf-8") as file:
-        file.write(mutate(root, *table[name]))
+        file.write(mutate(folder, *table[name]))
 
 
 main()
