@@ -57,12 +57,6 @@ const struct http_route http_later_routes[] = {
     {"/v1/internal/federation-state/", G, "GET", PREFIX, later_unsupported},
     {"/v1/internal/federation-states", G, "GET", 0, later_unsupported},
     {"/v1/internal/federation-states/mesh-gateways", G, "GET", 0, later_unsupported},
-    {"/v1/internal/ui/gateway-intentions/", G, "GET", PREFIX, later_unsupported},
-    {"/v1/internal/ui/metrics-proxy/", G, "GET", PREFIX, later_unsupported},
-    {"/v1/internal/ui/node/", G, "GET", PREFIX, later_unsupported},
-    {"/v1/internal/ui/nodes", G, "GET", 0, later_unsupported},
-    {"/v1/internal/ui/service-topology/", G, "GET", PREFIX, later_unsupported},
-    {"/v1/internal/ui/services", G, "GET", 0, later_unsupported},
     {"/v1/txn", U, "PUT", 0, later_unsupported},
 };
 /* clang-format on */

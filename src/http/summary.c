@@ -132,9 +132,8 @@ static void json_gateway_config(struct json_writer *w, const struct summary *s)
     json_object_end(w);
 }
 
-static void json_summary(struct json_writer *w, struct summary *s, bool is_listing)
+static void json_summary(struct json_writer *w, struct summary *s)
 {
-    json_object_begin(w);
     if (s->kind.n > 0) {
         json_key(w, STR("Kind"));
         json_str(w, s->kind);
@@ -157,13 +156,6 @@ static void json_summary(struct json_writer *w, struct summary *s, bool is_listi
     json_gateway_config(w, s);
     json_key(w, STR("TransparentProxy"));
     json_bool(w, s->is_transparent);
-    if (is_listing) {
-        json_key(w, STR("ConnectedWithProxy"));
-        json_bool(w, s->has_proxy);
-        json_key(w, STR("ConnectedWithGateway"));
-        json_bool(w, s->has_gateway);
-    }
-    json_object_end(w);
 }
 
 /* --- gateways -------------------------------------------------------------------------------- */
@@ -196,6 +188,11 @@ void summaries_add_address(struct summaries *all, struct str service, struct str
     push_new(all->arena, &s->addresses, address);
 }
 
+void summaries_place(struct summaries *all, struct str service, struct str datacenter)
+{
+    summary_of(all, service)->datacenter = datacenter;
+}
+
 /* --- all of them ----------------------------------------------------------------------------- */
 
 void summaries_init(struct summaries *all, struct arena *a)
@@ -212,14 +209,43 @@ void summaries_deinit(struct summaries *all)
     map_deinit(&all->by_name);
 }
 
-void summaries_write(struct summaries *all, struct json_writer *w, bool is_listing)
+static void sort(struct summaries *all)
 {
     if (all->list.n > 1) {
         qsort(all->list.v, all->list.n, sizeof(all->list.v[0]), by_name);
     }
+}
+
+void summaries_write(struct summaries *all, struct json_writer *w, bool is_listing)
+{
+    sort(all);
     json_array_begin(w);
     for (size_t i = 0; i < all->list.n; i++) {
-        json_summary(w, all->list.v[i], is_listing);
+        struct summary *s = all->list.v[i];
+        json_object_begin(w);
+        json_summary(w, s);
+        if (is_listing) {
+            json_key(w, STR("ConnectedWithProxy"));
+            json_bool(w, s->has_proxy);
+            json_key(w, STR("ConnectedWithGateway"));
+            json_bool(w, s->has_gateway);
+        }
+        json_object_end(w);
     }
     json_array_end(w);
+}
+
+void summaries_write_ends(struct summaries *all, struct json_writer *w, summary_more_fn more,
+                          const void *data)
+{
+    sort(all);
+    for (size_t i = 0; i < all->list.n; i++) {
+        struct summary *s = all->list.v[i];
+        if (s->kind.n == 0 || str_eq(s->kind, SERVICE_KIND_INGRESS_GATEWAY)) {
+            json_object_begin(w);
+            json_summary(w, s);
+            more(w, s->name, data);
+            json_object_end(w);
+        }
+    }
 }

@@ -172,6 +172,9 @@ const struct rpc_method *rpc_method_at(size_t i);
     X(internal, rpc_internal_node_dump)        /* Internal.NodeDump */        \
     X(gateway_services, rpc_internal_gateway_service_dump) /* Internal.GatewayServiceDump */ \
     X(internal, rpc_internal_service_dump)     /* Internal.ServiceDump */     \
+    X(topology, rpc_internal_service_topology)    /* Internal.ServiceTopology */   \
+    X(topology, rpc_internal_intention_upstreams) /* Internal.IntentionUpstreams */ \
+    X(topology, rpc_internal_gateway_intentions)  /* Internal.GatewayIntentions */ \
     X(kvs, rpc_kvs_apply)                      /* KVS.Apply */                \
     X(kvs, rpc_kvs_get)                        /* KVS.Get */                  \
     X(kvs, rpc_kvs_list)                       /* KVS.List */                 \

@@ -2,6 +2,7 @@
 #include "base/err.h"
 #include "store/catalog_internal.h"
 #include "store/gateway_services.h"
+#include "store/mesh_topology.h"
 
 #define META_PAIRS_MAX 64u
 #define META_KEY_SIZE_MAX 128u
@@ -132,6 +133,7 @@ int catalog_service_set(struct store_txn *tx, struct str node, const struct node
         return err_set(err, ERR_FAILED, "Missing node registration");
     }
     gateway_services_add(tx, service);
+    mesh_topology_replace(tx, existing != NULL ? &existing->service : NULL, service);
 
     struct weights weights = effective_weights(service->weights);
     if (existing != NULL && same_service(existing, node, service, &weights)) {
@@ -222,6 +224,7 @@ void catalog_service_delete(struct store_txn *tx, struct str node, struct str se
 
     buf_str(&name, existing->service.service);
     buf_str(&kind, existing->service.kind);
+    mesh_topology_replace(tx, &existing->service, NULL);
     store_delete(tx, TABLE_SERVICES, of_service);
     store_index_raise(tx, STR("services"), index);
     catalog_raise_kind(tx, buf_view(&kind), index);

@@ -83,7 +83,7 @@ static bool resolver_refers(const struct service_resolver *e, struct str service
     return false;
 }
 
-static bool entry_refers(const struct config_entry *e, struct str service)
+bool config_entry_refers(const struct config_entry *e, struct str service)
 {
     switch (e->type) {
     case CONFIG_SERVICE_ROUTER:
@@ -133,7 +133,7 @@ static void add_intentions(struct graph *g, const struct config_entry *entry)
 
 static void add_referrer(struct graph *g, const struct config_entry *entry)
 {
-    if (!entry_refers(entry, g->entries.name)) {
+    if (!config_entry_refers(entry, g->entries.name)) {
         return;
     }
     if (entry->type == CONFIG_INGRESS_GATEWAY) {

@@ -10,6 +10,9 @@
 
 struct err;
 
+/* Does a router, splitter, resolver or ingress gateway lead to this service? */
+bool config_entry_refers(const struct config_entry *entry, struct str service);
+
 /* Would the entry do; with NULL: would the graph do without it? */
 NODISCARD int config_graph_check(const struct store_view *v, enum config_entry_kind type,
                                  struct str name, const struct config_entry *entry,

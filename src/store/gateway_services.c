@@ -4,6 +4,7 @@
 #include "store/catalog_internal.h"
 #include "store/config_entry.h"
 #include "store/discovery_chain.h"
+#include "store/mesh_topology.h"
 
 #define INDEX_NAME_GATEWAYS STR("gateway-services")
 /* The servers themselves are never behind a gateway. */
@@ -54,6 +55,10 @@ static void put(struct store_txn *tx, struct gateway_service g, uint64_t index)
     g.raft.modify_index = index;
     store_insert(tx, TABLE_GATEWAY_SERVICES, schema_clone(&gateway_service_schema, &g, NULL));
     store_index_raise(tx, INDEX_NAME_GATEWAYS, index);
+    if (str_eq(g.gateway_kind, SERVICE_KIND_INGRESS_GATEWAY) &&
+        !str_eq(g.service.name, CONFIG_WILDCARD)) {
+        mesh_topology_add_gateway(tx, g.gateway.name, g.service.name, g.raft);
+    }
 }
 
 /* Copies of the keys of rows under a prefix of an index: changing the tree ends iterating. */
@@ -90,6 +95,7 @@ static void delete_of_gateway(struct store_txn *tx, struct str gateway)
 void gateway_services_delete(struct store_txn *tx, struct str gateway)
 {
     delete_of_gateway(tx, gateway);
+    mesh_topology_delete_gateway(tx, gateway, STR(""));
     store_index_raise(tx, INDEX_NAME_GATEWAYS, store_txn_raft_index(tx));
 }
 
@@ -200,6 +206,7 @@ void gateway_services_update(struct store_txn *tx, const struct config_entry *en
     }
     delete_of_gateway(tx, entry->name);
     if (entry->type == CONFIG_INGRESS_GATEWAY) {
+        mesh_topology_delete_gateway(tx, entry->name, STR(""));
         put_ingress(tx, (const struct ingress_gateway *)entry, index);
     } else {
         put_terminating(tx, (const struct terminating_gateway *)entry, index);
@@ -250,6 +257,11 @@ void gateway_services_forget(struct store_txn *tx, struct str service)
     struct strlist keys = collect_keys(tx, &a, INDEX_GATEWAY_SERVICES_SERVICE,
                                        service_prefix(&prefix, service), true);
     for (size_t i = 0; i < keys.n; i++) {
+        const struct gateway_service *row =
+            store_get(store_txn_view(tx), INDEX_GATEWAY_SERVICES_ID, keys.v[i]);
+        if (str_eq(row->gateway_kind, SERVICE_KIND_INGRESS_GATEWAY)) {
+            mesh_topology_delete_gateway(tx, row->gateway.name, service);
+        }
         (void)store_delete(tx, TABLE_GATEWAY_SERVICES, keys.v[i]);
         store_index_raise(tx, INDEX_NAME_GATEWAYS, store_txn_raft_index(tx));
     }

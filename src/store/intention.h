@@ -10,6 +10,7 @@
  * Before the leader has written down that intentions are config entries, there are none. */
 #pragma once
 #include "schema/intention.h"
+#include "schema/topology.h"
 #include "store/store.h"
 
 struct arena;
@@ -35,15 +36,6 @@ enum intention_side { INTENTION_SOURCE, INTENTION_DESTINATION };
 uint64_t intention_match(const struct store_view *v, struct watch_set *ws, struct arena *a,
                          enum intention_side side, struct str name, struct ptrlist *ret);
 NODISCARD int intention_side_parse(struct str text, enum intention_side *ret, struct err *err);
-
-/* What intentions say about one connection. */
-struct intention_decision {
-    bool allowed;
-    bool has_permissions; /* requests are decided one by one */
-    bool has_exact;       /* neither side is a wildcard */
-    bool default_allow;
-    struct str external_source; /* who manages the intention */
-};
 
 /* The first of `intentions`, those of one side, that concerns `name` in namespace `ns` on `side`,
  * the other one, decides. Connections whose requests are decided one by one are let through if

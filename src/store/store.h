@@ -131,6 +131,8 @@ enum store_index {
     INDEX_INTENTIONS_ID,             /* destination, source (as it is written) */
     INDEX_INTENTIONS_SOURCE,         /* source (as it is written) */
     INDEX_INTENTIONS_LEGACY_ID,      /* id of the old API (as it is written) */
+    INDEX_MESH_TOPOLOGY_ID,          /* upstream, downstream */
+    INDEX_MESH_TOPOLOGY_DOWNSTREAM,  /* downstream */
     INDEX_COUNT_NOW,
     /* Tables whose issues are still to come get theirs here. */
 };
@@ -140,7 +142,8 @@ enum store_index {
 /* For watch_prefix(): the rows behind keys of a secondary index, where looking at the whole table
  * would wake too many. Only indexes that tables.c marks as watched tell their changes:
  * INDEX_SESSIONS_NODE, INDEX_SERVICES_SERVICE and _CONNECT, INDEX_CHECKS_STATUS and _SERVICE,
- * INDEX_GATEWAY_SERVICES_SERVICE, INDEX_INTENTIONS_SOURCE and _LEGACY_ID. */
+ * INDEX_GATEWAY_SERVICES_SERVICE, INDEX_INTENTIONS_SOURCE and _LEGACY_ID,
+ * INDEX_MESH_TOPOLOGY_DOWNSTREAM. */
 #define STORE_WATCH_INDEX(index) ((unsigned)TABLE_COUNT + (unsigned)(index))
 #define STORE_WATCH_TABLES_MAX ((unsigned)TABLE_COUNT + STORE_INDEX_MAX)
 

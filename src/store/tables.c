@@ -10,6 +10,7 @@
 #include "schema/prepared_query.h"
 #include "schema/session.h"
 #include "schema/system_metadata.h"
+#include "schema/topology.h"
 #include "store/kv.h"
 #include "store/query_template.h"
 #include "store/session.h"
@@ -334,6 +335,20 @@ static bool key_intention_legacy_id(const void *row, struct buf *to)
     return i->id.n > 0;
 }
 
+static bool key_mesh_link(const void *row, struct buf *to)
+{
+    const struct mesh_link *l = row;
+    put_name(to, l->upstream.name);
+    put_name(to, l->downstream.name);
+    return true;
+}
+
+static bool key_mesh_link_downstream(const void *row, struct buf *to)
+{
+    put_name(to, ((const struct mesh_link *)row)->downstream.name);
+    return true;
+}
+
 static bool key_opaque(const void *row, struct buf *to)
 {
     const struct opaque_row *o = row;
@@ -393,6 +408,9 @@ const struct table_def table_defs[TABLE_COUNT] = {
         {INDEX_INTENTIONS_ID, key_intention},
         {INDEX_INTENTIONS_SOURCE, key_intention_source, true},
         {INDEX_INTENTIONS_LEGACY_ID, key_intention_legacy_id, true}}},
+    [TABLE_MESH_TOPOLOGY] = {false, 2, {
+        {INDEX_MESH_TOPOLOGY_ID, key_mesh_link},
+        {INDEX_MESH_TOPOLOGY_DOWNSTREAM, key_mesh_link_downstream, true}}},
     [TABLE_GATEWAY_SERVICES] = {false, 2, {
         {INDEX_GATEWAY_SERVICES_ID, key_gateway_service},
         {INDEX_GATEWAY_SERVICES_SERVICE, key_gateway_service_service, true}}},
