@@ -177,35 +177,49 @@ static void op_snapshot(void *data, struct str line)
     }
 }
 
+/* On its way to the files loop and back. */
 struct key_write {
     struct loop_msg msg;
-    const struct pool *pool;
+    struct pool *pool;
+    uint64_t token;
     struct arena arena;
     struct strlist keys;
+    struct err err;
 };
 
-static void key_write_run(struct loop_msg *msg)
+static void key_written(struct loop_msg *msg)
 {
     struct key_write *k = container_of(msg, struct key_write, msg);
-    struct err err = {0};
-    if (key_file_write(k->pool->options.key_path, k->keys, &err) < 0) {
-        log_write(LOG_ERROR, k->pool->options.serf_module, "serf: keys are not kept",
-                  LOG_CSTR("error", err_text(&err)));
+    struct pool *p = k->pool;
+    if (p->core != NULL) {
+        serf_keys_written(p->core, clock_mono_ns(), k->token, k->err.code != 0 ? &k->err : NULL);
+        pool_touch(p);
     }
     arena_deinit(&k->arena);
     mem_free(k);
 }
 
-static int op_keys_changed(void *data, struct err *err)
+static void key_write_run(struct loop_msg *msg)
+{
+    struct key_write *k = container_of(msg, struct key_write, msg);
+    if (key_file_write(k->pool->options.key_path, k->keys, &k->err) >= 0) {
+        err_clear(&k->err);
+    }
+    k->msg.run = key_written;
+    loop_post(k->pool->threads->gossip, &k->msg);
+}
+
+static int op_keys_changed(void *data, uint64_t token, struct err *err)
 {
     struct pool *p = data;
     struct key_write *k = xcalloc(1, sizeof(*k));
     (void)err;
     k->pool = p;
+    k->token = token;
     k->keys = gossip_keys_of(p->keys, &k->arena);
     k->msg.run = key_write_run;
     loop_post(p->threads->files, &k->msg);
-    return 0;
+    return 1;
 }
 
 static void op_log(void *data, enum swim_log level, struct str text)
