@@ -436,6 +436,17 @@ static int bind_fail(const struct pool_options *o, const char *what, struct err 
                     what, STRF(address_ip(&o->bind, ip)), address_port(&o->bind));
 }
 
+/* No port was asked for: UDP's is the one that the kernel gave TCP. */
+static void bind_to_port_of(struct pool *p)
+{
+    struct address local = {.size = sizeof(local.sa)};
+    ASSERT(getsockname(p->listen_fd, (struct sockaddr *)&local.sa, &local.size) == 0);
+    address_set_port(&p->options.bind, address_port(&local));
+    if (p->options.advertise.port == 0) {
+        p->options.advertise.port = address_port(&local);
+    }
+}
+
 static int pool_bind(struct pool *p, struct err *err)
 {
     const struct listen_options tcp = {0};
@@ -444,6 +455,9 @@ static int pool_bind(struct pool *p, struct err *err)
     p->listen_fd = listen_socket(&p->options.bind, &tcp, err);
     if (p->listen_fd < 0) {
         return bind_fail(&p->options, "TCP", err);
+    }
+    if (address_port(&p->options.bind) == 0) {
+        bind_to_port_of(p);
     }
     int rc = udp_open(&p->udp, p->threads->gossip, &p->options.bind, &udp, receive, err);
     return rc < 0 ? bind_fail(&p->options, "UDP", err) : 0;
