@@ -178,35 +178,49 @@ static void op_snapshot(void *data, struct str line)
     }
 }
 
+/* On its way to the files loop and back. */
 struct key_write {
     struct loop_msg msg;
-    const struct pool *pool;
+    struct pool *pool;
+    uint64_t token;
     struct arena arena;
     struct strlist keys;
+    struct err err;
 };
 
-static void key_write_run(struct loop_msg *msg)
+static void key_written(struct loop_msg *msg)
 {
     struct key_write *k = container_of(msg, struct key_write, msg);
-    struct err err = {0};
-    if (key_file_write(k->pool->options.key_path, k->keys, &err) < 0) {
-        log_write(LOG_ERROR, k->pool->options.serf_module, "serf: keys are not kept",
-                  LOG_CSTR("error", err_text(&err)));
+    struct pool *p = k->pool;
+    if (p->core != NULL) {
+        serf_keys_written(p->core, clock_mono_ns(), k->token, k->err.code != 0 ? &k->err : NULL);
+        pool_touch(p);
     }
     arena_deinit(&k->arena);
     mem_free(k);
 }
 
-static int op_keys_changed(void *data, struct err *err)
+static void key_write_run(struct loop_msg *msg)
+{
+    struct key_write *k = container_of(msg, struct key_write, msg);
+    if (key_file_write(k->pool->options.key_path, k->keys, &k->err) >= 0) {
+        err_clear(&k->err);
+    }
+    k->msg.run = key_written;
+    loop_post(k->pool->threads->gossip, &k->msg);
+}
+
+static int op_keys_changed(void *data, uint64_t token, struct err *err)
 {
     struct pool *p = data;
     struct key_write *k = xcalloc(1, sizeof(*k));
     (void)err;
     k->pool = p;
+    k->token = token;
     k->keys = gossip_keys_of(p->keys, &k->arena);
     k->msg.run = key_write_run;
     loop_post(p->threads->files, &k->msg);
-    return 0;
+    return 1;
 }
 
 static void op_log(void *data, enum swim_log level, struct str text)
@@ -423,6 +437,17 @@ static int bind_fail(const struct pool_options *o, const char *what, struct err 
                     what, STRF(address_ip(&o->bind, ip)), address_port(&o->bind));
 }
 
+/* No port was asked for: UDP's is the one that the kernel gave TCP. */
+static void bind_to_port_of(struct pool *p)
+{
+    struct address local = {.size = sizeof(local.sa)};
+    ASSERT(getsockname(p->listen_fd, (struct sockaddr *)&local.sa, &local.size) == 0);
+    address_set_port(&p->options.bind, address_port(&local));
+    if (p->options.advertise.port == 0) {
+        p->options.advertise.port = address_port(&local);
+    }
+}
+
 static int pool_bind(struct pool *p, struct err *err)
 {
     const struct listen_options tcp = {0};
@@ -431,6 +456,9 @@ static int pool_bind(struct pool *p, struct err *err)
     p->listen_fd = listen_socket(&p->options.bind, &tcp, err);
     if (p->listen_fd < 0) {
         return bind_fail(&p->options, "TCP", err);
+    }
+    if (address_port(&p->options.bind) == 0) {
+        bind_to_port_of(p);
     }
     int rc = udp_open(&p->udp, p->threads->gossip, &p->options.bind, &udp, receive, err);
     return rc < 0 ? bind_fail(&p->options, "UDP", err) : 0;

@@ -42,8 +42,8 @@ struct pool_options {
     struct serf_config config;
     struct str name;
     struct strmap tags;
-    struct address bind;             /* UDP and TCP */
-    struct gossip_address advertise; /* what others are told */
+    struct address bind;             /* UDP and TCP; port 0: any that is free */
+    struct gossip_address advertise; /* what others are told; port 0: the same */
     struct str snapshot_path;        /* "": none is kept */
     struct str key_path;             /* "": changes of the keys are not kept */
     struct seal_ring *keys;          /* taken; NULL: no encryption, now and later */

@@ -223,7 +223,8 @@ struct snapshot_writer {
     struct loop_msg msg;
     /* The files loop's. */
     struct facts facts;
-    int fd;
+    bool is_open; /* it was, once: there is something to keep */
+    int fd;       /* -1: it could not be opened again */
     uint64_t size, retry_at_ms;
 };
 
@@ -419,7 +420,10 @@ static void writer_flush(struct snapshot_writer *w, bool sync)
         w->retry_at_ms = clock_mono_ms(); /* now */
     }
     bool is_broken = w->fd < 0 || w->retry_at_ms > 0;
-    if (text.n > 0 && (is_broken || (w->size > writer_size_max(w) && !is_leaving))) {
+    if (is_broken && sync) {
+        w->retry_at_ms = clock_mono_ms(); /* it is the last chance */
+    }
+    if (is_broken || (text.n > 0 && w->size > writer_size_max(w) && !is_leaving)) {
         writer_recover(w);
     }
     if ((sync || is_leaving) && w->fd >= 0 && fdatasync(w->fd) < 0) {
@@ -460,6 +464,7 @@ int snapshot_writer_new(struct loop *files, struct str path, const struct snapsh
         (void)snapshot_writer_free(w);
         return rc;
     }
+    w->is_open = true;
     *ret_writer = w;
     return 0;
 }
@@ -469,7 +474,7 @@ struct snapshot_writer *snapshot_writer_free(struct snapshot_writer *w)
     if (w == NULL) {
         return NULL;
     }
-    if (w->fd >= 0) {
+    if (w->is_open) {
         writer_flush(w, true);
     }
     if (w->fd >= 0) {

@@ -61,7 +61,8 @@ static int status_peers(struct rpc_ctx *ctx, const void *args, void *reply)
     for (uint32_t i = 0; i < c->count; i++) {
         peers[i] = str_from_cstr(c->servers[i].address);
     }
-    r->values = (struct strlist){c->count > 0 ? peers : NULL, c->count};
+    /* None are an empty list: Go cannot read nil into one. */
+    r->values = (struct strlist){c->count > 0 ? peers : SCHEMA_EMPTY, c->count};
     return 0;
 }
 

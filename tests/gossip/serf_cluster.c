@@ -256,10 +256,14 @@ static void op_snapshot(void *data, struct str line)
     buf_printf(&n->snapshot, "%.*s\n", STRF(line));
 }
 
-static int op_keys_changed(void *data, struct err *err)
+static int op_keys_changed(void *data, uint64_t token, struct err *err)
 {
     struct node *n = data;
     n->keys_writes++;
+    if (n->keys_are_slow) {
+        n->keys_token = token;
+        return 1;
+    }
     return n->keys_fail ? err_set(err, ERR_FAILED, "the disk is full") : 0;
 }
 

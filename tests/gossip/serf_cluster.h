@@ -37,6 +37,8 @@ struct node {
 
     const char *answer; /* to queries; NULL: none. "%" stands for the query's payload */
     bool keys_fail;     /* to be written */
+    bool keys_are_slow; /* the test calls serf_keys_written() with keys_token */
+    uint64_t keys_token;
     unsigned keys_writes;
     struct str refuses; /* this member */
     uint64_t kept_ms;   /* what ops.reconnect_timeout_ns says */

@@ -1,25 +1,47 @@
-/* News of members on their way home: what waits, in which order, and from when on it is told. */
+#include "gossip/pool_news.h"
+
 #include "test.h"
 
-#include "base/mem.h"
-#include "gossip/pool_news.h"
+#include "base/buf.h"
 #include "loop/loop.h"
+
+#include <stdio.h>
 
 struct fixture {
     struct loop *home;
     struct pool_news *news;
-    unsigned told; /* that there is something */
+    struct buf heard;
+    unsigned readies;
 };
+
+static void take_all(struct fixture *f)
+{
+    static const char *const kinds[] = {"join", "update", "leave", "failed", "reap", "user"};
+    struct pool_news_item item;
+    while (pool_news_next(f->news, &item)) {
+        if (item.dropped > 0) {
+            buf_printf(&f->heard, "dropped %llu ", (unsigned long long)item.dropped);
+        }
+        struct str name = item.member != NULL ? item.member->member->name : item.user->name;
+        buf_printf(&f->heard, "%s %.*s", kinds[item.kind], STRF(name));
+        if (item.user != NULL) {
+            buf_printf(&f->heard, "=%.*s", STRF(item.user->payload));
+        }
+        buf_byte(&f->heard, ' ');
+        pool_news_item_deinit(&item);
+    }
+}
 
 static void ready(void *data)
 {
     struct fixture *f = data;
-    f->told++;
+    f->readies++;
+    take_all(f);
 }
 
 static int setup(void **state)
 {
-    struct fixture *f = xcalloc(1, sizeof(*f));
+    struct fixture *f = test_calloc(1, sizeof(*f));
     f->home = loop_new("home");
     f->news = pool_news_new(f->home, ready, f);
     *state = f;
@@ -31,11 +53,12 @@ static int teardown(void **state)
     struct fixture *f = *state;
     (void)loop_free(f->home);
     (void)pool_news_free(f->news);
-    mem_free(f);
+    buf_deinit(&f->heard);
+    test_free(f);
     return 0;
 }
 
-static void put(struct fixture *f, enum serf_event_kind kind, const char *name)
+static void tell(struct fixture *f, enum serf_event_kind kind, const char *name)
 {
     const struct member m = {.name = str_from_cstr(name)};
     struct member_ref *r = member_ref_new(&m);
@@ -43,92 +66,103 @@ static void put(struct fixture *f, enum serf_event_kind kind, const char *name)
     (void)member_ref_unref(r);
 }
 
-/* What was posted is run. */
-static void run(struct fixture *f)
+static void tell_user(struct fixture *f, const char *name, struct str payload)
+{
+    const struct serf_user_event e = {.name = str_from_cstr(name), .payload = payload};
+    pool_news_user(f->news, &e);
+}
+
+static void run_home(struct fixture *f)
 {
     loop_stop(f->home);
     loop_run(f->home);
 }
 
-static void expect(struct fixture *f, enum serf_event_kind kind, const char *name)
+/* After the list of members was published. */
+static void assert_heard(struct fixture *f, const char *expected)
 {
-    struct pool_news_item item;
-    assert_true(pool_news_next(f->news, &item));
-    assert_int_equal(item.kind, kind);
-    assert_str_equal(item.member->member->name, str_from_cstr(name));
-    pool_news_item_deinit(&item);
+    pool_news_publish(f->news);
+    run_home(f);
+    assert_str_equal(buf_view(&f->heard), str_from_cstr(expected));
+    buf_clear(&f->heard);
 }
 
-static void expect_none(struct fixture *f)
+static void test_in_order(void **state)
 {
-    struct pool_news_item item;
-    assert_false(pool_news_next(f->news, &item));
+    struct fixture *f = *state;
+    tell(f, SERF_EVENT_MEMBER_JOIN, "a");
+    tell(f, SERF_EVENT_MEMBER_JOIN, "b");
+    tell_user(f, "deploy", STR("1"));
+    tell(f, SERF_EVENT_MEMBER_FAILED, "a");
+    assert_heard(f, "join a join b failed a user deploy=1 ");
+    assert_int_equal(f->readies, 1); /* one wake-up for all */
+    tell(f, SERF_EVENT_MEMBER_JOIN, "a");
+    assert_heard(f, "join a ");
+    assert_int_equal(f->readies, 2);
 }
 
 /* Who is told of a member looks for it in the list, which comes first. */
 static void test_held_until_published(void **state)
 {
     struct fixture *f = *state;
-    put(f, SERF_EVENT_MEMBER_JOIN, "a");
-    run(f);
-    assert_int_equal(f->told, 0);
-    expect_none(f);
+    tell(f, SERF_EVENT_MEMBER_JOIN, "a");
+    run_home(f);
+    assert_int_equal(f->readies, 0);
     pool_news_publish(f->news);
-    put(f, SERF_EVENT_MEMBER_LEAVE, "a");
-    run(f);
-    assert_int_equal(f->told, 1);
-    expect(f, SERF_EVENT_MEMBER_JOIN, "a");
-    expect_none(f);
-    pool_news_publish(f->news);
-    run(f);
-    assert_int_equal(f->told, 2);
-    expect(f, SERF_EVENT_MEMBER_LEAVE, "a");
-    pool_news_publish(f->news); /* of nothing */
-    run(f);
-    assert_int_equal(f->told, 2);
+    tell(f, SERF_EVENT_MEMBER_LEAVE, "a");
+    run_home(f);
+    assert_str_equal(buf_view(&f->heard), STR("join a "));
+    buf_clear(&f->heard);
+    assert_heard(f, "leave a ");
+    assert_heard(f, ""); /* of nothing */
+    assert_int_equal(f->readies, 2);
 }
 
-static void test_last_of_each_kind(void **state)
+/* Of each kind the last waits, as late as it came. */
+static void test_members_wait_once_for_each_kind(void **state)
 {
     struct fixture *f = *state;
-    put(f, SERF_EVENT_MEMBER_JOIN, "a");
-    put(f, SERF_EVENT_MEMBER_JOIN, "b");
-    pool_news_publish(f->news);
-    put(f, SERF_EVENT_MEMBER_FAILED, "a");
-    put(f, SERF_EVENT_MEMBER_JOIN, "a"); /* what was to be told goes */
-    pool_news_publish(f->news);
-    expect(f, SERF_EVENT_MEMBER_JOIN, "b");
-    expect(f, SERF_EVENT_MEMBER_FAILED, "a");
-    expect(f, SERF_EVENT_MEMBER_JOIN, "a");
-    expect_none(f);
+    tell(f, SERF_EVENT_MEMBER_JOIN, "a");
+    for (int i = 0; i < 1000; i++) {
+        tell(f, SERF_EVENT_MEMBER_FAILED, "a");
+        tell(f, SERF_EVENT_MEMBER_JOIN, "a");
+        tell(f, SERF_EVENT_MEMBER_UPDATE, "a");
+    }
+    tell(f, SERF_EVENT_MEMBER_JOIN, "b");
+    assert_heard(f, "failed a join a update a join b ");
 }
 
-static void test_users_come_last(void **state)
+static void test_the_oldest_user_events_go(void **state)
 {
     struct fixture *f = *state;
-    const struct serf_user_event event = {.name = STR("e"), .payload = STR("p")};
-    struct pool_news_item item;
-    pool_news_user(f->news, &event);
-    put(f, SERF_EVENT_MEMBER_JOIN, "a");
+    for (unsigned i = 0; i < POOL_NEWS_USER_EVENTS_MAX + 10; i++) {
+        char text[16];
+        (void)snprintf(text, sizeof(text), "%u", i);
+        tell_user(f, "e", str_from_cstr(text));
+    }
     pool_news_publish(f->news);
-    run(f);
-    assert_int_equal(f->told, 1);
-    expect(f, SERF_EVENT_MEMBER_JOIN, "a");
-    assert_true(pool_news_next(f->news, &item));
-    assert_int_equal(item.kind, SERF_EVENT_USER);
-    assert_str_lit(item.user->payload, "p");
-    pool_news_item_deinit(&item);
-    put(f, SERF_EVENT_MEMBER_JOIN, "left behind");
+    run_home(f);
+    struct str heard = buf_view(&f->heard);
+    assert_true(str_has_prefix(heard, STR("dropped 10 user e=10 user e=11 ")));
+    assert_true(str_has_suffix(heard, STR("user e=1032 user e=1033 ")));
 }
 
-#define NEWS(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+static void test_what_was_not_taken(void **state)
+{
+    struct fixture *f = *state;
+    tell(f, SERF_EVENT_MEMBER_JOIN, "a");
+    tell_user(f, "e", STR("p"));
+}
 
 int main(void)
 {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        NEWS(test_held_until_published),
-        NEWS(test_last_of_each_kind),
-        NEWS(test_users_come_last),
+        T(test_in_order),
+        T(test_held_until_published),
+        T(test_members_wait_once_for_each_kind),
+        T(test_the_oldest_user_events_go),
+        T(test_what_was_not_taken),
     };
-    return cmocka_run_group_tests_name("gossip/pool_news", tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

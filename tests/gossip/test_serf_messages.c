@@ -548,6 +548,38 @@ static void test_keys_one_refuses(void **state)
     keys_run(&c->nodes[0], SERF_KEY_INSTALL, KEY_2, "2/3 nodes reported success\nfirst  2\n", true);
 }
 
+/* Nobody is told that a key is kept before it is. */
+static void test_keys_written_later(void **state)
+{
+    struct cluster *c = *state;
+    static const char *const names[] = {"a", "b"};
+    for (size_t i = 0; i < 2; i++) {
+        node_key(cluster_node(c, names[i]), '1');
+    }
+    pool(c, 2);
+    struct node *a = &c->nodes[0], *b = &c->nodes[1];
+    struct keys keys = {.k = {.done = keys_done}};
+    struct err full = {.code = ERR_FAILED, .text = "the disk is full"};
+    keys.k.data = &keys;
+    b->keys_are_slow = true;
+    serf_keys(a->serf, c->now_ns, SERF_KEY_INSTALL, STR(KEY_2), 0, &keys.k);
+    cluster_run(c, 1500);
+    assert_int_equal(b->keys_writes, 1);
+    assert_false(keys.is_done);
+    serf_keys_written(b->serf, c->now_ns, b->keys_token, &full);
+    cluster_run(c, 100);
+    assert_true(keys.is_done);
+    assert_text_(&keys.text, "1/2 nodes reported failure\nb: the disk is full\nfirst  2\n", __FILE__,
+                 __LINE__);
+    buf_deinit(&keys.text);
+    serf_keys_written(b->serf, c->now_ns, b->keys_token, NULL); /* told before: nothing */
+    serf_keys(a->serf, c->now_ns, SERF_KEY_USE, STR(KEY_2), 0, &keys.k);
+    cluster_run(c, 1500); /* and one that is under way at the end */
+    (void)serf_free(TAKE(b->serf));
+    cluster_run(c, 10000);
+    buf_deinit(&keys.text);
+}
+
 static void test_keys_without_encryption(void **state)
 {
     struct cluster *c = *state;
@@ -659,6 +691,7 @@ int main(void)
         T(test_ping),
         T(test_keys_rotation),
         T(test_keys_one_refuses),
+        T(test_keys_written_later),
         T(test_keys_without_encryption),
         T(test_keys_bad_key),
         T(test_keys_many),

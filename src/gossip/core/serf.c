@@ -414,6 +414,7 @@ struct serf *serf_new(const struct serf_options *o, uint64_t now_ns)
     list_init(&s->left);
     list_init(&s->intents_by_age);
     list_init(&s->joining);
+    list_init(&s->key_writes);
     list_init(&s->todo);
     s->intent_queue = broadcast_queue_new();
     s->event_queue = broadcast_queue_new();
@@ -455,6 +456,7 @@ struct serf *serf_free(struct serf *s)
     serf_intents_free(s);
     serf_events_free(s);
     serf_queries_free(s);
+    serf_keys_free(s);
     s->intent_queue = broadcast_queue_free(s->intent_queue);
     s->event_queue = broadcast_queue_free(s->event_queue);
     s->query_queue = broadcast_queue_free(s->query_queue);

@@ -40,6 +40,7 @@ struct serf;
 #define SERF_QUERIES_AT_MAX 1024u
 #define SERF_QUERIES_MAX 256u
 #define SERF_TODO_MAX 1024u
+#define SERF_KEY_WRITES_MAX 64u /* of the key file, under way */
 #define SERF_NODE_NAME_SIZE_MAX 128u   /* with validate_node_names */
 #define SERF_USER_EVENT_SIZE_MAX 9216u /* a hard limit, whatever is configured */
 
@@ -118,8 +119,10 @@ struct serf_ops { /* each may be NULL */
     /* One line of the snapshot file is due (no newline): "alive: a 127.0.0.1:8301", "not-alive: a",
      * "clock: 7", "event-clock: 3", "query-clock: 1", "leave". NULL: none is kept. */
     void (*snapshot)(void *data, struct str line);
-    /* The keys have changed: write the key file. Negative: it could not be; told to who asked. */
-    int (*keys_changed)(void *data, struct err *err);
+    /* The keys have changed: have the key file written. 0: it is; 1: it will be, and
+     * serf_keys_written() follows, not from inside; negative: it cannot be. Who asked for the
+     * change is told when that is known. */
+    int (*keys_changed)(void *data, uint64_t token, struct err *err);
     /* Both cores' lines, which begin with "serf: " or "memberlist: ". */
     void (*log)(void *data, enum swim_log level, struct str text);
     /* name: of an event or query; else empty. */
@@ -259,3 +262,5 @@ struct serf_keys_asking {
  * after the default time of a query. */
 void serf_keys(struct serf *s, uint64_t now_ns, enum serf_key_action action, struct str key,
                uint8_t relay_factor, struct serf_keys_asking *k);
+/* What keys_changed() was told by this token has been written; err: or not, and why. */
+void serf_keys_written(struct serf *s, uint64_t now_ns, uint64_t token, const struct err *err);

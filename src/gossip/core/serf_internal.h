@@ -145,6 +145,10 @@ struct serf {
     enum serf_leave_step leave_step;
     uint64_t leave_ns;
 
+    struct list key_writes; /* struct serf_key_write: whom to tell when the file is written */
+    size_t key_writes_count;
+    uint64_t key_write_token; /* the last one */
+
     uint64_t reap_ns, reconnect_ns, queue_check_ns;
     uint64_t snapshot_clock, snapshot_event_clock, snapshot_query_clock; /* as written */
     uint64_t snapshot_ns;  /* when the clock may be written again */
@@ -232,6 +236,7 @@ uint64_t serf_asking_deadline_ns(const struct serf *s);
 void serf_asking_end(struct serf *s); /* all of them are done */
 
 void serf_on_key_query(struct serf *s, enum serf_key_action action, const struct serf_query *q);
+void serf_keys_free(struct serf *s);
 void serf_on_conflict(struct serf *s, const struct swim_member *existing,
                       const struct swim_member *other);
 void serf_on_conflict_query(struct serf *s, const struct serf_query *q);

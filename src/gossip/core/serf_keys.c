@@ -32,6 +32,63 @@ static struct str key_text(struct arena *a, struct str key)
     return copy;
 }
 
+/* --- the key file, which takes its time -------------------------------------------------------- */
+
+/* An answer that waits for the key file. */
+struct serf_key_write {
+    struct list node;
+    uint64_t token;
+    struct serf_query query; /* as much of it as an answer wants; strings are owned */
+    struct arena arena;
+};
+
+static void key_write_free(struct serf *s, struct serf_key_write *w)
+{
+    list_remove(&w->node);
+    s->key_writes_count--;
+    arena_deinit(&w->arena);
+    mem_free(w);
+}
+
+static void key_write_wait(struct serf *s, const struct serf_query *q)
+{
+    struct serf_key_write *w = xcalloc(1, sizeof(*w));
+    w->token = s->key_write_token;
+    w->query = (struct serf_query){.ltime = q->ltime,
+                                   .id = q->id,
+                                   .source = q->source,
+                                   .source_node = arena_str(&w->arena, q->source_node),
+                                   .relay_factor = q->relay_factor};
+    list_push_back(&s->key_writes, &w->node);
+    s->key_writes_count++;
+}
+
+/* 1: the answer waits. */
+static int key_write(struct serf *s, const struct serf_query *q, struct err *err)
+{
+    if (!s->has_key_file || s->ops->keys_changed == NULL) {
+        return 0;
+    }
+    int rc = s->key_writes_count < SERF_KEY_WRITES_MAX
+                 ? s->ops->keys_changed(s->data, ++s->key_write_token, err)
+                 : err_set(err, ERR_AGAIN, "too many changes of the keyring file are under way");
+    if (rc > 0) {
+        key_write_wait(s, q);
+    } else if (rc < 0) {
+        serf_log(s, SWIM_LOG_ERROR, "Failed to write keyring file: %s", err_text(err));
+    }
+    return rc;
+}
+
+void serf_keys_free(struct serf *s)
+{
+    while (!list_is_empty(&s->key_writes)) {
+        key_write_free(s, list_entry(s->key_writes.next, struct serf_key_write, node));
+    }
+}
+
+/* --- changes ----------------------------------------------------------------------------------- */
+
 static int key_apply(struct serf *s, enum serf_key_action action, const struct serf_query *q,
                      struct err *err)
 {
@@ -53,13 +110,7 @@ static int key_apply(struct serf *s, enum serf_key_action action, const struct s
         serf_log(s, SWIM_LOG_ERROR, "%s: %s", key_actions[action].failure, err_text(err));
         return rc;
     }
-    if (s->has_key_file && s->ops->keys_changed != NULL) {
-        rc = s->ops->keys_changed(s->data, err);
-        if (rc < 0) {
-            serf_log(s, SWIM_LOG_ERROR, "Failed to write keyring file: %s", err_text(err));
-        }
-    }
-    return rc;
+    return key_write(s, q, err);
 }
 
 static void key_answer(struct serf *s, const struct serf_query *q,
@@ -72,6 +123,14 @@ static void key_answer(struct serf *s, const struct serf_query *q,
         serf_log(s, SWIM_LOG_ERROR, "Failed to respond to key query: %s", err_text(&err));
     }
     buf_deinit(&payload);
+}
+
+/* err NULL: it went well. */
+static void key_answer_changed(struct serf *s, const struct serf_query *q, const struct err *err)
+{
+    const struct serf_key_response response = {
+        .result = err == NULL, .message = err == NULL ? STR_NULL : str_from_cstr(err->text)};
+    key_answer(s, q, &response);
 }
 
 /* As it would be sent. */
@@ -129,10 +188,25 @@ void serf_on_key_query(struct serf *s, enum serf_key_action action, const struct
         key_list(s, q);
         return;
     }
-    bool result = key_apply(s, action, q, &err) == 0;
-    struct serf_key_response response = {.result = result,
-                                         .message = result ? STR_NULL : str_from_cstr(err.text)};
-    key_answer(s, q, &response);
+    int rc = key_apply(s, action, q, &err);
+    if (rc <= 0) {
+        key_answer_changed(s, q, rc < 0 ? &err : NULL);
+    }
+}
+
+void serf_keys_written(struct serf *s, uint64_t now_ns, uint64_t token, const struct err *err)
+{
+    s->now_ns = now_ns;
+    if (err != NULL) {
+        serf_log(s, SWIM_LOG_ERROR, "Failed to write keyring file: %s", err_text(err));
+    }
+    list_for_each (node, &s->key_writes) {
+        struct serf_key_write *w = list_entry(node, struct serf_key_write, node);
+        if (w->token == token) {
+            key_answer_changed(s, &w->query, err);
+            key_write_free(s, w);
+        }
+    }
 }
 
 /* --- asking others ---------------------------------------------------------------------------- */
