@@ -47,7 +47,7 @@ struct agent {
     struct loop_msg sync_soon_msg; /* of agent_sync_soon() */
     _Atomic bool sync_soon_is_due;
     struct agent_joins *joins;
-    struct membership_listener listener; /* a client's */
+    struct membership_listener listener;
     bool is_leaving, has_left;
     struct list leavers;      /* struct agent_call: answered when it has left */
     struct loop_msg left_msg; /* its way round the last one's loop */
