@@ -12,9 +12,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "proto/serf.h"
 #include "server/delegate.h"
 #include "server/membership.h"
 #include "server/server_info.h"
+#include "server/user_events.h"
 
 /* --- publishing and reading ------------------------------------------------------------------ */
 
@@ -252,18 +254,26 @@ void agent_sync_soon(struct agent *a)
     }
 }
 
-/* A client need not wait for its next sync once there is a server to ask; servers wait for a
- * leader. */
+/* A client need not wait for its next sync once there is a server to ask. */
 static void member_event(struct membership_listener *l, enum membership_event event,
                          const struct member *member)
 {
     struct agent *a = container_of(l, struct agent, listener);
     struct arena arena = {0};
     struct server_info info;
-    if (event == MEMBERSHIP_JOIN && server_info_of(member, &arena, &info)) {
+    if (a->worker->server == NULL && event == MEMBERSHIP_JOIN &&
+        server_info_of(member, &arena, &info)) {
         sync_full_soon(a->sync);
     }
     arena_deinit(&arena);
+}
+
+/* Nor need anybody once there is a leader. */
+static void leader_event(struct membership_listener *l, const struct serf_user_event *event)
+{
+    if (str_eq(event->name, NEW_LEADER_EVENT)) {
+        sync_full_soon(container_of(l, struct agent, listener)->sync);
+    }
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
@@ -307,10 +317,9 @@ int agent_new(const struct agent_options *options, struct agent **ret_agent, str
     a->local = local_new(&local);
     a->sync = sync_new(a);
     a->events = user_events_new();
-    if (a->worker->server == NULL) {
-        a->listener.event = member_event;
-        membership_listen(a->worker->delegate->membership, &a->listener);
-    }
+    a->listener.event = member_event;
+    a->listener.user_event = leader_event;
+    membership_listen(a->worker->delegate->membership, &a->listener);
     user_events_start(a->events, a);
     *ret_agent = a;
     return 0;

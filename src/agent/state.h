@@ -49,7 +49,7 @@ struct agent {
     _Atomic bool sync_soon_is_due;
     struct agent_joins *joins;
     struct agent_coordinate *coordinate;
-    struct membership_listener listener; /* a client's */
+    struct membership_listener listener;
     bool is_leaving, has_left;
     struct list leavers;      /* struct agent_call: answered when it has left */
     struct loop_msg left_msg; /* its way round the last one's loop */

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "server/call.h"
+#include "server/members.h"
 #include "server/membership.h"
 #include "server/router.h"
 #include "server/server_info.h"
@@ -49,6 +50,12 @@ static void client_event(struct membership_listener *l, enum membership_event ev
         }
     }
     arena_deinit(&a);
+}
+
+static void client_user_event(struct membership_listener *l, const struct serf_user_event *event)
+{
+    (void)l;
+    members_log_user_event(LOG_MODULE, event);
 }
 
 /* --- the router ------------------------------------------------------------------------------ */
@@ -159,6 +166,7 @@ struct client_agent *client_agent_new(const struct client_agent_options *o, stru
     };
     c->router = router_new(&router);
     c->listener.event = client_event;
+    c->listener.user_event = client_user_event;
     membership_listen(c->delegate.membership, &c->listener);
     client_agent_add_worker(c, main);
     return c;

@@ -67,24 +67,28 @@ static void members_event(struct membership_listener *l, enum membership_event e
     arena_deinit(&a);
 }
 
-/* --- user events: Consul's own among them ------------------------------------------------------ */
+/* --- user events: Consul's own among them ------------------------------------------------------
+ */
 
-static void members_user_event(struct membership_listener *l, const struct serf_user_event *event)
+void members_log_user_event(const char *module, const struct serf_user_event *event)
 {
-    (void)l;
     if (!str_has_prefix(event->name, SERVER_EVENT_PREFIX)) {
         return;
     }
     if (str_eq(event->name, NEW_LEADER_EVENT)) {
-        log_write(LOG_INFO, "agent.server", "New leader elected",
-                  LOG_STR("payload", event->payload));
+        log_write(LOG_INFO, module, "New leader elected", LOG_STR("payload", event->payload));
     } else if (str_has_prefix(event->name, USER_EVENT_PREFIX)) {
-        log_write(LOG_DEBUG, "agent.server", "User event",
+        log_write(LOG_DEBUG, module, "User event",
                   LOG_STR("event", str_from(event->name, USER_EVENT_PREFIX.n)));
     } else {
-        log_write(LOG_WARN, "agent.server", "Unhandled local event",
-                  LOG_STR("event", event->name));
+        log_write(LOG_WARN, module, "Unhandled local event", LOG_STR("event", event->name));
     }
+}
+
+static void members_user_event(struct membership_listener *l, const struct serf_user_event *event)
+{
+    (void)l;
+    members_log_user_event("agent.server", event);
 }
 
 /* --- life ------------------------------------------------------------------------------------ */

@@ -194,6 +194,22 @@ def test_snapshot(shared, client, tmp_path):
     assert refused.status == 500
 
 
+def test_user_events(shared, client):
+    """Fired through a client they reach everybody, and those of others reach the client."""
+    server = shared.servers[0]
+    for n, source in enumerate((client, server)):
+        name = "event%d" % n
+        fired = source.put("/v1/event/fire/%s" % name, b"payload").json
+        for agent in (client, server):
+            wait_for(lambda: [e["ID"] for e in agent.get("/v1/event/list?name=" + name).json] == [fired["ID"]], "the event")
+    assert client.cli("event", "-name", "cli").stdout.startswith("Event ID: ")
+
+
+def test_keyring_is_for_servers(client):
+    answer = client.get("/v1/operator/keyring")
+    assert (answer.status, answer.text) == (500, "keyring operations must run against a server node")
+
+
 # --- servers come and go -----------------------------------------------------------------------
 
 
@@ -239,6 +255,7 @@ def test_every_server_in_turn_is_killed(start_cluster):
     assert not answers
     wait_for(lambda: client.set("watched", "1"), "a write")
     thread.join()
+    assert "New leader elected" in client.log()
     assert answers[0].status == 200 and answers[0].json[0]["Value"] == "MQ=="
     assert [client.value("written/%d" % n, "?consistent") for n in range(written)] == [str(n) for n in range(written)]
 
