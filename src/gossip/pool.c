@@ -50,8 +50,8 @@ static void timer_arm(struct pool *p)
         return;
     }
     uint64_t now_ms = loop_now_ms(p->threads->gossip), deadline_ms = deadline_ns / NS_PER_MS;
-    loop_timer_start(p->threads->gossip, &p->timer,
-                     deadline_ms > now_ms ? deadline_ms - now_ms : 0, timer_due);
+    loop_timer_start(p->threads->gossip, &p->timer, deadline_ms > now_ms ? deadline_ms - now_ms : 0,
+                     timer_due);
 }
 
 static void publish_figures(struct pool *p)
@@ -327,6 +327,7 @@ static struct serf_options core_options(struct pool *p)
         .has_key_file = o->key_path.n > 0,
         .rng = &p->rng,
         .members_max = o->members_max,
+        .incarnation = (uint32_t)(clock_wall_ms() / 1000),
         .io = &pool_io,
         .io_data = p,
         .ops = &pool_serf_ops,
@@ -470,8 +471,8 @@ static int pool_recover(struct pool *p, struct err *err)
     if (o->snapshot_path.n == 0) {
         return 0;
     }
-    int rc = snapshot_read(o->snapshot_path, o->config.rejoin_after_leave, &p->arena, &p->before,
-                           err);
+    int rc =
+        snapshot_read(o->snapshot_path, o->config.rejoin_after_leave, &p->arena, &p->before, err);
     rc = rc < 0 ? rc
                 : snapshot_writer_new(p->threads->files, o->snapshot_path, &p->before,
                                       o->config.rejoin_after_leave, &p->snapshot, err);

@@ -611,7 +611,10 @@ static void heal(struct sim *sim)
     if (any_there(sim, WORLD_ANY) == WORLD_ANY) {
         node_start(sim, 0);
     }
-    agree(sim, "healing", 120 * S + dead_within_ns(sim));
+    /* Without a clock a new life may come to the same incarnation as an old one, with other meta:
+     * until it has a push/pull with whoever believes the old. */
+    uint64_t patience_ns = w->has_clock ? 0 : 150 * sim->count * S;
+    agree(sim, "healing", 120 * S + dead_within_ns(sim) + patience_ns);
     run(sim, 20 * S);
 }
 
@@ -632,6 +635,7 @@ static void sim_begin(struct sim *sim, uint64_t seed, unsigned count)
     w->watch = &watch;
     w->data = sim;
     w->has_ack_payload = chance(sim, 0.5);
+    w->has_clock = chance(sim, 0.7);
     w->config.enable_compression = chance(sim, 0.3);
     w->delay_min_ns = below(sim, 3) * MS;
     w->delay_max_ns = w->delay_min_ns + below(sim, 20) * MS;

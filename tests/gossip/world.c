@@ -543,6 +543,8 @@ void world_start(struct world *w, unsigned i)
                                    .keys = n->keys,
                                    .rng = &n->rng,
                                    .members_max = w->members_max,
+                                   .incarnation =
+                                       w->has_clock ? (uint32_t)(w->now_ns / WORLD_SECOND) : 0,
                                    .io = &io,
                                    .io_data = n,
                                    .delegate = &delegate,

@@ -74,6 +74,7 @@ struct world {
     unsigned count;
     struct swim_config config;
     uint32_t members_max; /* 0: as many as there may be */
+    bool has_clock;       /* incarnations begin with the time */
     const struct world_watch *watch;
     void *data;
     /* The network. */

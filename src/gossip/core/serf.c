@@ -355,7 +355,8 @@ static const struct swim_io serf_swim_io = {
     .left = io_left,
 };
 
-static struct swim *swim_make(struct serf *s, struct str meta, uint64_t now_ns)
+static struct swim *swim_make(struct serf *s, const struct serf_options *options, struct str meta,
+                              uint64_t now_ns)
 {
     s->swim_delegate = serf_swim_delegate;
     if (s->ops->merge == NULL) { /* then members without versions are taken, too */
@@ -381,6 +382,7 @@ static struct swim *swim_make(struct serf *s, struct str meta, uint64_t now_ns)
         .keys = s->keys,
         .rng = s->rng,
         .members_max = s->members_max,
+        .incarnation = options->incarnation,
         .io = &serf_swim_io,
         .io_data = s,
         .delegate = &s->swim_delegate,
@@ -423,7 +425,7 @@ struct serf *serf_new(const struct serf_options *o, uint64_t now_ns)
     s->queries = xcalloc(SERF_QUERY_BUFFER, sizeof(*s->queries));
     s->reap_ns = s->reconnect_ns = s->queue_check_ns = UINT64_MAX;
     s->vivaldi = s->config.disable_coordinates ? NULL : vivaldi_new();
-    s->swim = swim_make(s, buf_view(&meta), now_ns);
+    s->swim = swim_make(s, o, buf_view(&meta), now_ns);
     buf_deinit(&meta);
     return s;
 }

@@ -144,6 +144,7 @@ struct serf_options {
     bool has_key_file;      /* keys_changed is called */
     struct rng *rng;
     uint32_t members_max;
+    uint32_t incarnation;     /* swim_options': the time in seconds */
     const struct swim_io *io; /* its joined() is called for serf_join(), left() for serf_leave() */
     void *io_data;
     const struct serf_ops *ops;

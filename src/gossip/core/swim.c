@@ -183,6 +183,7 @@ struct swim *swim_new(const struct swim_options *o, uint64_t now_ns)
     memcpy(s->vsn, o->vsn, MEMBERLIST_VSN_SIZE);
     s->keys = o->keys;
     s->rng = o->rng;
+    s->incarnation = o->incarnation;
     s->members_max = o->members_max != 0 ? o->members_max : SWIM_MEMBERS_MAX;
     s->io = o->io;
     s->io_data = o->io_data;

@@ -144,6 +144,9 @@ struct swim_options {
     struct seal_ring *keys; /* borrowed, may change between calls; NULL or empty: plain text */
     struct rng *rng;        /* borrowed */
     uint32_t members_max;   /* 0: SWIM_MEMBERS_MAX */
+    /* Incarnations begin with the next one. Take the time in seconds: then this life is believed at
+     * once by who has known another. (0, as memberlist: it must hear of the other first.) */
+    uint32_t incarnation;
     const struct swim_io *io;
     void *io_data;
     const struct swim_delegate *delegate;

@@ -280,7 +280,7 @@ static bool is_well_formed(struct swim *s, const struct memberlist_alive *a)
         reason = "it has no address";
     } else if (a->meta.n > MEMBERLIST_META_SIZE_MAX) {
         reason = "its meta data is too long";
-    } else if (!a->has_vsn) {
+    } else if (!a->has_vsn && s->delegate.alive != NULL) {
         reason = "Vsn is not present";
     }
     if (reason != NULL) {
@@ -288,7 +288,7 @@ static bool is_well_formed(struct swim *s, const struct memberlist_alive *a)
                  STRF(str_first(a->node, MEMBERLIST_NAME_SIZE_MAX)), ADDRESS(&a->address), reason);
         return false;
     }
-    if (a->vsn[0] == 0 || a->vsn[1] == 0 || a->vsn[0] > a->vsn[1]) {
+    if (a->has_vsn && (a->vsn[0] == 0 || a->vsn[1] == 0 || a->vsn[0] > a->vsn[1])) {
         swim_log(s, SWIM_LOG_WARN,
                  "Ignoring an alive message for '%.*s' (%s) because protocol version(s) are "
                  "wrong: %u <= %u <= %u should be >0",
@@ -377,7 +377,9 @@ static void alive_take(struct swim *s, struct swim_node *n, const struct memberl
     bool was_live = swim_node_is_live(n);
     bool is_updated = !str_eq(n->pub.meta, a->meta);
     note_alive(s, a);
-    memcpy(n->pub.vsn, a->vsn, MEMBERLIST_VSN_SIZE);
+    if (a->has_vsn) {
+        memcpy(n->pub.vsn, a->vsn, MEMBERLIST_VSN_SIZE);
+    }
     n->pub.incarnation = a->incarnation;
     n->pub.address = a->address;
     swim_node_set_meta(n, a->meta);
