@@ -142,6 +142,8 @@ void call_forward(struct call *c, struct str address, uint32_t route)
 
 void call_place(struct call *c)
 {
+    c->pub.err = NULL; /* of an attempt before this one: a write may be done now */
+    c->pub.is_remote = false;
     if (c->pub.worker->delegate->client != NULL) {
         call_place_on_client(c);
     } else {

@@ -32,7 +32,6 @@ static bool needs_leader(const struct call *c)
 
 static void hold_without_leader(struct call *c)
 {
-    c->pub.err = NULL;
     if (call_may_hold(c)) {
         call_hold(c, UINT64_MAX);
     } else {

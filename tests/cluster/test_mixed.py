@@ -161,6 +161,21 @@ def test_snapshots_between_them(mixed):
         load.check()
 
 
+def test_restore(mixed):
+    """All of them have the state of before, whoever led it back."""
+    c = mixed()
+    leader = c.wait_leader()
+    for n in range(50):
+        assert leader.set("kept/%d" % n, "before")
+    archive = leader.get("/v1/snapshot").body
+    assert leader.set("kept/1", "after") and leader.set("new", "after")
+    assert leader.put("/v1/snapshot", archive, timeout=120).status == 200
+    for s in c.servers:
+        wait_for(lambda s=s: s.value("kept/1") == "before" and s.value("new") is None, "the old contents on %s" % s)
+    assert wait_for(lambda: c.wait_leader().set("new", "again"), "a write")
+    c.wait_same()
+
+
 def test_leader_hands_over(start_cluster, binary, reference_binary):
     """A leader of ours that leaves makes one of theirs lead at once, rather than have them notice its silence. (1.10.3 removes
     itself instead, so the other direction does not come about.)"""

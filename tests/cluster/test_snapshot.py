@@ -66,6 +66,7 @@ def test_saved_here_restored_there(three, roles):
     restored = two.put("/v1/snapshot", answer.body, timeout=120)
     assert (restored.status, restored.text) == (200, "")
     three.wait_leader()
+    assert all("receiving snapshot in advance" in s.log() for s in (one, two))
     for s in roles:
         wait_for(lambda s=s: s.value("kept/49") == "before" and s.value("new") is None, "the old contents on %s" % s)
         assert all(s.value("kept/%d" % n) == "before" for n in range(50))

@@ -205,6 +205,20 @@ static void test_snapshots(void **state)
     assert_int_equal(b.snapshot_received, 0);
     assert_int_equal(b.snapshot_ends, 3);
 
+    /* In advance, and then the number in the place of bytes, answered without asking for any. */
+    a.stage = 77;
+    a.sends_ahead = true;
+    node_send_snapshot(&a, &b, 403, 3000000);
+    UNTIL(a.results.n == 4);
+    assert_true(a.results.v[3].success && a.results.v[3].pre);
+    assert_int_equal(b.snapshot_received, 3000000);
+    a.sends_ahead = b.accepts_snapshots = false;
+    node_send_snapshot(&a, &b, 404, 0);
+    UNTIL(a.results.n == 5);
+    assert_true(!a.results.v[4].success && !a.results.v[4].pre);
+    const struct seen *kept = &b.requests.v[b.requests.n - 2];
+    assert_true(kept[0].pre && !kept[1].pre && kept[0].stage == 77 && kept[1].stage == 77);
+
     assert_int_equal(a.unreachable + b.unreachable, 0);
     pair_end(&a, &b);
 }

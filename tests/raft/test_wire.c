@@ -106,9 +106,19 @@ static void test_install(void **state)
     assert_str_lit(back.msg.install.leader, "1.2.3.4:8300");
     assert_true(
         raft_configuration_eq(&back.msg.install.configuration, &r.msg.install.configuration));
+    assert_true(!back.msg.install.pre && back.msg.install.stage == 0);
     for (size_t n = 0; n < bytes.n; n++) { /* no beginning of a message is one */
         assert_true(raft_wire_request_decode(str_first(bytes, n), &a, &back, &err) < 0);
     }
+    r.msg.install.stage = 5;
+    assert_ok(raft_wire_request_decode(request_bytes(&r, &b), &a, &back, &err));
+    assert_true(!back.msg.install.pre && back.msg.install.stage == 5);
+    r.msg.install.pre = true;
+    bytes = request_bytes(&r, &b);
+    assert_int_equal(bytes.p[0], 64); /* which the reference has not */
+    assert_ok(raft_wire_request_decode(bytes, &a, &back, &err));
+    assert_true(back.msg.kind == RAFT_MSG_INSTALL && back.msg.install.pre);
+    assert_true(back.msg.install.stage == 5 && back.snapshot_size == 1234);
     buf_deinit(&b);
     arena_deinit(&a);
 }

@@ -63,6 +63,8 @@ static void request_note(const struct raft_msg *m, struct seen *s)
         name_copy(s->name, m->install.leader);
         s->index = m->install.index;
         s->last_term = m->install.term;
+        s->pre = m->install.pre;
+        s->stage = m->install.stage;
         s->count = m->install.configuration.count;
     }
 }
@@ -144,6 +146,7 @@ static void on_result(void *data, struct str id, const struct raft_msg *m)
         assert_int_equal(m->kind, RAFT_MSG_INSTALL_RESULT);
         s.success = m->install_result.success;
         s.index = m->install_result.index;
+        s.pre = m->install_result.pre;
     }
     vec_push(&n->results, s);
 }
@@ -387,6 +390,8 @@ void node_send_snapshot(struct node *from, const struct node *to, uint64_t index
     m.install.index = index;
     m.install.term = 2;
     m.install.configuration_index = 1;
+    m.install.pre = from->sends_ahead;
+    m.install.stage = from->stage;
     assert_ok(raft_configuration_add(&m.install.configuration, RAFT_VOTER, str_from_cstr(from->id),
                                      str_from_cstr(from->text), NULL));
     from->t->ops->send_snapshot(from->t, str_from_cstr(to->id), str_from_cstr(to->text), &m,

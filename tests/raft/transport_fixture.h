@@ -15,7 +15,7 @@
 struct seen { /* a request or a result, without what it borrows */
     enum raft_msg_kind kind;
     uint64_t term, token, prev_index, prev_term, commit_index, count, round, index, last_index;
-    uint64_t last_term, conflict_index, data_size;
+    uint64_t last_term, conflict_index, data_size, stage;
     bool success, no_backoff, granted, pre, unsupported, transfer, entries_are_nil, is_answered;
     char name[RAFT_NAME_SIZE_MAX + 1]; /* leader, candidate; of a result: the server's id */
 };
@@ -30,6 +30,8 @@ struct node {
     size_t unreachable, accepted;
     bool holds_appends, holds_heartbeats, holds_votes; /* do not answer by itself */
     bool accepts_snapshots;                            /* receive(), else refuse */
+    bool sends_ahead;                                  /* snapshots are to be kept */
+    uint64_t stage;                                    /* under this number */
     uint64_t receive_delay_ms;
     struct loop_timer receive_timer;
     uint64_t snapshot_token, receive_token, snapshot_received, snapshot_ends;

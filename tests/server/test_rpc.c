@@ -248,6 +248,27 @@ static void test_refusals(void **state)
 }
 
 /* What comes by port 8300 and what this server does as leader is not limited. */
+/* It was refused by the leader of before, and is carried out here: then it is not said to have been
+ * refused. */
+static void test_what_was_refused_before_is_done(void **state)
+{
+    struct fixture *f = *state;
+    struct rpc_call *call = call_make(f, &rpc_kvs_apply);
+    struct kvs_request *args = call->args;
+    struct err *err = ARENA_NEW(&call->arena, struct err);
+    (void)err_set(err, ERR_UNREACHABLE, "rpc error getting client");
+    args->op = KV_SET;
+    args->dir_ent.key = STR("again");
+    args->dir_ent.value = STR("done");
+    call->err = err;
+    f->done = 0;
+    rpc_start(call);
+    run_until(f, one_done);
+    assert_int_equal(f->err.code, 0);
+    get(f, STR("again"));
+    assert_string_equal(f->value, "done");
+}
+
 static void test_rate_limit(void **state)
 {
     struct fixture *f = *state;
@@ -331,6 +352,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_blocking_read_behind_answers_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_was_refused_before_is_done, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rate_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_server_enters_itself_into_the_catalog, setup,
                                         teardown),

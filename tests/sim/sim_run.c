@@ -220,14 +220,22 @@ static void check_slow_votes(struct sim *s)
     check_alive(s, SIM_SECOND);
 }
 
-/* A user's snapshot takes the place of all state, on a cluster that is well. */
+/* A user's snapshot takes the place of all state, on a cluster that is well; but others than the
+ * leader may die on the way, with what they were given in advance. */
 static void run_restore(struct sim *s)
 {
     struct buf bytes = {0};
     sim_fsm_bytes(quiet_leader(s)->fsm, &bytes);
     run_for(s, 500 * SIM_MS);
     int code = 1;
-    sim_client_restore(quiet_leader(s), buf_view(&bytes), &code);
+    struct sim_server *leader = quiet_leader(s), *dead = sim_any(s);
+    sim_client_restore(leader, buf_view(&bytes), &code);
+    if (dead != leader && sim_chance(s, 0.5)) {
+        run_for(s, sim_below(s, 300 * SIM_MS));
+        sim_server_crash(dead);
+        run_for(s, sim_below(s, 300 * SIM_MS));
+        (void)sim_server_start(dead);
+    }
     for (int i = 0; i < 20 && code == 1; i++) {
         run_for(s, 500 * SIM_MS);
     }
