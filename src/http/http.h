@@ -132,6 +132,7 @@ struct http_route {
     X(agent) \
     X(catalog) \
     X(config_entry) \
+    X(connect_authorize) \
     X(connect_ca) \
     X(coordinate) \
     X(discovery_chain) \
@@ -230,6 +231,10 @@ typedef void (*http_reply_fn)(struct http_req *req, struct rpc_call *call);
  * malformed (answered). A call that is never started is freed when the request ends. */
 struct rpc_call *http_rpc(struct http_req *req, const struct rpc_method *method,
                           http_reply_fn reply);
+/* The same for one that takes nothing from the query string; never NULL. The datacenter is the
+ * caller's to fill in. */
+struct rpc_call *http_rpc_plain(struct http_req *req, const struct rpc_method *method,
+                                http_reply_fn reply);
 /* Told of an error before it is answered; true: it has answered it itself. */
 typedef bool (*http_failed_fn)(struct http_req *req, struct rpc_call *call);
 /* Between the two. */

@@ -78,13 +78,11 @@ static bool parse_exact(struct http_req *req, bool may_be_empty, struct intentio
  */
 static struct rpc_call *apply_call(struct http_req *req, struct str op, http_reply_fn reply)
 {
-    struct rpc_call *call = http_rpc(req, &rpc_intention_apply, reply);
-    if (call != NULL) {
-        struct intention_request *args = call->args;
-        args->op = op;
-        args->datacenter = req->worker->delegate->primary_datacenter;
-        args->intention = ARENA_NEW(req->arena, struct intention);
-    }
+    struct rpc_call *call = http_rpc_plain(req, &rpc_intention_apply, reply);
+    struct intention_request *args = call->args;
+    args->op = op;
+    args->datacenter = req->worker->delegate->primary_datacenter;
+    args->intention = ARENA_NEW(req->arena, struct intention);
     return call;
 }
 
@@ -138,9 +136,6 @@ static void create(struct http_req *req)
         return;
     }
     struct rpc_call *call = apply_call(req, INTENTION_CREATE, reply_id);
-    if (call == NULL) {
-        return;
-    }
     struct intention *i = ((struct intention_request *)call->args)->intention;
     if (decode_body(req, 500, "Failed to decode request body", i) &&
         check_namespace_in_body(req, "SourceNS", i->source_ns) &&
@@ -155,9 +150,6 @@ static void update(struct http_req *req)
         return;
     }
     struct rpc_call *call = apply_call(req, INTENTION_UPDATE, reply_id);
-    if (call == NULL) {
-        return;
-    }
     struct intention *i = ((struct intention_request *)call->args)->intention;
     if (decode_body(req, 400, "Bad request: Request decode failed", i)) {
         i->id = req->tail;
@@ -168,10 +160,8 @@ static void update(struct http_req *req)
 static void delete_by_id(struct http_req *req)
 {
     struct rpc_call *call = apply_call(req, INTENTION_DELETE, reply_true);
-    if (call != NULL) {
-        ((struct intention_request *)call->args)->intention->id = req->tail;
-        http_rpc_start(req, call);
-    }
+    ((struct intention_request *)call->args)->intention->id = req->tail;
+    http_rpc_start(req, call);
 }
 
 static void set_names(struct intention *i, const struct intention_query_exact *exact)
@@ -190,9 +180,6 @@ static void put_exact(struct http_req *req)
         return;
     }
     struct rpc_call *call = apply_call(req, INTENTION_UPSERT, reply_true);
-    if (call == NULL) {
-        return;
-    }
     struct intention *i = ((struct intention_request *)call->args)->intention;
     if (decode_body(req, 400, "Bad request: Request decode failed", i)) {
         set_names(i, &exact);
@@ -207,10 +194,8 @@ static void delete_exact(struct http_req *req)
         return;
     }
     struct rpc_call *call = apply_call(req, INTENTION_DELETE, reply_true);
-    if (call != NULL) {
-        set_names(((struct intention_request *)call->args)->intention, &exact);
-        http_rpc_start(req, call);
-    }
+    set_names(((struct intention_request *)call->args)->intention, &exact);
+    http_rpc_start(req, call);
 }
 
 /* --- reading --------------------------------------------------------------------------------- */

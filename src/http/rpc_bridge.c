@@ -56,24 +56,44 @@ static bool fill_args(struct http_req *req, const struct rpc_method *method, voi
     return true;
 }
 
-struct rpc_call *http_rpc(struct http_req *req, const struct rpc_method *method,
-                          http_reply_fn reply)
+static struct rpc_call *call_new(struct http_req *req, const struct rpc_method *method)
 {
     struct http_flight *f = flight_of(req);
     if (f->call != NULL && !f->call_started) {
         bridge_cancel(f);
     }
-    struct rpc_call *call = rpc_call_new(req->worker, method);
-    if (!fill_args(req, method, call->args)) {
-        rpc_call_free(call); /* answered: req is gone */
-        return NULL;
-    }
+    return rpc_call_new(req->worker, method);
+}
+
+static void call_keep(struct http_req *req, struct rpc_call *call, http_reply_fn reply)
+{
+    struct http_flight *f = flight_of(req);
     f->call = call;
     f->call_started = false;
     f->reply = reply;
     f->failed = NULL;
     f->cancel = bridge_cancel;
     f->is_parked = bridge_is_parked;
+}
+
+struct rpc_call *http_rpc(struct http_req *req, const struct rpc_method *method,
+                          http_reply_fn reply)
+{
+    struct rpc_call *call = call_new(req, method);
+    if (!fill_args(req, method, call->args)) {
+        rpc_call_free(call); /* answered: req is gone */
+        return NULL;
+    }
+    call_keep(req, call, reply);
+    return call;
+}
+
+struct rpc_call *http_rpc_plain(struct http_req *req, const struct rpc_method *method,
+                                http_reply_fn reply)
+{
+    struct rpc_call *call = call_new(req, method);
+    set_token(method->args, call->args, req->token);
+    call_keep(req, call, reply);
     return call;
 }
 
