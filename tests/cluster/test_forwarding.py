@@ -213,6 +213,38 @@ def test_stale_reads_without_a_leader(start_cluster):
     assert last.get("/v1/catalog/nodes?max_stale=10ms").status == 500
 
 
+def test_mesh_through_followers(start_cluster):
+    """Intentions by both of their APIs, and what chains and topology make of the same tables."""
+    c = start_cluster(config={"connect": {"enabled": True}})
+    leader = c.wait_leader()
+    one, two = c.running(leader)
+    wait_for(lambda: one.put("/v1/connect/intentions/exact?source=web&destination=db", {"Action": "allow"}).text == "true",
+             "intentions to be config entries")
+    made = two.request("POST", "/v1/connect/intentions", {"SourceName": "*", "DestinationName": "api", "Action": "deny"})
+    assert made.status == 200, made.text
+    assert two.put("/v1/connect/intentions/" + made.json["ID"],
+                   {"SourceName": "*", "DestinationName": "api", "Action": "allow"}).json == made.json
+    assert one.put("/v1/config", {"Kind": "service-resolver", "Name": "db", "ConnectTimeout": "7s"}).text == "true"
+    proxy = {"Kind": "connect-proxy", "Service": "p", "Port": 1,
+             "Proxy": {"DestinationServiceName": "web", "Upstreams": [{"DestinationName": "db", "LocalBindPort": 1}]}}
+    for service in ({"Service": "web"}, {"Service": "db"}, proxy):
+        assert two.put("/v1/catalog/register", {"Node": "ext", "Address": "10.1.2.3", "Service": service}).status == 200
+    for path in ("/v1/connect/intentions", "/v1/connect/intentions/" + made.json["ID"],
+                 "/v1/connect/intentions/exact?source=web&destination=db", "/v1/connect/intentions/check?source=x&destination=api",
+                 "/v1/connect/intentions/match?by=destination&name=db&name=api&name=none", "/v1/discovery-chain/db",
+                 "/v1/internal/ui/service-topology/web?kind=", "/v1/internal/ui/gateway-intentions/none"):
+        want = leader.get(path)
+        assert want.status == 200, (path, want.text)
+        for s in (one, two):
+            assert s.get(path).json == want.json, path
+    assert [u["Name"] for u in one.get("/v1/internal/ui/service-topology/web?kind=").json["Upstreams"]] == ["db"]
+    assert one.request("DELETE", "/v1/connect/intentions/" + made.json["ID"]).text == "true"
+    # Odd but Consul's: what is not there is known by the whole sentence, which is longer when it comes from another server.
+    gone = "/v1/connect/intentions/" + made.json["ID"]
+    assert (leader.get(gone).status, leader.get(gone).text) == (404, "Intention not found")
+    assert (two.get(gone).status, two.get(gone).text) == (500, "rpc error making call: Intention not found")
+
+
 def test_operator_through_a_follower(roles):
     _, one, _ = roles
     state = wait_for(lambda: (s := one.get("/v1/operator/autopilot/state").json)["FailureTolerance"] == 1 and s, "three healthy servers")

@@ -50,7 +50,8 @@ def write_via_each(c, what, among):
 def everything(server):
     """More than keys: what the state machines make of the same log."""
     return {path: server.get(path + "?stale").json for path in
-            ("/v1/catalog/service/db", "/v1/session/list", "/v1/query", "/v1/coordinate/nodes", "/v1/config/service-intentions")}
+            ("/v1/catalog/service/db", "/v1/session/list", "/v1/query", "/v1/coordinate/nodes", "/v1/config/service-intentions",
+             "/v1/connect/intentions", "/v1/discovery-chain/db")}
 
 
 def change_intentions(leader):
@@ -99,8 +100,7 @@ def test_same_state(mixed):
         assert s.put("/v1/kv/lock%d?acquire=%s" % (n, session.json["ID"]), b"x").text == "true"
         assert s.request("POST", "/v1/query", {"Name": "q%d" % n, "Service": {"Service": "db"}}).status == 200
         assert s.put("/v1/txn", [{"KV": {"Verb": "set", "Key": "txn%d" % n, "Value": "eA=="}}]).status == 200
-    if leader.binary == c.reference:
-        change_intentions(leader)
+    change_intentions(leader)
     c.wait_same()
     want = everything(leader)
     assert len(want["/v1/catalog/service/db"]) == n + 1
