@@ -25,13 +25,14 @@ static void request_finish(struct loop_msg *msg)
 static void request_run(struct loop_msg *msg)
 {
     struct pool_request *r = container_of(msg, struct pool_request, msg);
-    if (r->pool->core == NULL) {
+    struct pool *p = r->pool;
+    if (p->core == NULL) {
         (void)err_set(&r->err, ERR_CLOSED, "the pool has ended");
         pool_request_answer(r);
         return;
     }
-    r->run(r);
-    pool_touch(r->pool);
+    r->run(r); /* home may have freed it by now */
+    pool_touch(p);
 }
 
 struct pool_request *pool_request_new(struct pool *p, void (*run)(struct pool_request *r),
