@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -143,6 +144,70 @@ static void test_commit_and_abort(void **state)
     assert_int_equal(store_index(v, STR("kvs")), 0);
     assert_int_equal(f.changes->n, 1);
     assert_int_equal(f.changes->v[0].table, CHANGE_ALL);
+    fixture_deinit(&f);
+}
+
+static void rows_put(struct store *s, char what, unsigned count, uint64_t index)
+{
+    struct store_txn *tx = store_txn_begin(s, index);
+    for (unsigned i = 0; i < count; i++) {
+        char key[16], session[16];
+        int n = snprintf(key, sizeof(key), "%c/%u", what, i);
+        int m = snprintf(session, sizeof(session), "S%u", i % 7);
+        store_insert(tx, TABLE_KVS,
+                     kv_row(str_make(key, (size_t)n), str_make(session, (size_t)m), 1));
+        store_insert(tx, TABLE_SERVICES,
+                     service_new(str_make(key, (size_t)n), STR("i"), str_make(session, (size_t)m)));
+        store_index_set(tx, STR("kvs"), i + 1); /* also replaces rows that nobody has seen */
+    }
+    store_txn_commit(tx);
+}
+
+static void on_freed(void *data)
+{
+    ++*(unsigned *)data;
+}
+
+/* Another content in one step: all is told, a reader keeps what it had, and that goes bit by bit.
+ */
+static void test_adopt(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f);
+    rows_put(f.store, 'a', 200000, 7);
+    epoch_collect(f.epoch);
+    struct store *other = store_new(NULL);
+    rows_put(other, 'b', 300, 99);
+    struct epoch_slot *slot = epoch_register(f.epoch);
+    epoch_enter(f.epoch, slot);
+    const struct store_view *old = store_view(f.store);
+    unsigned freed = 0;
+    store_adopt(f.store, other, on_freed, &freed);
+    const struct store_view *v = store_view(f.store);
+    assert_true(v->last_index == 99 && v->era > old->era && f.changes->index == 99);
+    assert_int_equal(f.changes->v[0].table, CHANGE_ALL);
+    assert_true(store_is_consistent(v));
+    assert_non_null(store_get(v, INDEX_KVS_ID, STR("b/299")));
+    assert_null(store_get(v, INDEX_KVS_ID, STR("a/1")));
+    assert_int_equal(v->trees[INDEX_KVS_ID].count, 300);
+    epoch_collect(f.epoch);
+    assert_non_null(store_get(old, INDEX_KVS_ID, STR("a/199999")));
+    assert_int_equal(freed, 0);
+    epoch_leave(f.epoch, slot);
+    unsigned times = 0;
+    for (; freed == 0; times++) {
+        epoch_collect(f.epoch);
+        assert_true(times < 1000);
+    }
+    assert_true(times > 3); /* it is not held up by it */
+    rows_put(f.store, 'c', 10, 100);
+    assert_true(store_is_consistent(store_view(f.store)));
+    /* What is left of another when all ends. */
+    other = store_new(NULL);
+    rows_put(other, 'd', 30, 101);
+    store_adopt(f.store, other, NULL, NULL);
+    epoch_unregister(f.epoch, slot);
     fixture_deinit(&f);
 }
 
@@ -411,11 +476,9 @@ static void test_readers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_commit_and_abort),
-        cmocka_unit_test(test_names_and_keys),
-        cmocka_unit_test(test_model),
-        cmocka_unit_test(test_effects),
-        cmocka_unit_test(test_readers),
+        cmocka_unit_test(test_commit_and_abort), cmocka_unit_test(test_adopt),
+        cmocka_unit_test(test_names_and_keys),   cmocka_unit_test(test_model),
+        cmocka_unit_test(test_effects),          cmocka_unit_test(test_readers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
