@@ -131,14 +131,18 @@ static void ingest(struct metric *m, double v)
     bits_add(&m->sum_sq_bits, v * v);
     bits_min(&m->min_bits, v);
     bits_max(&m->max_bits, v);
-    atomic_fetch_add_explicit(&m->count, 1, memory_order_relaxed);
 }
 
 void metric_add(struct metric *m, double value)
 {
     metric_register(m);
     DASSERT(m->kind == METRIC_KIND_COUNTER);
-    ingest(m, (double)(float)value);
+    if (value == 1) {
+        atomic_fetch_add_explicit(&m->ones, 1, memory_order_relaxed);
+    } else {
+        ingest(m, (double)(float)value);
+        atomic_fetch_add_explicit(&m->count, 1, memory_order_relaxed);
+    }
 }
 
 void metric_set(struct metric *m, double value)
@@ -225,9 +229,20 @@ void metric_declare(enum metric_kind kind, const char *name, const char *help)
     pthread_mutex_unlock(&lock);
 }
 
+static uint64_t count_take(struct metric *m)
+{
+    struct metric_history *h = m->history;
+    if (m->kind != METRIC_KIND_SAMPLE) {
+        return atomic_exchange(&m->count, 0);
+    }
+    h->recent_finished = h->recent_running;
+    h->recent_running = atomic_load_explicit(&h->recent_next, memory_order_relaxed);
+    return h->recent_running - h->recent_finished;
+}
+
 static struct metric_interval interval_take(struct metric *m)
 {
-    struct metric_interval taken = {.count = atomic_exchange(&m->count, 0)};
+    struct metric_interval taken = {.count = count_take(m)};
     if (m->kind == METRIC_KIND_GAUGE) {
         taken.sum = metric_value(atomic_load(&m->sum_bits)); /* stays until set anew */
         if (m->is_steady && taken.count == 0 && m->history->total_count > 0) {
@@ -238,6 +253,7 @@ static struct metric_interval interval_take(struct metric *m)
         taken.sum_sq = metric_value(atomic_exchange(&m->sum_sq_bits, 0));
         taken.min = metric_value(atomic_exchange(&m->min_bits, 0));
         taken.max = metric_value(atomic_exchange(&m->max_bits, 0));
+        metric_interval_add_ones(&taken, atomic_exchange(&m->ones, 0));
     }
     return taken;
 }
@@ -264,8 +280,6 @@ static void metric_tick(struct metric *m, uint32_t slot, int64_t now_ns)
     *finished = interval_take(m);
     h->total_count += finished->count;
     h->total_sum += finished->sum;
-    h->recent_finished = h->recent_running;
-    h->recent_running = atomic_load_explicit(&h->recent_next, memory_order_relaxed);
     forget_or_keep(m, finished->count > 0, now_ns);
 }
 
@@ -320,9 +334,10 @@ static void drain_gauge(struct metric *m, struct drain *d)
 static void drain_counter(struct metric *m, struct drain *d)
 {
     struct metric_history *h = m->history;
-    uint64_t count = h->total_count + atomic_load_explicit(&m->count, memory_order_relaxed);
-    double sum =
-        h->total_sum + metric_value(atomic_load_explicit(&m->sum_bits, memory_order_relaxed));
+    uint64_t ones = atomic_load_explicit(&m->ones, memory_order_relaxed);
+    uint64_t count = h->total_count + ones + atomic_load_explicit(&m->count, memory_order_relaxed);
+    double sum = h->total_sum + (double)ones +
+                 metric_value(atomic_load_explicit(&m->sum_bits, memory_order_relaxed));
     if (count != h->drained_count || sum != h->drained_sum) {
         double since = sum - h->drained_sum;
         h->drained_count = count;

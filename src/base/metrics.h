@@ -13,9 +13,10 @@
  * Like the reference, values are rounded to float32 when they come in. A reader of the running
  * interval may see an update half done (counted, but not yet in the sum); nothing is lost by it.
  *
- * Cost of an update, when no other core has just done the same: gauge 9 ns, counter 23 ns, sample
- * 30 ns; no lock, no allocation, no branch on who listens. Sinks that want each value (statsd) come
- * and fetch it with metrics_drain(), instead of being called from hot paths. */
+ * Cost of an update, when no other core has just done the same: gauge 9 ns, counter 23 ns (9 ns
+ * when 1 is added), sample 30 ns; no lock, no allocation, no branch on who listens. Sinks that want
+ * each value (statsd) come and fetch it with metrics_drain(), instead of being called from hot
+ * paths. */
 #pragma once
 #include "base/str.h"
 
@@ -42,8 +43,10 @@ struct metric {
     bool is_steady;         /* gauge: counts as set anew in every interval */
     bool is_placeholder;    /* made by metric_declare() */
     _Atomic uint32_t state; /* 0 not registered */
-    /* The running interval; doubles are kept as bits. A gauge's value is sum_bits. */
+    /* The running interval; doubles are kept as bits. A gauge's value is sum_bits. A sample's
+     * values are counted where they are kept, in its history. */
     _Atomic uint64_t count, sum_bits, sum_sq_bits, min_bits, max_bits;
+    _Atomic uint64_t ones; /* a counter's: how often 1 was added, which is in none of the others */
     struct metric *next;
     struct metric_history *history; /* the finished interval and totals, metrics.c's */
 };

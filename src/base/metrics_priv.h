@@ -78,6 +78,29 @@ static inline double metric_value(uint64_t bits)
     return v;
 }
 
+/* Updates in the running interval, but for a counter's ones. */
+static inline uint64_t metric_count_running(const struct metric *m)
+{
+    const struct metric_history *h = m->history;
+    if (m->kind != METRIC_KIND_SAMPLE) {
+        return atomic_load_explicit(&m->count, memory_order_relaxed);
+    }
+    uint32_t next = atomic_load_explicit(&h->recent_next, memory_order_relaxed);
+    return next - h->recent_running;
+}
+
+/* Count in what was only counted. */
+static inline void metric_interval_add_ones(struct metric_interval *v, uint64_t ones)
+{
+    if (ones > 0) {
+        v->min = v->count == 0 || v->min > 1 ? 1 : v->min;
+        v->max = v->count == 0 || v->max < 1 ? 1 : v->max;
+        v->count += ones;
+        v->sum += (double)ones;
+        v->sum_sq += (double)ones;
+    }
+}
+
 /* --- what the printers share (metrics_rows.c) ------------------------------------------------- */
 
 struct arena;

@@ -74,13 +74,15 @@ static int row_cmp(const void *x, const void *y)
 
 static struct metric_interval interval_running(const struct metric *m)
 {
-    return (struct metric_interval){
-        .count = atomic_load_explicit(&m->count, memory_order_relaxed),
+    struct metric_interval running = {
+        .count = metric_count_running(m),
         .sum = metric_value(atomic_load_explicit(&m->sum_bits, memory_order_relaxed)),
         .sum_sq = metric_value(atomic_load_explicit(&m->sum_sq_bits, memory_order_relaxed)),
         .min = metric_value(atomic_load_explicit(&m->min_bits, memory_order_relaxed)),
         .max = metric_value(atomic_load_explicit(&m->max_bits, memory_order_relaxed)),
     };
+    metric_interval_add_ones(&running, atomic_load_explicit(&m->ones, memory_order_relaxed));
+    return running;
 }
 
 static struct metric_row row_make(const struct metrics_state *s, uint32_t interval,
