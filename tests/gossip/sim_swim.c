@@ -270,10 +270,13 @@ static void reconnect(struct sim *sim)
         }
         if (swim_members_count(n->swim) == 1) {
             to = any_there(sim, i);
+            if (to != WORLD_ANY) {
+                world_join(w, i, to);
+            }
+            continue;
         }
-        const struct swim_member *m =
-            to != WORLD_ANY ? swim_find(n->swim, str_from_cstr(w->nodes[to].name)) : NULL;
-        if (to != WORLD_ANY && to != i && (m == NULL || m->state == MEMBERLIST_STATE_DEAD) &&
+        const struct swim_member *m = swim_find(n->swim, str_from_cstr(w->nodes[to].name));
+        if (to != i && (m == NULL || m->state == MEMBERLIST_STATE_DEAD) &&
             sim->left_inc[(size_t)i * sim->count + to] == 0) {
             world_join(w, i, to);
         }
