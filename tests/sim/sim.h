@@ -8,6 +8,7 @@
  *     sim_client.c   proposals, reads, changes of the membership, transfers, snapshots; sim_write.c
  *                    what is written
  *     sim_fault.c    what goes wrong
+ *     sim_plot.c     what goes wrong in several steps
  *     sim_check.c    what must never happen
  *
  * Everything is decided by the seed: nothing here depends on addresses or on the machine's clock.
@@ -42,6 +43,7 @@ struct sim_event {
     uint64_t at_us, sequence;
     struct sim_server *server;
     uint64_t life;
+    const uint64_t *held_us; /* a message on its way: it does not arrive before; or NULL */
     void (*run)(struct sim *s, struct sim_event *e);
     void (*drop)(struct sim_event *e); /* after run, or in its place; NULL: mem_free() */
 };
@@ -52,6 +54,8 @@ void sim_push(struct sim *s, struct sim_event *e, uint64_t delay_us);
 void sim_after(struct sim *s, struct sim_server *sv, uint64_t delay_us,
                void (*run)(struct sim *s, struct sim_event *e));
 void sim_until(struct sim *s, uint64_t until_us);
+/* Whatever is not held back any more arrives now. */
+void sim_release(struct sim *s);
 
 /* --- a server ----------------------------------------------------------------------------------
  */
@@ -64,7 +68,7 @@ struct sim_job { /* waits for the disk */
 struct sim_disk {
     uint64_t slow_until_us;            /* syncs take long, now and then */
     uint64_t stalled_until_us;         /* no sync returns before */
-    uint64_t log_us;                   /* every write of the log takes so much longer */
+    uint64_t log_us, log_until_us;     /* until then every write of the log takes so much longer */
     uint64_t sync_us_min, sync_us_max; /* and everything on the disk */
     uint64_t full_until_us;
 };
@@ -123,6 +127,9 @@ static inline bool sim_server_is_broken(const struct sim_server *sv)
 struct raft_transport *sim_net_new(struct sim_server *sv);
 /* Its server has died: who waits for an answer of it learns so in time. */
 void sim_net_died(struct sim_server *sv);
+/* The connection for entries is reset: nothing that was asked on it has an answer any more, though
+ * all of it may arrive. */
+void sim_net_reset(struct sim_server *from, const struct sim_server *to);
 
 /* --- state machines ----------------------------------------------------------------------------
  */
@@ -176,7 +183,7 @@ struct sim_stats {
 struct sim {
     uint64_t seed, now_us, sequence;
     struct rng rng;
-    VEC(struct sim_event *) heap;
+    VEC(struct sim_event *) heap, held;
     struct sim_server servers[SIM_SERVERS];
     uint64_t events;
 
@@ -185,11 +192,16 @@ struct sim {
     double loss, duplicate, slow_disk, fault_rate;
     uint64_t delay_us, client_us;
     struct raft_configuration first;
-    uint64_t faults_us, quiet_us; /* how long each phase lasts */
+    uint64_t plots_us, faults_us; /* until when only plots are carried out, and things go wrong */
 
     /* The moment. */
-    bool cut[SIM_SERVERS][SIM_SERVERS]; /* messages from, to are lost */
+    bool cut[SIM_SERVERS][SIM_SERVERS];         /* messages from, to are lost */
+    uint64_t held_us[SIM_SERVERS][SIM_SERVERS]; /* entries and snapshots come not before */
     uint64_t last_us[SIM_SERVERS][SIM_SERVERS];
+    uint64_t turmoil_until_us;             /* nobody leads for long */
+    struct sim_server *deposed, *follower; /* who led last, and whom it could reach */
+    bool is_vacant;                        /* nobody has been elected since */
+    uint64_t side; /* who could reach the leader that is to die: a bit each */
     struct {
         uint64_t second, count; /* requests sent in a second of the simulation's */
     } sent[SIM_SERVERS][SIM_SERVERS];
@@ -234,10 +246,23 @@ struct sim_server *sim_leader(struct sim *s);
 void sim_client_begin(struct sim *s);
 void sim_client_write(struct sim *s); /* now, if somebody leads */
 void sim_client_bootstrap(struct sim *s);
+/* An operator asks the leader to change who votes, a server for a snapshot. */
+void sim_client_change(struct sim_server *leader, enum raft_change what,
+                       const struct sim_server *who);
+void sim_client_snapshot(struct sim_server *sv);
 /* Ask a server to restore a state in the place of all; *ret_code is 1 until it is answered. */
 void sim_client_restore(struct sim_server *sv, struct str bytes, int *ret_code);
 void sim_fault_begin(struct sim *s);
-void sim_fault_end(struct sim *s); /* everything heals */
+void sim_fault_end(struct sim *s);             /* everything heals */
+void sim_fault_heal(struct sim *s);            /* the links only */
+void sim_fault_disk(struct sim_server *sv);    /* one of several */
+void sim_fault_machine(struct sim_server *sv); /* which is up; it comes back soon */
+/* Servers with their bit in `side` and those without do not reach each other. */
+void sim_fault_halve(struct sim *s, uint64_t side);
+/* A leader reaches one other server, and nobody else. */
+void sim_fault_starve(struct sim_server *leader, const struct sim_server *friend);
+void sim_plot(struct sim *s);                 /* begin one */
+void sim_plot_elected(struct sim_server *sv); /* it begins to lead */
 
 /* --- checks ------------------------------------------------------------------------------------
  */

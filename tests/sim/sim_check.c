@@ -72,6 +72,7 @@ void sim_check_role(struct sim_server *sv)
     if (*leader == 0) {
         *leader = sv->number + 1;
         s->stats.elections++;
+        sim_plot_elected(sv);
         check_complete(sv, term);
     }
 }
@@ -95,7 +96,7 @@ static void check_leader(struct sim_server *sv)
     for (size_t i = 0; i < c->peers_count; i++) {
         const struct peer *p = &c->peers[i];
         struct raft *r = s->servers[p->id[2] - '0'].raft;
-        if (r == NULL || r->halted || raft_core_term(r->core) != c->term || r->fsm_busy ||
+        if (r == NULL || r->halted || raft_core_term(r->core) > c->term || r->fsm_busy ||
             p->match_index <= r->snapshot_index) {
             continue;
         }

@@ -128,22 +128,28 @@ static void change_done(struct raft_request *request, int code)
     request_free(q);
 }
 
-static void change(struct sim_server *sv)
+void sim_client_change(struct sim_server *leader, enum raft_change what,
+                       const struct sim_server *who)
 {
-    struct sim *s = sv->sim;
-    struct raft *r = sv->raft;
-    const struct sim_server *who = sim_any(s);
-    enum raft_change what = (enum raft_change)sim_below(s, 4);
-    bool shrinks = what == RAFT_REMOVE_SERVER || what == RAFT_DEMOTE_VOTER;
-    if (shrinks && raft_configuration_voters(&r->configuration) <= 2) {
-        return;
-    }
-    struct sim_request *q = request_new(sv, RAFT_REQUEST_CHANGE, change_done);
+    struct raft *r = leader->raft;
+    struct sim_request *q = request_new(leader, RAFT_REQUEST_CHANGE, change_done);
     q->request.change = (int)what;
-    q->request.prev_index = sim_chance(s, 0.3) ? r->configuration_index : 0;
+    q->request.prev_index = sim_chance(leader->sim, 0.3) ? r->configuration_index : 0;
     snprintf(q->request.id, sizeof(q->request.id), "%s", who->id);
     snprintf(q->request.address, sizeof(q->request.address), "%s", who->address);
     raft_request(r, &q->request);
+}
+
+static void change(struct sim_server *sv)
+{
+    struct sim *s = sv->sim;
+    const struct sim_server *who = sim_any(s);
+    enum raft_change what = (enum raft_change)sim_below(s, 4);
+    bool shrinks = what == RAFT_REMOVE_SERVER || what == RAFT_DEMOTE_VOTER;
+    if (shrinks && raft_configuration_voters(&sv->raft->configuration) <= 2) {
+        return;
+    }
+    sim_client_change(sv, what, who);
 }
 
 static void transfer_done(struct raft_request *request, int code)
@@ -167,6 +173,12 @@ static void snapshot_done(struct raft_request *request, int code)
     struct sim_request *q = container_of(request, struct sim_request, request);
     q->server->sim->stats.snapshots += code == 0;
     request_free(q);
+}
+
+void sim_client_snapshot(struct sim_server *sv)
+{
+    struct sim_request *q = request_new(sv, RAFT_REQUEST_SNAPSHOT, snapshot_done);
+    raft_request(sv->raft, &q->request);
 }
 
 static void restore_done(struct raft_request *request, int code)
@@ -250,8 +262,7 @@ static void client_run(struct sim *s, struct sim_event *e)
     }
     struct sim_server *sv = sim_any(s);
     if (sv->raft != NULL && s->snapshots_often && sim_chance(s, 0.004)) {
-        struct sim_request *q = request_new(sv, RAFT_REQUEST_SNAPSHOT, snapshot_done);
-        raft_request(sv->raft, &q->request);
+        sim_client_snapshot(sv);
     }
     if (!sim_chance(s, 0.05) || sv->raft == NULL) {
         sv = sim_leader(s);

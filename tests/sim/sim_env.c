@@ -109,7 +109,9 @@ static uint64_t disk_delay_us(struct sim_server *sv, enum raft_job_lane lane)
     if (s->now_us < sv->disk.stalled_until_us) {
         us += sv->disk.stalled_until_us - s->now_us;
     }
-    us += lane == RAFT_LANE_LOG ? sv->disk.log_us : 0;
+    if (lane == RAFT_LANE_LOG && s->now_us < sv->disk.log_until_us) {
+        us += sv->disk.log_us;
+    }
     if (sv->disk.sync_us_max > 0) {
         us += sv->disk.sync_us_min + sim_below(s, sv->disk.sync_us_max - sv->disk.sync_us_min);
     }

@@ -34,14 +34,13 @@ static void operator_run(struct sim *s, struct sim_event *e)
 
 /* --- links --- */
 
-static void links_heal(struct sim *s)
+void sim_fault_heal(struct sim *s)
 {
     memset(s->cut, 0, sizeof(s->cut));
 }
 
-static void links_halve(struct sim *s)
+void sim_fault_halve(struct sim *s, uint64_t side)
 {
-    uint64_t side = rng_u64(&s->rng);
     for (uint64_t i = 0; i < SIM_SERVERS; i++) {
         for (uint64_t k = 0; k < SIM_SERVERS; k++) {
             s->cut[i][k] = (side >> i & 1) != (side >> k & 1);
@@ -49,27 +48,18 @@ static void links_halve(struct sim *s)
     }
 }
 
-/* The leader reaches one other server, and nobody else. */
-static void links_starve(struct sim *s)
+void sim_fault_starve(struct sim_server *leader, const struct sim_server *friend)
 {
-    struct sim_server *leader = sim_leader(s);
-    if (leader == NULL) {
-        return;
-    }
-    uint64_t friend = sim_below(s, SIM_SERVERS);
-    for (uint64_t i = 0; i < SIM_SERVERS; i++) {
-        s->cut[leader->number][i] = s->cut[i][leader->number] = i != friend;
+    struct sim *s = leader->sim;
+    for (int i = 0; i < SIM_SERVERS; i++) {
+        s->cut[leader->number][i] = s->cut[i][leader->number] = i != friend->number;
     }
 }
 
 /* The leader is cut off, and for the others time leaps: they elect another while it still believes
  * to lead. */
-static void links_coup(struct sim *s)
+static void links_coup(struct sim *s, const struct sim_server *leader)
 {
-    struct sim_server *leader = sim_leader(s);
-    if (leader == NULL) {
-        return;
-    }
     for (int i = 0; i < SIM_SERVERS; i++) {
         s->cut[leader->number][i] = s->cut[i][leader->number] = i != leader->number;
         if (i != leader->number) {
@@ -96,8 +86,9 @@ static void disk_fill(struct sim *s, struct sim_server *sv)
     sim_push(s, e, 50 * SIM_MS + sim_below(s, 3 * SIM_SECOND));
 }
 
-static void disk_fault(struct sim *s, struct sim_server *sv)
+void sim_fault_disk(struct sim_server *sv)
 {
+    struct sim *s = sv->sim;
     switch (sim_below(s, 4)) {
     case 0:
         sv->disk.slow_until_us = s->now_us + sim_below(s, 5 * SIM_SECOND);
@@ -122,8 +113,9 @@ static void clock_fault(struct sim *s, struct sim_server *sv)
     sim_server_poke(sv);
 }
 
-static void machine_fault(struct sim *s, struct sim_server *sv)
+void sim_fault_machine(struct sim_server *sv)
 {
+    struct sim *s = sv->sim;
     if (sim_chance(s, 0.15)) {
         sim_server_stop(sv);
     } else {
@@ -138,17 +130,25 @@ static void fault_run(struct sim *s, struct sim_event *e)
     if (s->is_quiet) {
         return;
     }
+    if (s->now_us < s->plots_us) { /* one at a time, on a cluster that is well */
+        sim_after(s, NULL, SIM_SECOND + sim_below(s, 2 * SIM_SECOND), fault_run);
+        sim_fault_heal(s);
+        sim_plot(s);
+        return;
+    }
     sim_after(s, NULL, 10 * SIM_MS + sim_below(s, (uint64_t)(s->fault_rate * 1e6)), fault_run);
     struct sim_server *sv = sim_any(s), *leader = sim_leader(s);
     if (leader != NULL && sim_chance(s, 0.5)) {
         sv = leader;
     }
-    switch (sim_below(s, 13)) {
+    switch (sim_below(s, 17)) {
     case 0:
-        links_halve(s);
+        sim_fault_halve(s, rng_u64(&s->rng));
         break;
     case 1:
-        links_starve(s);
+        if (leader != NULL) {
+            sim_fault_starve(leader, sim_any(s));
+        }
         break;
     case 2:
         s->cut[sim_below(s, SIM_SERVERS)][sim_below(s, SIM_SERVERS)] = true;
@@ -156,7 +156,7 @@ static void fault_run(struct sim *s, struct sim_event *e)
     case 3:
     case 4:
     case 5:
-        links_heal(s);
+        sim_fault_heal(s);
         break;
     case 6: /* as slow as between continents, or not */
         s->delay_us = sim_chance(s, 0.3) ? 200 * SIM_MS : 2 * SIM_MS;
@@ -165,17 +165,25 @@ static void fault_run(struct sim *s, struct sim_event *e)
         clock_fault(s, sv);
         break;
     case 8:
-        links_coup(s);
+        if (leader != NULL) {
+            links_coup(s, leader);
+        }
         break;
     case 9:
     case 10:
         if (sv->raft != NULL) {
-            machine_fault(s, sv);
+            sim_fault_machine(sv);
         }
+        break;
+    case 11:
+    case 12:
+    case 13:
+    case 14:
+        sim_plot(s);
         break;
     default:
         if (sv->raft != NULL) {
-            disk_fault(s, sv);
+            sim_fault_disk(sv);
         }
     }
 }
@@ -191,7 +199,9 @@ void sim_fault_end(struct sim *s)
     s->is_quiet = s->is_ordered = true;
     s->loss = s->duplicate = 0;
     s->delay_us = SIM_MS;
-    links_heal(s);
+    memset(s->held_us, 0, sizeof(s->held_us));
+    sim_release(s);
+    sim_fault_heal(s);
     for (int i = 0; i < SIM_SERVERS; i++) {
         struct sim_server *sv = &s->servers[i];
         sv->disk = (struct sim_disk){0};

@@ -1,5 +1,6 @@
 /* The transport between simulated servers: loses, delays, repeats and reorders messages, cuts links
- * (also one way), and carries snapshots a small chunk at a time.
+ * (also one way), holds back for seconds what is large and its answers (heartbeats and votes
+ * overtake it), and carries snapshots a small chunk at a time.
  *
  * As the contract wants it each request ends in one result or in unreachable. With is_ordered
  * requests with entries and their answers keep their order, as on one connection; without, the core
@@ -13,6 +14,7 @@
 #define SENT_PER_SECOND_MAX 30000u /* requests of one server to another; a storm has millions */
 #define CALL_TIMEOUT_US (3 * SIM_SECOND)
 #define VOTE_TIMEOUT_US (30 * SIM_SECOND)
+#define ENTRIES_TIMEOUT_US (10 * SIM_SECOND) /* of what has arrived: disks are waited for */
 
 /* A request that has no answer yet; the asker's. */
 struct net_call {
@@ -21,7 +23,7 @@ struct net_call {
     struct sim_server *from, *to;
     uint64_t from_life;
     uint64_t token, prev_index, count, index; /* the answer does not repeat them */
-    bool pre, pre_vote;
+    bool pre, pre_vote, has_entries;
 };
 
 /* What is on its way: a request, or an answer. */
@@ -29,7 +31,7 @@ struct net_message {
     struct sim_event event;
     uint64_t call;
     bool is_repeated; /* nobody waits for the answer of a repetition */
-    bool is_ordered;
+    enum net_path path;
     struct sim_server *from, *to;
     struct raft_msg msg;
     struct raft_entry *entries;
@@ -57,9 +59,10 @@ bool net_is_lost(struct sim *s, struct sim_server *from, struct sim_server *to)
 }
 
 uint64_t net_delay_us(struct sim *s, struct sim_server *from, struct sim_server *to,
-                      bool is_ordered)
+                      enum net_path path)
 {
     uint64_t d = 50 + sim_below(s, s->delay_us) + sim_server_ahead_us(from);
+    bool is_ordered = s->is_ordered && path == NET_ENTRIES;
     if (sim_chance(s, 0.01) && !s->is_quiet) {
         d += sim_below(s, 20 * s->delay_us);
     }
@@ -73,8 +76,8 @@ uint64_t net_delay_us(struct sim *s, struct sim_server *from, struct sim_server 
     return d;
 }
 
-void net_after(struct sim *s, struct sim_server *sv, uint64_t life, uint64_t delay_us,
-               uint64_t number, void (*run)(struct sim *s, struct sim_event *e))
+struct sim_event *net_after(struct sim *s, struct sim_server *sv, uint64_t life, uint64_t delay_us,
+                            uint64_t number, void (*run)(struct sim *s, struct sim_event *e))
 {
     struct net_event *e = xcalloc(1, sizeof(*e));
     e->number = number;
@@ -82,6 +85,13 @@ void net_after(struct sim *s, struct sim_server *sv, uint64_t life, uint64_t del
     e->event.life = life;
     e->event.run = run;
     sim_push(s, &e->event, delay_us);
+    return &e->event;
+}
+
+void net_hold(struct sim_event *e, struct sim_server *from, struct sim_server *to,
+              enum net_path path)
+{
+    e->held_us = path != NET_CONTROL ? &from->sim->held_us[from->number][to->number] : NULL;
 }
 
 /* --- calls: a request and how it ends --- */
@@ -140,6 +150,7 @@ uint64_t net_call_new(struct sim *s, struct sim_server *from, struct sim_server 
     if (m->kind == RAFT_MSG_APPEND) {
         c->prev_index = m->append.prev_index;
         c->count = m->append.count;
+        c->has_entries = c->prev_index + c->count > 0;
     } else if (m->kind == RAFT_MSG_VOTE) {
         c->pre = c->pre_vote = m->vote.pre;
     } else if (m->kind == RAFT_MSG_INSTALL) {
@@ -236,7 +247,7 @@ static void answer_run(struct sim *s, struct sim_event *e)
 }
 
 static void answer_send(struct sim *s, struct sim_server *from, struct sim_server *to,
-                        uint64_t call, const struct raft_msg *m, bool is_ordered)
+                        uint64_t call, const struct raft_msg *m, enum net_path path)
 {
     if (net_is_lost(s, from, to)) {
         net_call_fail(s, call);
@@ -250,7 +261,8 @@ static void answer_send(struct sim *s, struct sim_server *from, struct sim_serve
     x->call = call;
     x->event.life = c->from_life;
     x->event.run = answer_run;
-    sim_push(s, &x->event, net_delay_us(s, from, to, is_ordered));
+    net_hold(&x->event, from, to, path);
+    sim_push(s, &x->event, net_delay_us(s, from, to, path));
 }
 
 static void request_run(struct sim *s, struct sim_event *e)
@@ -265,19 +277,20 @@ static void request_run(struct sim *s, struct sim_event *e)
     if (x->msg.kind == RAFT_MSG_VOTE && x->msg.vote.pre && !s->knows_pre_vote) {
         struct raft_msg m = {.kind = RAFT_MSG_VOTE_RESULT,
                              .vote_result = {.pre = true, .unsupported = true}};
-        answer_send(s, to, x->from, call, &m, false);
+        answer_send(s, to, x->from, call, &m, NET_CONTROL);
         return;
     }
-    x->msg.token = net_serve(to, x->from, call, x->is_ordered);
+    x->msg.token = net_serve(to, x->from, call, x->path);
     net_events(to)->request(to->net->base.events_data, &x->msg);
 }
 
 /* --- the table --- */
 
-uint64_t net_serve(struct sim_server *sv, struct sim_server *from, uint64_t call, bool is_ordered)
+uint64_t net_serve(struct sim_server *sv, struct sim_server *from, uint64_t call,
+                   enum net_path path)
 {
     uint64_t token = ++sv->sim->tokens;
-    vec_push(&sv->net->serving, ((struct net_serving){token, call, from, is_ordered}));
+    vec_push(&sv->net->serving, ((struct net_serving){token, call, from, path}));
     return token;
 }
 
@@ -303,26 +316,34 @@ static void net_send(struct raft_transport *t, struct str id, struct str address
         sim_check_vote(from, m->term, from->number);
     }
     check_rate(s, from, to);
+    bool has_entries = m->kind == RAFT_MSG_APPEND && m->append.prev_index + m->append.count > 0;
     bool is_vote = m->kind == RAFT_MSG_VOTE && !m->vote.pre;
-    uint64_t call = net_call_new(s, from, to, m, is_vote ? VOTE_TIMEOUT_US : CALL_TIMEOUT_US);
-    bool is_ordered =
-        s->is_ordered && m->kind == RAFT_MSG_APPEND && m->append.prev_index + m->append.count > 0;
+    enum net_path path = has_entries ? NET_ENTRIES : NET_CONTROL;
+    uint64_t call = net_call_new(s, from, to, m,
+                                 is_vote       ? VOTE_TIMEOUT_US
+                                 : has_entries ? ENTRIES_TIMEOUT_US
+                                               : CALL_TIMEOUT_US);
     for (int copy = 0; copy < (sim_chance(s, s->duplicate) ? 2 : 1); copy++) {
         struct net_message *x = message_new(from, to, m);
         x->call = call;
         x->is_repeated = copy > 0;
-        x->is_ordered = is_ordered;
+        x->path = path;
         x->event.run = request_run;
+        net_hold(&x->event, from, to, path);
         if (m->kind == RAFT_MSG_APPEND && m->append.count > 0) {
             message_entries(x, entries, (size_t)m->append.count);
         }
         if (net_is_lost(s, from, to)) {
             message_drop(&x->event);
             if (copy == 0 && sim_chance(s, 0.5)) {
-                net_call_fail(s, call); /* else only time tells */
+                net_call_fail(s, call);
+            } else if (copy == 0) { /* only time tells */
+                (void)net_after(s, from, from->life, CALL_TIMEOUT_US, call, call_failed);
             }
         } else {
-            sim_push(s, &x->event, net_delay_us(s, from, to, is_ordered));
+            uint64_t late_us = /* a repetition may come long after */
+                copy > 0 && !s->is_ordered && sim_chance(s, 0.3) ? sim_below(s, 4 * SIM_SECOND) : 0;
+            sim_push(s, &x->event, net_delay_us(s, from, to, path) + late_us);
         }
     }
 }
@@ -341,7 +362,7 @@ static void net_reply(struct raft_transport *t, uint64_t token, const struct raf
             sim_check_vote(sv, m->term, x.from->number);
         }
         net_stream_answered(sv->sim, token);
-        answer_send(sv->sim, sv, x.from, x.call, m, x.is_ordered);
+        answer_send(sv->sim, sv, x.from, x.call, m, x.path);
         return;
     }
     sim_fail("a reply to no request", token, m->kind);
@@ -360,6 +381,31 @@ void sim_net_died(struct sim_server *sv)
         net_call_fail(sv->sim, net->serving.v[i].call);
     }
     net->serving.n = 0;
+}
+
+static void reset_run(struct sim *s, struct sim_event *e)
+{
+    struct sim_server *from = e->server;
+    const struct sim_server *to = &s->servers[container_of(e, struct net_event, event)->number];
+    bool is_any = false;
+    for (size_t i = 0; i < SIM_CALLS; i++) {
+        for (struct net_call **at = &s->calls[i]; *at != NULL;) {
+            if ((*at)->from == from && (*at)->to == to && (*at)->has_entries) {
+                call_remove(at);
+                is_any = true;
+            } else {
+                at = &(*at)->next;
+            }
+        }
+    }
+    if (is_any) { /* once for all */
+        net_events(from)->unreachable(from->net->base.events_data, str_from_cstr(to->id));
+    }
+}
+
+void sim_net_reset(struct sim_server *from, const struct sim_server *to)
+{
+    (void)net_after(from->sim, from, from->life, 1, (uint64_t)to->number, reset_run);
 }
 
 static struct raft_transport *net_free(struct raft_transport *t)

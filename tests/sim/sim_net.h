@@ -3,10 +3,17 @@
 #pragma once
 #include "sim.h"
 
+/* As of the transport over TCP: each has a connection of its own. */
+enum net_path {
+    NET_CONTROL, /* heartbeats, votes */
+    NET_ENTRIES,
+    NET_SNAPSHOT,
+};
+
 struct net_serving { /* a request that waits for our answer */
     uint64_t token, call;
     struct sim_server *from;
-    bool is_ordered;
+    enum net_path path;
 };
 
 struct sim_net {
@@ -29,15 +36,19 @@ static inline const struct raft_transport_events *net_events(const struct sim_se
 struct sim_server *net_server(struct sim *s, struct str id);
 bool net_is_lost(struct sim *s, struct sim_server *from, struct sim_server *to);
 uint64_t net_delay_us(struct sim *s, struct sim_server *from, struct sim_server *to,
-                      bool is_ordered);
-void net_after(struct sim *s, struct sim_server *sv, uint64_t life, uint64_t delay_us,
-               uint64_t number, void (*run)(struct sim *s, struct sim_event *e));
+                      enum net_path path);
+struct sim_event *net_after(struct sim *s, struct sim_server *sv, uint64_t life, uint64_t delay_us,
+                            uint64_t number, void (*run)(struct sim *s, struct sim_event *e));
+/* Whether it comes while the link is held. */
+void net_hold(struct sim_event *e, struct sim_server *from, struct sim_server *to,
+              enum net_path path);
 /* A request is being made; it fails by itself after the timeout. */
 uint64_t net_call_new(struct sim *s, struct sim_server *from, struct sim_server *to,
                       const struct raft_msg *m, uint64_t timeout_us);
 /* The connection is refused or reset: sooner or later the asker knows. */
 void net_call_fail(struct sim *s, uint64_t number);
-uint64_t net_serve(struct sim_server *sv, struct sim_server *from, uint64_t call, bool is_ordered);
+uint64_t net_serve(struct sim_server *sv, struct sim_server *from, uint64_t call,
+                   enum net_path path);
 
 /* sim_stream.c */
 void net_send_snapshot(struct raft_transport *t, struct str id, struct str address,

@@ -57,6 +57,21 @@ void sim_after(struct sim *s, struct sim_server *sv, uint64_t delay_us,
     sim_push(s, e, delay_us);
 }
 
+void sim_release(struct sim *s)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < s->held.n; i++) {
+        struct sim_event *e = s->held.v[i];
+        if (*e->held_us > s->now_us) {
+            s->held.v[kept++] = e;
+        } else {
+            e->at_us = s->now_us; /* and keeps its age, so their order stays */
+            heap_push(s, e);
+        }
+    }
+    s->held.n = kept;
+}
+
 static void event_end(struct sim_event *e)
 {
     if (e->drop != NULL) {
@@ -75,6 +90,10 @@ void sim_until(struct sim *s, uint64_t until_us)
         if (sv != NULL && sv->blocked_us > s->now_us) {
             e->at_us = sv->blocked_us; /* and keeps its age */
             heap_push(s, e);
+            continue;
+        }
+        if (e->held_us != NULL && *e->held_us > s->now_us) {
+            vec_push(&s->held, e);
             continue;
         }
         s->events++;
@@ -104,7 +123,8 @@ static void seed_plan(struct sim *s)
     s->snapshots_often = sim_chance(s, 0.7);
     s->fault_rate = 0.05 + rng_f64(&s->rng) * 1.2;
     s->client_us = 2 * SIM_MS + sim_below(s, 30 * SIM_MS);
-    s->faults_us = (6 + sim_below(s, 10)) * SIM_SECOND;
+    s->plots_us = sim_chance(s, 0.4) ? (3 + sim_below(s, 6)) * SIM_SECOND : 0;
+    s->faults_us = s->plots_us + (6 + sim_below(s, 10)) * SIM_SECOND;
 }
 
 static void run_for(struct sim *s, uint64_t us)
@@ -169,20 +189,25 @@ static void check_stall(struct sim *s)
     check_alive(s, SIM_SECOND);
 }
 
-/* All disks are slow: so are writes, but nobody hands leadership to one who is no faster. */
+/* All disks are slow: so are writes, but nobody hands leadership to one who is no faster. (Where a
+ * write takes less than the leader needs to see that its disk is silent and for the others to have
+ * what it adds then, a hand-over would succeed.) */
 static void check_slow(struct sim *s)
 {
     struct sim_server *leader = quiet_leader(s);
+    uint64_t log_us =
+        550 * SIM_MS + sim_below(s, sim_chance(s, 0.7) ? 500 * SIM_MS : 2 * SIM_SECOND);
     uint64_t term = raft_core_term(leader->raft->core);
     for (int i = 0; i < SIM_SERVERS; i++) {
-        s->servers[i].disk.log_us = 2 * SIM_SECOND;
+        s->servers[i].disk.log_us = log_us;
+        s->servers[i].disk.log_until_us = UINT64_MAX;
     }
     run_for(s, 4 * SIM_SECOND);
     check_alive(s, 8 * SIM_SECOND);
     SIM_CHECK(quiet_leader(s) == leader, leader->number, 0);
     SIM_CHECK(raft_core_term(leader->raft->core) == term, raft_core_term(leader->raft->core), term);
     for (int i = 0; i < SIM_SERVERS; i++) {
-        s->servers[i].disk.log_us = 0;
+        s->servers[i].disk.log_until_us = 0;
     }
     run_for(s, 3 * SIM_SECOND);
     check_alive(s, SIM_SECOND);
@@ -246,7 +271,7 @@ static void run_restore(struct sim *s)
 
 static void sim_begin(struct sim *s)
 {
-    uint64_t voters = 1 + sim_below(s, SIM_SERVERS);
+    uint64_t voters = sim_chance(s, 0.3) ? 1 + sim_below(s, SIM_SERVERS) : 3 + sim_below(s, 3);
     for (int i = 0; i < SIM_SERVERS; i++) {
         sim_server_init(s, i);
         struct sim_server *sv = &s->servers[i];
@@ -272,11 +297,15 @@ static void sim_free(struct sim *s)
     for (size_t i = 0; i < s->heap.n; i++) {
         event_end(s->heap.v[i]);
     }
+    for (size_t i = 0; i < s->held.n; i++) {
+        event_end(s->held.v[i]);
+    }
     for (size_t i = 0; i < SIM_CALLS; i++) {
         SIM_CHECK(s->calls[i] == NULL, i, 0);
     }
     SIM_CHECK(s->streams.n == 0, s->streams.n, 0);
     vec_deinit(&s->heap);
+    vec_deinit(&s->held);
     vec_deinit(&s->streams);
     vec_deinit(&s->entries);
     vec_deinit(&s->leaders);

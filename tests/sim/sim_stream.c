@@ -94,9 +94,15 @@ static void timeout_run(struct sim *s, struct sim_event *e)
 
 static void chunk_run(struct sim *s, struct sim_event *e);
 
+/* At times a snapshot stands still for a while, and what else happens overtakes it. */
 static void chunk_soon(struct sim *s, struct net_stream *x)
 {
-    net_after(s, x->to, x->to_life, net_delay_us(s, x->from, x->to, false), x->number, chunk_run);
+    uint64_t delay_us = net_delay_us(s, x->from, x->to, NET_SNAPSHOT);
+    if (!s->is_quiet && sim_chance(s, 0.05)) {
+        delay_us += sim_below(s, 2 * SIM_SECOND);
+    }
+    struct sim_event *e = net_after(s, x->to, x->to_life, delay_us, x->number, chunk_run);
+    net_hold(e, x->from, x->to, NET_SNAPSHOT);
 }
 
 static void piece_read(struct raft_snapshot_source *source, struct str bytes, int code)
@@ -166,7 +172,7 @@ static void begin_run(struct sim *s, struct sim_event *e)
         return;
     }
     x->to_life = x->to->life;
-    x->token = x->msg->token = net_serve(x->to, x->from, x->call, false);
+    x->token = x->msg->token = net_serve(x->to, x->from, x->call, NET_SNAPSHOT);
     net_events(x->to)->request(x->to->net->base.events_data, x->msg);
 }
 
@@ -188,7 +194,8 @@ void net_send_snapshot(struct raft_transport *t, struct str id, struct str addre
     x->source = source;
     source->user = x;
     vec_push(&s->streams, x);
-    net_after(s, x->to, 0, net_delay_us(s, from, x->to, false), x->number, begin_run);
+    uint64_t delay_us = net_delay_us(s, from, x->to, NET_SNAPSHOT);
+    net_hold(net_after(s, x->to, 0, delay_us, x->number, begin_run), from, x->to, NET_SNAPSHOT);
     net_after(s, NULL, 0, STREAM_TIMEOUT_US, x->number, timeout_run);
 }
 

@@ -160,11 +160,28 @@ void core_campaign(struct raft_core *c, bool pre, bool transfer, struct raft_cor
     }
 }
 
+/* Somebody asks in the very term we campaign in, and would have our vote if we had not given it to
+ * ourselves; without it we may be in its way for ever. When we ask first the next time as well, in
+ * a newer term that it does not learn of (it may have no vote where we ask), it comes too late
+ * again. So it gets the time to be first. */
+static void stand_back(struct raft_core *c)
+{
+    uint64_t at_ms = c->election_at_ms;
+    core_election_defer(c);
+    c->election_at_ms = MAX(at_ms, c->election_at_ms + election_ms(c));
+}
+
 static bool candidate_is_up_to_date(const struct raft_core *c, const struct raft_msg *m)
 {
     uint64_t last_term = core_last_term(&c->log);
     return m->vote.last_term > last_term ||
            (m->vote.last_term == last_term && m->vote.last_index >= c->log.last_index);
+}
+
+static bool candidate_is_ahead(const struct raft_core *c, const struct raft_msg *m)
+{
+    return candidate_is_up_to_date(c, m) && (m->vote.last_term != core_last_term(&c->log) ||
+                                             m->vote.last_index != c->log.last_index);
 }
 
 /* A leader that was heard from of late (or is us), and is not the one who asks. */
@@ -201,7 +218,13 @@ static bool vote_decide(struct raft_core *c, const struct raft_msg *m, struct ra
     if (m->term > c->term) {
         core_follow(c, m->term, out);
     }
-    if (!is_free || !candidate_is_up_to_date(c, m)) {
+    if (!candidate_is_up_to_date(c, m)) {
+        return false;
+    }
+    if (!is_free) {
+        if (c->state == RAFT_CANDIDATE && candidate_is_ahead(c, m)) {
+            stand_back(c);
+        }
         return false;
     }
     if (c->voted_for[0] == '\0') {
