@@ -33,7 +33,7 @@ static bool decode_overrides(struct http_req *req, struct chain_overrides *ret)
     int r = json_parse_next(req->arena, &rest, &body, &err);
     if (r >= 0 && body->kind != VALUE_NULL) {
         r = schema_decode_unused(&chain_overrides_schema, body, ret, req->arena,
-                                 DECODE_SNAKE | DECODE_WEAK, &unused, &err);
+                                 DECODE_SNAKE | DECODE_WEAK | DECODE_FLOATS, &unused, &err);
     }
     if (r < 0) {
         http_error(req, 400, "Bad request: Request decoding failed: %s", err_text(&err));

@@ -403,6 +403,7 @@ static int object_decode(struct decoder *d, const struct schema *schema, const s
     d->depth++;
     const struct schema *outer = d->schema;
     struct path path = {.up = d->path};
+    size_t unused = 0;
     for (size_t i = 0; i < v->map.n; i++) {
         const struct value_pair *pair = &v->map.v[i];
         const struct plan_step *s = step_match(list, pair->key, d->flags);
@@ -413,14 +414,21 @@ static int object_decode(struct decoder *d, const struct schema *schema, const s
             if ((d->flags & DECODE_STRICT) != 0) {
                 return decode_fail_unknown(d);
             }
-            if (d->unused != NULL) {
-                unused_push(d);
-            }
+            unused += d->unused != NULL;
         } else {
             int r = member_decode(d, s->field, &pair->value, plan_make_at(s, object, d->a));
             if (r < 0) {
                 return r;
             }
+        }
+    }
+    /* After those of the members, as mapstructure tells them. */
+    for (size_t i = 0; unused > 0; i++) {
+        path.name = v->map.v[i].key;
+        if (step_match(list, path.name, d->flags) == NULL) {
+            d->path = &path;
+            unused_push(d);
+            unused--;
         }
     }
     d->schema = outer;

@@ -49,14 +49,14 @@ int decode_fail_weakly(struct decoder *d, const char *format, ...)
     return r;
 }
 
-static const char *weak_kind_text(enum value_kind kind)
+static const char *weak_kind_text(const struct decoder *d, enum value_kind kind)
 {
     switch (kind) {
     case VALUE_BOOL:
         return "bool";
     case VALUE_INT:
     case VALUE_UINT:
-        return "int";
+        return (d->flags & DECODE_FLOATS) != 0 ? "float64" : "int"; /* of JSON, of HCL */
     case VALUE_FLOAT:
         return "float64";
     case VALUE_LIST:
@@ -73,7 +73,7 @@ int decode_fail_map(struct decoder *d, const struct value *v, const char *type)
     return d->unused == NULL
                ? decode_fail_type(d, v, type)
                : decode_fail_weakly(d, "'%.*s' expected a map, got '%s'", STRF(decode_path_text(d)),
-                                    weak_kind_text(v->kind));
+                                    weak_kind_text(d, v->kind));
 }
 
 static void value_put(struct decoder *d, struct buf *to, const struct value *v);

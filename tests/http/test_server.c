@@ -106,6 +106,14 @@ static void test_paths(void **state)
     expect("GET /v1/echo HTTP/1.1\r\n" CLOSE, "HTTP/1.1 301 ", "\r\nLocation: /v1/echo/\r\n", "");
     expect("GET /v1/echo/.. HTTP/1.1\r\n" CLOSE, "HTTP/1.1 301 ", "\r\nLocation: /v1\r\n", "");
     expect("GET /v1/json/ HTTP/1.1\r\n" CLOSE, "HTTP/1.1 404 ", "Content-Length: 0\r\n", "");
+    /* Beside a longer pattern, before and behind it: what sorts next to a path need not be its. */
+    expect("GET /v1/echo/deep HTTP/1.1\r\n" CLOSE, "HTTP/1.1 301 ", "Location: /v1/echo/deep/\r\n",
+           "");
+    expect("GET /v1/echo/deep-x HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 OK", "", "[deep-x] 0 ");
+    expect("GET /v1/echo/deeper HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 OK", "", "[deeper] 0 ");
+    expect("GET /v1/echo/z HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 OK", "", "[z] 0 ");
+    expect("GET /v1/echo/deep/x HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 OK", "application/json", "");
+    expect("GET /v1/echoes HTTP/1.1\r\n" CLOSE, "HTTP/1.1 404 ", "Content-Length: 0\r\n", "");
     expect("GET /v1/nothing HTTP/1.1\r\n" CLOSE, "HTTP/1.1 404 ", "Content-Length: 0\r\n", "");
     expect("GET / HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 OK", "", "\r\n\r\nConsul Agent");
     expect("GET /v1/echo/%0a HTTP/1.1\r\n" CLOSE, "HTTP/1.1 400 Bad Request\r\n",
