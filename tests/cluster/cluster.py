@@ -262,15 +262,14 @@ class Server:
 
 
 class Cluster:
-    """binaries: one path, or one per server (the last one serves the rest). peers: they are brought together by peers.json."""
+    """binaries: one path, or one per server (the last one serves the rest)."""
 
-    def __init__(self, binaries, count=3, config=None, network=None, start=True, data_space=None, env=None, peers=False):
+    def __init__(self, binaries, count=3, config=None, network=None, start=True, data_space=None, env=None):
         self.binaries = [os.path.abspath(b) for b in ([binaries] if isinstance(binaries, str) else binaries)]
         self.network, self.data_space, self.env = network, data_space, env or {}
         self.dir = tempfile.mkdtemp(prefix="consul-cluster-")
         self.local = threading.local()
         self.expect = count
-        self.with_peers = peers
         self.settings = {
             "server": True, "retry_interval": "500ms", "log_level": "debug", "disable_update_check": True,
             "performance": {"raft_multiplier": 1, "leave_drain_time": "200ms"}, "ports": {"serf_wan": -1},
@@ -310,7 +309,7 @@ class Cluster:
                 self.network.add()
             enter, ip = self.network.enter(number), self.network.address(number)
         settings = dict(self.settings, **(config or {}))
-        if expect and not self.with_peers:
+        if expect:
             settings["bootstrap_expect"] = self.expect
         s = Server(self, "server%d" % (number + 1), os.path.abspath(binary) if binary else
                    self.binaries[min(number, len(self.binaries) - 1)], ip or self._free_ip(), settings, enter, self.data_space)
@@ -336,21 +335,8 @@ class Cluster:
             one.config["retry_join"] = [o.ip for o in self.servers if o is not one]
 
     def start(self):
-        if self.with_peers:
-            self._seed()
         for s in self.servers:
             s.start()
-
-    def _seed(self):
-        """The first server has been alone, and is told that all are voters: no gossip is needed for them to meet."""
-        first = self.servers[0]
-        alone = dict(first.config)
-        first.config = dict(alone, bootstrap=True, retry_join=[])
-        first.start()
-        self.wait_leader([first])
-        first.stop()
-        first.config = alone
-        first.write_peers(self.servers)
 
     def running(self, *without):
         return [s for s in self.servers if s.is_running and s not in without]

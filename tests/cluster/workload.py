@@ -26,11 +26,10 @@ PACE = 0.004  # seconds between operations of a client, at most twice that
 
 
 class Workload:
-    def __init__(self, cluster, clients=6, lockers=2, keys=12, servers=None, timeout=8, prefix=None, seed=None, forwards=None):
-        """servers: who is asked (all that the cluster has, when not given); forwards(server): whether that one, now, is worth asking
-        for what only the leader does."""
+    def __init__(self, cluster, clients=6, lockers=2, keys=12, servers=None, timeout=8, prefix=None, seed=None):
+        """servers: who is asked; all that the cluster has, when not given."""
         self.cluster, self.timeout = cluster, timeout
-        self.servers, self.forwards = servers, forwards
+        self.servers = servers
         self.prefix = prefix or "load-" + uuid.uuid4().hex[:6]
         self.keys = ["%s/register/%d" % (self.prefix, i) for i in range(keys)]
         self.locks = ["%s/lock/%d" % (self.prefix, i) for i in range(max(1, lockers // 2))]
@@ -77,12 +76,10 @@ class Workload:
 
     # -- one operation --
 
-    def _pick(self, rng, stale=False):
+    def _pick(self, rng):
         """Any server; but one that is known not to answer seldom, or all would soon wait for it."""
         servers = self.servers if self.servers is not None else self.cluster.servers
         up = [s for s in servers if s.is_running and not s.is_away]
-        if self.forwards and not stale:
-            up = [s for s in up if self.forwards(s)]
         return rng.choice(servers if not up or rng.random() < 0.05 else up)
 
     def _do(self, op, server, method, path, body=None):
@@ -126,7 +123,7 @@ class Workload:
             n += 1
             what = rng.random()
             mode = rng.choice(["consistent", "consistent", "consistent", "default", "stale"])
-            server = self._pick(rng, stale=0.25 <= what < 0.60 and mode == "stale")
+            server = self._pick(rng)
             key, value = rng.choice(self.keys), "c%d-%d" % (number, n)
             if what < 0.25:
                 self._write_durable(number, n, server)
