@@ -57,9 +57,10 @@ struct call {
     struct fsm_result result; /* filled on the raft thread, read after the message came back */
     int raft_code;
     uint64_t raft_index;
-    struct err ask_err; /* of the main loop's */
+    struct err *ask_err; /* of the main loop's, in the arena */
     struct loop_msg msg;
 };
+_Static_assert(sizeof(struct call) <= 768, "tens of thousands wait at a time");
 
 /* --- rpc.c ------------------------------------------------------------------------------------ */
 struct query_options *call_options(const struct call *c); /* NULL: the method has none */

@@ -366,8 +366,8 @@ static void call_asked(struct raft_ask *q)
 void call_ask_done(struct loop_msg *msg)
 {
     struct call *c = container_of(msg, struct call, msg);
-    if (c->ask_err.code != 0) {
-        call_fail_with(c, &c->ask_err, -c->ask_err.code);
+    if (c->ask_err->code != 0) {
+        call_fail_with(c, c->ask_err, -c->ask_err->code);
     } else {
         call_done(c);
     }
@@ -381,7 +381,7 @@ static void call_ask(struct call *c)
     }
     /* Who asks may go meanwhile, with what the arguments point to. */
     call->args = schema_copy(&call->arena, call->method->args, call->args);
-    err_clear(&c->ask_err);
+    c->ask_err = ARENA_NEW(&call->arena, struct err);
     c->state = CALL_PROPOSED;
     if (!rpc_asks_start(call->worker->server->asks, c)) {
         call_fail(c, ERR_CLOSED, "%s", err_code_text(ERR_CLOSED));

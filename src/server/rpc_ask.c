@@ -16,7 +16,7 @@ struct rpc_asks {
 static void ask_answer(struct rpc_ask *ask)
 {
     struct call *c = ask->call;
-    c->ask_err = ask->err;
+    *c->ask_err = ask->err;
     c->msg.run = call_ask_done;
     loop_post(c->pub.worker->loop, &c->msg);
 }
