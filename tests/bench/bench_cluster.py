@@ -13,7 +13,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "cluster"))
 
-from bench import WRK_PUT, Table, arguments, cpu_of, programs_of, rss_mb_of, wrk  # noqa: E402
+from bench import FILES, WRK_PUT, Table, arguments, cpu_of, programs_of, rss_mb_of, wrk  # noqa: E402
 from cluster import Cluster, wait_for  # noqa: E402
 
 
@@ -37,7 +37,7 @@ row = TABLE.row
 class Context:
     def __init__(self, name, binary, seconds):
         self.name, self.seconds = name, seconds
-        self.cluster = Cluster(binary, 3, config={"log_level": "err", "limits": {"http_max_conns_per_client": 19000}})
+        self.cluster = Cluster(binary, 3, config={"log_level": "err", "limits": {"http_max_conns_per_client": FILES - 1000}})
         leader = self.cluster.wait_leader()
         self.cluster.wait_voters()
         wait_for(lambda: leader.set("bench/value", b"x" * 256), "a write")
