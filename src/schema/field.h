@@ -301,7 +301,8 @@ enum decode_flag {
  * says what Go's encoding/json would: which field wanted what. */
 NODISCARD int schema_decode(const struct schema *schema, const struct value *value, void *object,
                             struct arena *a, unsigned flags, struct err *err);
-/* The same, and the paths of keys that fit no member ("Sources[0].Bogus"), those within members first. */
+/* The same, and the paths of keys that fit no member ("Sources[0].Bogus"): those within members first,
+ * each level in the order of the input. */
 NODISCARD int schema_decode_unused(const struct schema *schema, const struct value *value,
                                    void *object, struct arena *a, unsigned flags,
                                    struct strlist *ret_unused, struct err *err);

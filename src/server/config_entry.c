@@ -2,6 +2,7 @@
  * together is in config_resolve.c. */
 #include "schema/config_entry.h"
 
+#include "base/metrics.h"
 #include "fsm/fsm.h"
 #include "schema/msgpack.h"
 #include "server/reply.h"
@@ -48,6 +49,8 @@ static int apply_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct bu
     return propose(args, entry);
 }
 
+static struct metric time_apply = METRIC_SAMPLE("config_entry.apply");
+
 const struct rpc_method rpc_config_entry_apply = {
     .name = "ConfigEntry.Apply",
     .flags = RPC_WRITE,
@@ -56,6 +59,7 @@ const struct rpc_method rpc_config_entry_apply = {
     .options_offset = -1,
     .meta_offset = -1,
     .acl = "service:write,intention:write,operator:write",
+    .time = &time_apply,
     .prepare = apply_prepare,
     .applied = reply_bool_applied,
 };
@@ -74,6 +78,8 @@ static int delete_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct b
     return propose(args, entry);
 }
 
+static struct metric time_delete = METRIC_SAMPLE("config_entry.delete");
+
 const struct rpc_method rpc_config_entry_delete = {
     .name = "ConfigEntry.Delete",
     .flags = RPC_WRITE,
@@ -81,6 +87,7 @@ const struct rpc_method rpc_config_entry_delete = {
     .options_offset = -1,
     .meta_offset = -1,
     .acl = "service:write,intention:write,operator:write",
+    .time = &time_delete,
     .prepare = delete_prepare,
 };
 
@@ -99,6 +106,8 @@ static int get_read(struct rpc_ctx *ctx, const void *data, void *out)
     return 0;
 }
 
+static struct metric time_get = METRIC_SAMPLE("config_entry.get");
+
 const struct rpc_method rpc_config_entry_get = {
     .name = "ConfigEntry.Get",
     .flags = RPC_READ | RPC_BLOCKING,
@@ -107,6 +116,7 @@ const struct rpc_method rpc_config_entry_get = {
     .options_offset = offsetof(struct config_entry_query, options),
     .meta_offset = offsetof(struct config_entry_response, meta),
     .acl = "service:read,intention:read",
+    .time = &time_get,
     .read = get_read,
 };
 
@@ -124,6 +134,8 @@ static int list_read(struct rpc_ctx *ctx, const void *data, void *out)
     return 0;
 }
 
+static struct metric time_list = METRIC_SAMPLE("config_entry.list");
+
 const struct rpc_method rpc_config_entry_list = {
     .name = "ConfigEntry.List",
     .flags = RPC_READ | RPC_BLOCKING,
@@ -132,6 +144,7 @@ const struct rpc_method rpc_config_entry_list = {
     .options_offset = offsetof(struct config_entry_query, options),
     .meta_offset = offsetof(struct indexed_config_entries, meta),
     .acl = "service:read,intention:read",
+    .time = &time_list,
     .read = list_read,
 };
 
@@ -160,6 +173,8 @@ static int list_all_read(struct rpc_ctx *ctx, const void *data, void *out)
     return 0;
 }
 
+static struct metric time_list_all = METRIC_SAMPLE("config_entry.listAll");
+
 const struct rpc_method rpc_config_entry_list_all = {
     .name = "ConfigEntry.ListAll",
     .flags = RPC_READ | RPC_BLOCKING,
@@ -168,5 +183,6 @@ const struct rpc_method rpc_config_entry_list_all = {
     .options_offset = offsetof(struct config_entry_list_all_request, options),
     .meta_offset = offsetof(struct indexed_generic_config_entries, meta),
     .acl = "service:read,intention:read",
+    .time = &time_list_all,
     .read = list_all_read,
 };

@@ -6,6 +6,7 @@
  * from the widest to the narrowest (proxy-defaults, the upstream's own service-defaults), then the
  * defaults for all upstreams, the mesh gateway of the registration, and the override for this
  * upstream. */
+#include "base/metrics.h"
 #include "base/vec.h"
 #include "schema/config_defaults.h"
 #include "server/rpc.h"
@@ -301,6 +302,8 @@ static int resolve_read(struct rpc_ctx *ctx, const void *data, void *out)
     return 0;
 }
 
+static struct metric time_resolve = METRIC_SAMPLE("config_entry.resolve_service_config");
+
 const struct rpc_method rpc_config_entry_resolve_service_config = {
     .name = "ConfigEntry.ResolveServiceConfig",
     .flags = RPC_READ | RPC_BLOCKING | RPC_INDEX_ONLY,
@@ -309,5 +312,6 @@ const struct rpc_method rpc_config_entry_resolve_service_config = {
     .options_offset = offsetof(struct service_config_request, options),
     .meta_offset = offsetof(struct service_config_response, meta),
     .acl = "service:read",
+    .time = &time_resolve,
     .read = resolve_read,
 };

@@ -235,7 +235,7 @@ static void add_upstreams(struct side *s)
 static int add_downstreams(struct side *s, struct str datacenter)
 {
     struct rpc_ctx *ctx = s->ctx;
-    struct strlist sources, names;
+    struct strlist sources = {0}, names;
     int r = chain_sources(s, datacenter, &sources);
     if (r < 0) {
         return err_wrap(ctx->err, "failed to get sources for discovery chain target %.*s",
