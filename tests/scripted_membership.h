@@ -13,14 +13,10 @@
 #include "proto/serf.h"
 #include "server/membership.h"
 
-#define SCRIPTED_MEMBERS_MAX 256u
-
 struct scripted_membership {
     struct membership pub;
     struct loop *loop;
-    struct arena arena;
-    struct member members[SCRIPTED_MEMBERS_MAX];
-    size_t count;
+    struct member_board *board;
     const char *join_error; /* NULL: joins succeed */
     unsigned joins, force_leaves;
     uint64_t events; /* user events fired */
@@ -45,20 +41,17 @@ static void scripted_member(struct scripted_membership *s, enum membership_event
         [MEMBERSHIP_LEAVE] = MEMBER_LEFT, [MEMBERSHIP_FAILED] = MEMBER_FAILED,
         [MEMBERSHIP_REAP] = MEMBER_NONE,
     };
-    const struct member *copy = schema_copy(&s->arena, &member_schema, member);
-    size_t i = 0;
-    while (i < s->count && !str_eq(s->members[i].name, member->name)) {
-        i++;
-    }
-    ASSERT(i < SCRIPTED_MEMBERS_MAX);
-    s->count = MAX(s->count, i + 1);
-    s->members[i] = *copy;
-    s->members[i].status = statuses[event];
-    struct member told = s->members[i];
+    struct member told = *member;
+    told.status = statuses[event];
+    struct member_ref *r = member_ref_new(&told);
     if (event == MEMBERSHIP_REAP) {
-        s->members[i] = s->members[--s->count];
+        member_board_remove(s->board, told.name);
+    } else {
+        member_board_put(s->board, r);
     }
-    membership_tell(&s->pub, event, &told);
+    member_board_publish(s->board);
+    membership_tell(&s->pub, event, r->member);
+    (void)member_ref_unref(r);
 }
 
 static void scripted_run(struct loop_msg *msg)
@@ -70,10 +63,12 @@ static void scripted_run(struct loop_msg *msg)
     if (s->is_stopped) {
         return;
     }
-    if (!s->self_was_told && s->count > 0) {
+    struct member_list *list = member_board_read(s->board);
+    if (!s->self_was_told && list->count > 0) {
         s->self_was_told = true;
-        membership_tell(&s->pub, MEMBERSHIP_JOIN, &s->members[0]);
+        membership_tell(&s->pub, MEMBERSHIP_JOIN, list->v[0]);
     }
+    (void)member_list_unref(list);
     if (join != NULL) {
         join->joined = s->join_error == NULL ? (uint32_t)join->addresses.n : 0;
         if (s->join_error != NULL) {
@@ -101,16 +96,9 @@ static void scripted_start(struct membership *m)
     scripted_soon(scripted_of(m));
 }
 
-static size_t scripted_members(struct membership *m, struct arena *a, struct member **ret_members)
+static struct member_list *scripted_list(struct membership *m)
 {
-    struct scripted_membership *s = scripted_of(m);
-    struct member *members = ARENA_ARRAY(a, struct member, s->count);
-    for (size_t i = 0; i < s->count; i++) {
-        const struct member *copy = schema_copy(a, &member_schema, &s->members[i]);
-        members[i] = *copy;
-    }
-    *ret_members = members;
-    return s->count;
+    return member_board_read(scripted_of(m)->board);
 }
 
 static void scripted_join(struct membership *m, struct membership_join *join)
@@ -198,13 +186,13 @@ static void scripted_stop(struct membership *m)
 static struct membership *scripted_free(struct membership *m)
 {
     struct scripted_membership *s = scripted_of(m);
-    arena_deinit(&s->arena);
+    (void)member_board_free(s->board);
     return mem_free(s);
 }
 
 static const struct membership_ops scripted_ops = {
     .start = scripted_start,
-    .members = scripted_members,
+    .list = scripted_list,
     .join = scripted_join,
     .leave = scripted_leave,
     .force_leave = scripted_force_leave,
@@ -218,6 +206,7 @@ UNUSED static struct scripted_membership *scripted_membership_new(struct loop *l
 {
     struct scripted_membership *s = xcalloc(1, sizeof(*s));
     s->pub.ops = &scripted_ops;
+    s->board = member_board_new();
     list_init(&s->pub.listeners);
     s->loop = loop;
     return s;

@@ -69,14 +69,12 @@ struct loop *agent_loop(const struct agent *a)
 
 size_t agent_cluster_size(const struct agent *a)
 {
-    struct arena arena = {0};
-    struct member *members;
+    struct member_list *list = membership_list(a->worker->delegate->membership);
     size_t alive = 0;
-    size_t n = membership_members(a->worker->delegate->membership, &arena, &members);
-    for (size_t i = 0; i < n; i++) {
-        alive += members[i].status == MEMBER_ALIVE;
+    for (size_t i = 0; i < list->count; i++) {
+        alive += list->v[i]->status == MEMBER_ALIVE;
     }
-    arena_deinit(&arena);
+    (void)member_list_unref(list);
     return MAX(alive, (size_t)1);
 }
 

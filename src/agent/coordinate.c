@@ -37,18 +37,18 @@ static bool understands(const struct member *m)
 }
 
 /* There are servers, and all of them know what a coordinate is. */
-static bool servers_understand(const struct member *members, size_t n)
+static bool servers_understand(struct membership *m)
 {
-    size_t servers = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (str_eq_lit(member_tag(&members[i], STR("role")), "consul")) {
-            if (!understands(&members[i])) {
-                return false;
-            }
+    struct member_list *list = membership_list(m);
+    size_t servers = 0, understanding = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        if (str_eq_lit(member_tag(list->v[i], STR("role")), "consul")) {
             servers++;
+            understanding += understands(list->v[i]);
         }
     }
-    return servers > 0;
+    (void)member_list_unref(list);
+    return servers > 0 && understanding == servers;
 }
 
 static void update_soon(struct agent_coordinate *c);
@@ -85,10 +85,8 @@ static void update_due(struct loop_timer *t)
     struct agent_coordinate *c = container_of(t, struct agent_coordinate, timer);
     struct membership *m = c->agent->worker->delegate->membership;
     struct arena a = {0};
-    struct member *members;
-    size_t n = membership_members(m, &a, &members);
     const struct coordinate *coordinate = m->pool != NULL ? pool_coordinate(m->pool, &a) : NULL;
-    if (!servers_understand(members, n)) {
+    if (!servers_understand(m)) {
         log_write(LOG_DEBUG, "agent", "Skipping coordinate updates until servers are upgraded");
         update_soon(c);
     } else if (coordinate == NULL) {

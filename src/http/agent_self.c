@@ -230,13 +230,15 @@ static void put_stats(struct json_writer *w, struct http_req *req, const struct 
 /* As the pool has it: tags change while it runs. */
 static void put_self_member(struct json_writer *w, struct http_req *req)
 {
-    struct member *members, self;
-    if (membership_members(req->worker->delegate->membership, req->arena, &members) > 0) {
-        json_object(w, &member_schema, &members[0]);
+    struct member_list *list = membership_list(req->worker->delegate->membership);
+    if (list->count > 0) {
+        json_object(w, &member_schema, list->v[0]);
     } else { /* it has not begun yet */
+        struct member self;
         member_self(agent_config(req->agent), agent_node_id(req->agent), false, req->arena, &self);
         json_object(w, &member_schema, &self);
     }
+    (void)member_list_unref(list);
 }
 
 static void put_coordinate(struct json_writer *w, struct http_req *req)
@@ -306,17 +308,17 @@ void agent_self_handle(struct http_req *req)
 static void put_members(struct http_req *req, struct membership *pool)
 {
     struct json_writer w = http_json_begin(req);
-    struct member *members;
     if (pool == NULL) {
         json_null(&w);
         return;
     }
-    size_t n = membership_members(pool, req->arena, &members);
+    struct member_list *list = membership_list(pool);
     json_array_begin(&w);
-    for (size_t i = 0; i < n; i++) {
-        json_object(&w, &member_schema, &members[i]);
+    for (size_t i = 0; i < list->count; i++) {
+        json_object(&w, &member_schema, list->v[i]);
     }
     json_array_end(&w);
+    (void)member_list_unref(list);
 }
 
 void agent_members_handle(struct http_req *req)

@@ -112,15 +112,15 @@ static struct str node_status(enum member_status status)
 
 static void known_fill(struct autopilot *p, struct autopilot_input *in, struct arena *a)
 {
-    struct member *members;
-    size_t count = membership_members(p->server->delegate.membership, a, &members);
-    struct autopilot_server *known = ARENA_ARRAY(a, struct autopilot_server, count);
-    for (size_t i = 0; i < count; i++) {
+    struct member_list *list = membership_list(p->server->delegate.membership);
+    struct autopilot_server *known = ARENA_ARRAY(a, struct autopilot_server, list->count);
+    for (size_t i = 0; i < list->count; i++) {
         struct server_info info;
         struct node *node = NULL;
-        if (!server_info_of(&members[i], a, &info)) {
+        if (!server_info_of(list->v[i], a, &info)) {
             continue;
         }
+        (void)server_info_of(schema_copy(a, &member_schema, list->v[i]), a, &info);
         struct autopilot_server *to = &known[in->known_count++];
         *to = (struct autopilot_server){
             .id = info.id,
@@ -137,6 +137,7 @@ static void known_fill(struct autopilot *p, struct autopilot_input *in, struct a
         }
     }
     in->known = known;
+    (void)member_list_unref(list);
 }
 
 /* Everything but the samples, in the arena; nothing of it points into the store. */

@@ -63,7 +63,7 @@ void bootstrap_decide(const struct bootstrap_input *in, struct bootstrap_plan *r
     if (in->last_index == 0) {
         ret_plan->step = BOOTSTRAP_ASK;
         for (size_t i = 0; i < in->count && ret_plan->step == BOOTSTRAP_ASK; i++) {
-            if (!plan_add(in, &in->members[i], &a, ret_plan)) {
+            if (!plan_add(in, in->members[i], &a, ret_plan)) {
                 ret_plan->step = BOOTSTRAP_CONFLICT;
             }
         }
@@ -200,19 +200,17 @@ static void peers_ask(struct bootstrap *b)
 void bootstrap_consider(struct bootstrap *b)
 {
     struct server *s = b->server;
-    struct arena a = {0};
-    struct member *members;
     if (b->expect == 0 || b->is_asking) {
         return;
     }
     struct raft_status status;
     raft_status(s->raft, &status);
-    size_t count = membership_members(s->delegate.membership, &a, &members);
+    struct member_list *list = membership_list(s->delegate.membership);
     const struct bootstrap_input in = {
         .expect = b->expect,
         .datacenter = s->options.datacenter,
-        .members = members,
-        .count = count,
+        .members = list->v,
+        .count = list->count,
         .last_index = MAX(status.last_log_index, status.last_snapshot_index),
     };
     bootstrap_decide(&in, &b->plan);
@@ -233,7 +231,7 @@ void bootstrap_consider(struct bootstrap *b)
         break;
     }
     b->plan.member = STR("");
-    arena_deinit(&a);
+    (void)member_list_unref(list);
 }
 
 struct bootstrap *bootstrap_new(struct server *s, int64_t expect)

@@ -28,7 +28,7 @@ void bootstrap_stop(struct bootstrap *b);
 struct bootstrap_input {
     int64_t expect;
     struct str datacenter;
-    const struct member *members;
+    const struct member *const *members;
     size_t count;
     uint64_t last_index; /* of the log here, 0: there is no state */
 };

@@ -63,10 +63,9 @@ static void client_user_event(struct membership_listener *l, const struct serf_u
 static size_t count_nodes(void *data)
 {
     const struct client_agent *c = data;
-    struct arena a = {0};
-    struct member *members;
-    size_t n = membership_members(c->delegate.membership, &a, &members);
-    arena_deinit(&a);
+    struct member_list *list = membership_list(c->delegate.membership);
+    size_t n = list->count;
+    (void)member_list_unref(list);
     return n;
 }
 

@@ -76,25 +76,26 @@ static struct str short_name(const struct server_info *info, struct arena *a)
 static void put_maps(const struct maps_ask *k, struct datacenter_maps_reply *reply)
 {
     struct arena *a = k->ask->arena;
-    struct member *members;
-    size_t n = membership_members(k->ask->server->delegate.wan, a, &members);
+    struct member_list *list = membership_list(k->ask->server->delegate.wan);
+    size_t n = list->count;
     reply->maps = (struct objlist){ARENA_ARRAY(a, struct datacenter_map, n + 1), 0};
     for (size_t i = 0; i < n; i++) {
         struct server_info info;
-        const struct coordinate *c = coordinate_of(&k->coordinates, members[i].name);
-        if (c == NULL || members[i].status == MEMBER_LEFT ||
-            !server_info_of(&members[i], a, &info)) {
+        const struct coordinate *c = coordinate_of(&k->coordinates, list->v[i]->name);
+        if (c == NULL || list->v[i]->status == MEMBER_LEFT ||
+            !server_info_of(list->v[i], a, &info)) {
             continue;
         }
-        struct datacenter_map *map = map_of(&reply->maps, info.datacenter);
+        struct datacenter_map *map = map_of(&reply->maps, arena_str(a, info.datacenter));
         if (map->coordinates.n == 0) {
             map->coordinates.v = ARENA_ARRAY(a, struct node_coordinate, n);
         }
-        struct node_coordinate *list = map->coordinates.v;
-        list[map->coordinates.n++] =
-            (struct node_coordinate){.node = short_name(&info, a),
+        struct node_coordinate *servers = map->coordinates.v;
+        servers[map->coordinates.n++] =
+            (struct node_coordinate){.node = arena_str(a, short_name(&info, a)),
                                      .coord = schema_copy(a, &coordinate_schema, c)};
     }
+    (void)member_list_unref(list);
     qsort(reply->maps.v, reply->maps.n, sizeof(struct datacenter_map), by_datacenter);
 }
 

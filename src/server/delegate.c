@@ -13,14 +13,9 @@ static struct metric metric_exceeded = METRIC_COUNTER("client.rpc.exceeded");
 
 bool delegate_has_member(const struct delegate *d, struct str name)
 {
-    struct arena a = {0};
-    struct member *members;
-    bool has_it = false;
-    size_t n = membership_members(d->membership, &a, &members);
-    for (size_t i = 0; i < n && !has_it; i++) {
-        has_it = str_eq(members[i].name, name);
-    }
-    arena_deinit(&a);
+    struct member_list *list = membership_list(d->membership);
+    bool has_it = member_list_find(list, name) != NULL;
+    (void)member_list_unref(list);
     return has_it;
 }
 

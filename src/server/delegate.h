@@ -3,7 +3,7 @@
  * only a server can tell.
  *
  *     struct delegate *d = worker->delegate;
- *     membership_members(d->membership, arena, &members);
+ *     list = membership_list(d->membership);
  *     delegate_leave(d, done, me);
  *
  * Embedded in either and constant once that is made, but for the rate limit; any thread may read

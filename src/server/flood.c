@@ -31,29 +31,18 @@ static struct str wan_name(const struct server_info *info, struct arena *a)
     return arena_printf(a, "%.*s.%.*s", STRF(info->name), STRF(info->datacenter));
 }
 
-static bool is_in_wan(const struct member *members, size_t n, struct str name)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (str_eq(members[i].name, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* "name.dc/address:port" of each server that is alive here and unknown there. */
 static struct strlist missing(struct flood *f)
 {
     struct delegate *d = &f->server->delegate;
     struct arena *a = &f->arena;
-    struct member *lan, *wan;
-    size_t lan_count = membership_members(d->membership, a, &lan);
-    size_t wan_count = membership_members(d->wan, a, &wan), n = 0;
-    struct str *addresses = ARENA_ARRAY(a, struct str, lan_count);
-    for (size_t i = 0; i < lan_count; i++) {
+    struct member_list *lan = membership_list(d->membership), *wan = membership_list(d->wan);
+    struct str *addresses = ARENA_ARRAY(a, struct str, lan->count);
+    size_t n = 0;
+    for (size_t i = 0; i < lan->count; i++) {
         struct server_info info;
-        if (lan[i].status != MEMBER_ALIVE || !server_info_of(&lan[i], a, &info) ||
-            is_in_wan(wan, wan_count, wan_name(&info, a))) {
+        if (lan->v[i]->status != MEMBER_ALIVE || !server_info_of(lan->v[i], a, &info) ||
+            member_list_find(wan, wan_name(&info, a)) != NULL) {
             continue;
         }
         if (info.wan_join_port == 0) {
@@ -65,6 +54,8 @@ static struct strlist missing(struct flood *f)
         struct str at = server_address(a, info.host, info.wan_join_port);
         addresses[n++] = arena_printf(a, "%.*s/%.*s", STRF(wan_name(&info, a)), STRF(at));
     }
+    (void)member_list_unref(lan);
+    (void)member_list_unref(wan);
     return (struct strlist){addresses, n};
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/metrics.h"
 #include "raft/raft.h"
+#include "server/membership.h"
 #include "server/server.h"
 #include "store/store.h"
 
@@ -45,8 +46,17 @@ static void tables_update(const struct server *s)
 
 static void members_update(const struct server *s)
 {
-    set(s, "consul.members.servers", s->servers_alive);
-    set(s, "consul.members.clients", s->clients_alive);
+    struct member_list *list = membership_list(s->delegate.membership);
+    size_t alive = 0, servers = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->v[i]->status == MEMBER_ALIVE) {
+            alive++;
+            servers += str_eq_lit(member_tag(list->v[i], STR("role")), "consul");
+        }
+    }
+    (void)member_list_unref(list);
+    set(s, "consul.members.servers", (double)servers);
+    set(s, "consul.members.clients", (double)(alive - servers));
 }
 
 void server_gauges_update(struct server *s, bool with_tables)

@@ -5,6 +5,7 @@
  * the next one is. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "raft/configuration.h"
@@ -41,11 +42,14 @@ struct leader_reconcile {
     bool unknown_is_due; /* when the queue is empty, nodes that are no members are looked for */
     struct list jobs;
     size_t jobs_count;
+    struct map waiting[2]; /* by name, those that have not begun; of members, of reaped ones */
     uint64_t round_started_ms; /* 0: none is going on */
     struct loop_timer timer;
     struct raft_ask ask;
     struct reconcile_step step; /* under way; points into arena */
     struct arena arena;
+    struct member_list *members; /* as they were when the step was looked for */
+    struct map by_name;          /* the same, once they are looked at again; or empty */
 };
 
 static void reconcile_go_on(struct leader_reconcile *l);
@@ -54,11 +58,8 @@ static void reconcile_go_on(struct leader_reconcile *l);
 
 static void job_add(struct leader_reconcile *l, const struct member *m, bool is_reaped)
 {
-    list_for_each (node, &l->jobs) {
-        const struct job *j = list_entry(node, struct job, node);
-        if (j->started_ms == 0 && j->is_reaped == is_reaped && str_eq(j->member->name, m->name)) {
-            return; /* it will be looked at as it is then */
-        }
+    if (map_get(&l->waiting[is_reaped], m->name) != NULL) {
+        return; /* it will be looked at as it is then */
     }
     if (l->jobs_count < JOBS_MAX) {
         struct job *j = xcalloc(1, sizeof(*j));
@@ -66,11 +67,22 @@ static void job_add(struct leader_reconcile *l, const struct member *m, bool is_
         j->is_reaped = is_reaped;
         list_push_back(&l->jobs, &j->node);
         l->jobs_count++;
+        (void)map_put(&l->waiting[is_reaped], m->name, j);
+    }
+}
+
+/* It does not wait any more: what comes now about its member is another job. */
+static void job_begins(struct leader_reconcile *l, const struct job *j)
+{
+    struct map *waiting = &l->waiting[j->is_reaped];
+    if (map_get(waiting, j->member->name) == j) {
+        (void)map_remove(waiting, j->member->name);
     }
 }
 
 static void job_free(struct leader_reconcile *l, struct job *j)
 {
+    job_begins(l, j);
     list_remove(&j->node);
     l->jobs_count--;
     mem_free(j->member);
@@ -201,11 +213,30 @@ static void job_failed(struct leader_reconcile *l, struct job *j, const struct e
     job_free(l, j);
 }
 
+/* What a step points to lives until the next one is looked for. */
+static void members_look(struct leader_reconcile *l)
+{
+    struct member_list *list = membership_list(l->server->delegate.membership);
+    if (list != l->members) {
+        map_clear(&l->by_name);
+    } else if (l->by_name.n == 0) { /* a round: all of the same list are looked for */
+        for (size_t i = 0; i < list->count; i++) {
+            (void)map_put(&l->by_name, list->v[i]->name, (void *)(uintptr_t)list->v[i]);
+        }
+    }
+    (void)member_list_unref(l->members);
+    l->members = list;
+}
+
+static const struct member *member_now(const struct leader_reconcile *l, struct str name)
+{
+    return l->by_name.n > 0 ? map_get(&l->by_name, name) : member_list_find(l->members, name);
+}
+
 static void input_make(struct leader_reconcile *l, struct reconcile_input *ret_in)
 {
     struct server *s = l->server;
     struct raft_configuration *c = ARENA_NEW(&l->arena, struct raft_configuration);
-    struct member *members;
     uint64_t index;
     raft_get_configuration(s->raft, c, &index);
     *ret_in = (struct reconcile_input){
@@ -214,18 +245,9 @@ static void input_make(struct leader_reconcile *l, struct reconcile_input *ret_i
         .view = store_view(s->store),
         .configuration = c,
     };
-    ret_in->count = membership_members(s->delegate.membership, &l->arena, &members);
-    ret_in->members = members;
-}
-
-static const struct member *member_now(const struct reconcile_input *in, struct str name)
-{
-    for (size_t i = 0; i < in->count; i++) {
-        if (str_eq(in->members[i].name, name)) {
-            return &in->members[i];
-        }
-    }
-    return NULL;
+    members_look(l);
+    ret_in->members = l->members->v;
+    ret_in->count = l->members->count;
 }
 
 /* What the job's member needs next, into l->step. Members are looked at as they are now. */
@@ -233,7 +255,7 @@ static void job_look(struct leader_reconcile *l, struct job *j)
 {
     struct reconcile_input in;
     input_make(l, &in);
-    const struct member *m = member_now(&in, j->member->name);
+    const struct member *m = member_now(l, j->member->name);
     l->step = (struct reconcile_step){.kind = RECONCILE_NOTHING};
     if (j->is_reaped) {
         if (m == NULL) { /* else it is back */
@@ -253,6 +275,7 @@ static void job_look(struct leader_reconcile *l, struct job *j)
 static bool job_step(struct leader_reconcile *l, struct job *j)
 {
     if (j->started_ms == 0) {
+        job_begins(l, j);
         j->started_ms = clock_mono_ms();
     }
     arena_reset(&l->arena);
@@ -318,13 +341,11 @@ static void reconcile_go_on(struct leader_reconcile *l)
 static void round_due(struct loop_timer *t)
 {
     struct leader_reconcile *l = container_of(t, struct leader_reconcile, timer);
-    struct arena a = {0};
-    struct member *members;
-    size_t n = membership_members(l->server->delegate.membership, &a, &members);
-    for (size_t i = 0; i < n; i++) {
-        job_add(l, &members[i], false);
+    struct member_list *list = membership_list(l->server->delegate.membership);
+    for (size_t i = 0; i < list->count; i++) {
+        job_add(l, list->v[i], false);
     }
-    arena_deinit(&a);
+    (void)member_list_unref(list);
     l->unknown_is_due = true;
     l->round_started_ms = clock_mono_ms();
     loop_timer_start(l->server->main->loop, t, RECONCILE_INTERVAL_MS, round_due);
@@ -372,6 +393,10 @@ struct leader_reconcile *leader_reconcile_free(struct leader_reconcile *l)
         while (job_first(l) != NULL) {
             job_free(l, job_first(l));
         }
+        map_deinit(&l->waiting[0]);
+        map_deinit(&l->waiting[1]);
+        map_deinit(&l->by_name);
+        (void)member_list_unref(l->members);
         arena_deinit(&l->arena);
     }
     return mem_free(l);

@@ -72,17 +72,18 @@ static void peers_answered(struct rpc_remote *remote)
 /* One of the servers that stay, in turn; "" when there is none. */
 static struct str other_server(struct server_leave *l, struct arena *a)
 {
-    struct member *members;
-    size_t n = membership_members(l->server->delegate.membership, a, &members);
-    for (size_t i = 0; i < n; i++) {
+    struct member_list *list = membership_list(l->server->delegate.membership);
+    struct str address = STR("");
+    for (size_t i = 0; i < list->count && address.n == 0; i++) {
         struct server_info info;
-        const struct member *m = &members[l->asked++ % n];
+        const struct member *m = list->v[l->asked++ % list->count];
         if (m->status == MEMBER_ALIVE && server_info_of(m, a, &info) &&
             !str_eq(info.id, l->server->options.node_id)) {
-            return info.address;
+            address = info.address; /* the arena's */
         }
     }
-    return STR("");
+    (void)member_list_unref(list);
+    return address;
 }
 
 static void peers_ask(struct server_leave *l)

@@ -17,24 +17,6 @@ struct server_members {
 
 /* --- events ---------------------------------------------------------------------------------- */
 
-static void count_members(struct server *s)
-{
-    struct arena a = {0};
-    struct member *members;
-    size_t n = membership_members(s->delegate.membership, &a, &members), servers = 0, clients = 0;
-    for (size_t i = 0; i < n; i++) {
-        struct server_info info;
-        if (members[i].status == MEMBER_ALIVE) {
-            bool is_server = server_info_of(&members[i], &a, &info);
-            servers += is_server;
-            clients += !is_server;
-        }
-    }
-    s->servers_alive = (uint32_t)servers;
-    s->clients_alive = (uint32_t)clients;
-    arena_deinit(&a);
-}
-
 static const char *event_text(enum membership_event event)
 {
     switch (event) {
@@ -56,7 +38,6 @@ static void members_event(struct membership_listener *l, enum membership_event e
     struct server_members *m = container_of(l, struct server_members, listener);
     struct arena a = {0};
     struct server_info info;
-    count_members(m->server);
     if (server_info_of(member, &a, &info) && info.segment.n == 0) {
         log_write(LOG_INFO, "agent.server", event_text(event),
                   LOG_STR("server", server_info_text(&info, &a)));

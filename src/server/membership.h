@@ -4,7 +4,7 @@
  *
  *     membership_listen(m, &my_listener);                   // before membership_start()
  *     membership_start(m);
- *     size_t n = membership_members(m, arena, &members);    // any thread
+ *     struct member_list *list = membership_list(m);        // any thread; member_list_unref(list)
  *     membership_join(m, &join);          ... join.done()
  *     membership_leave(m, &leave);        ... leave.done()
  *     membership_user_event(m, name, payload, false, done, me);
@@ -12,15 +12,14 @@
  * This agent is a member itself, the first of the list. Members that failed or left stay listed
  * until they are reaped or pruned. A node's name is what it is known by.
  *
- * On the server's main loop, but for membership_members(). Events come from the main loop's own
+ * On the server's main loop, but for membership_list(). Events come from the main loop's own
  * turns, never from inside a call of this interface. An event is news; the list is the truth: it
  * may be ahead of the event that is being told. */
 #pragma once
 #include "base/err.h"
 #include "base/list.h"
-#include "schema/member.h"
+#include "gossip/pool_members.h"
 
-struct arena;
 struct membership;
 struct pool;
 struct serf_user_event; /* proto/serf.h */
@@ -63,7 +62,7 @@ struct membership_leave {
 
 struct membership_ops {
     void (*start)(struct membership *m);
-    size_t (*members)(struct membership *m, struct arena *a, struct member **ret_members);
+    struct member_list *(*list)(struct membership *m);
     void (*join)(struct membership *m, struct membership_join *join);
     void (*leave)(struct membership *m, struct membership_leave *leave);
     int (*force_leave)(struct membership *m, struct str name, bool prune, struct err *err);
@@ -111,11 +110,11 @@ static inline void membership_tell_user_event(struct membership *m,
     }
 }
 
-/* A copy of all of them in the arena. Any thread. */
-static inline size_t membership_members(struct membership *m, struct arena *a,
-                                        struct member **ret_members)
+/* All of them, as they are now: immutable, and the caller's to unref. Cheap, however many there
+ * are. Any thread. */
+static inline struct member_list *membership_list(struct membership *m)
 {
-    return m->ops->members(m, a, ret_members);
+    return m->ops->list(m);
 }
 
 static inline void membership_join(struct membership *m, struct membership_join *join)

@@ -18,13 +18,13 @@
 /* --- Raft ------------------------------------------------------------------------------------ */
 
 /* The member that has this RPC address, or NULL. */
-static const struct member *member_at(const struct member *members, size_t count,
-                                      struct str address, struct arena *a)
+static const struct member *member_at(const struct member_list *list, struct str address,
+                                      struct arena *a)
 {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < list->count; i++) {
         struct server_info info;
-        if (server_info_of(&members[i], a, &info) && str_eq(info.address, address)) {
-            return &members[i];
+        if (server_info_of(list->v[i], a, &info) && str_eq(info.address, address)) {
+            return list->v[i];
         }
     }
     return NULL;
@@ -42,22 +42,23 @@ static int raft_get_configuration_read(struct rpc_ctx *ctx, const void *args UNU
 {
     struct raft_configuration_response *r = reply;
     struct str leader = server_leader_address(ctx->server, ctx->arena);
-    struct member *members;
-    size_t count = membership_members(ctx->server->delegate.membership, ctx->arena, &members);
+    struct member_list *list = membership_list(ctx->server->delegate.membership);
     const struct raft_configuration *c = configuration_now(ctx);
     r->servers.v = ARENA_ARRAY(ctx->arena, void *, c->count);
     for (uint32_t i = 0; i < c->count; i++) {
         struct raft_server_info *server = ARENA_NEW(ctx->arena, struct raft_server_info);
         server->id = str_from_cstr(c->servers[i].id);
         server->address = str_from_cstr(c->servers[i].address);
-        const struct member *m = member_at(members, count, server->address, ctx->arena);
-        server->node = m != NULL ? m->name : STR("(unknown)");
-        server->protocol_version = m != NULL ? member_tag(m, STR("raft_vsn")) : STR("unknown");
+        const struct member *m = member_at(list, server->address, ctx->arena);
+        server->node = m != NULL ? arena_str(ctx->arena, m->name) : STR("(unknown)");
+        server->protocol_version =
+            m != NULL ? arena_str(ctx->arena, member_tag(m, STR("raft_vsn"))) : STR("unknown");
         server->leader = str_eq(server->address, leader);
         server->voter = c->servers[i].suffrage == RAFT_VOTER;
         r->servers.v[r->servers.n++] = server;
     }
     r->index = 0; /* Consul never fills it in */
+    (void)member_list_unref(list);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "server/reconcile.h"
 
 #include "base/arena.h"
+#include "base/map.h"
 #include "base/vec.h"
 #include "raft/configuration.h"
 #include "server/server_info.h"
@@ -61,7 +62,7 @@ static bool has_other_bootstrap(const struct reconcile_input *in, const struct s
 {
     for (size_t i = 0; i < in->count && info->is_bootstrap; i++) {
         struct server_info other;
-        if (server_info_of(&in->members[i], a, &other) && other.is_bootstrap &&
+        if (server_info_of(in->members[i], a, &other) && other.is_bootstrap &&
             !str_eq(other.name, info->name)) {
             return true;
         }
@@ -276,16 +277,6 @@ void reconcile_next_reaped(const struct reconcile_input *in, const struct member
 
 /* --- nodes that nobody knows ----------------------------------------------------------------- */
 
-static bool is_member(const struct reconcile_input *in, struct str name)
-{
-    for (size_t i = 0; i < in->count; i++) {
-        if (str_eq(in->members[i].name, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* The catalog has a server of Raft's configuration there. */
 static bool is_configured(const struct reconcile_input *in, struct str name, struct arena *a)
 {
@@ -320,14 +311,20 @@ size_t reconcile_unknown(const struct reconcile_input *in, struct arena *a,
         size_t n, cap;
     } unknown = {0};
     struct tree_iter it;
+    struct map names = {0};
+    map_init(&names, MAP_KEYS_BORROWED);
+    for (size_t i = 0; i < in->count; i++) {
+        (void)map_put(&names, in->members[i]->name, (void *)(uintptr_t)in->members[i]);
+    }
     store_iter(&it, in->view, INDEX_CHECKS_ID, STR(""));
     for (const struct health_check *check; (check = tree_next(&it, NULL)) != NULL;) {
-        if (str_eq(check->check_id, SERF_CHECK_ID) && !is_member(in, check->node) &&
+        if (str_eq(check->check_id, SERF_CHECK_ID) && map_get(&names, check->node) == NULL &&
             !is_configured(in, check->node, a)) {
             struct member m = unknown_member(in, check->node, a);
             avec_push(a, &unknown, m);
         }
     }
+    map_deinit(&names);
     *ret_members = unknown.v;
     return unknown.n;
 }

@@ -30,7 +30,7 @@ struct reconcile_input {
     struct str self; /* the leader's name */
     const struct store_view *view;
     const struct raft_configuration *configuration;
-    const struct member *members; /* all of them */
+    const struct member *const *members; /* all of them */
     size_t count;
 };
 

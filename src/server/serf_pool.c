@@ -76,18 +76,9 @@ static void serf_pool_start(struct membership *m)
     pool_start(m->pool);
 }
 
-static size_t serf_pool_members(struct membership *m, struct arena *a, struct member **ret_members)
+static struct member_list *serf_pool_list(struct membership *m)
 {
-    struct member_list *list = pool_members(m->pool);
-    struct member *members = ARENA_ARRAY(a, struct member, list->count);
-    size_t n = list->count;
-    for (size_t i = 0; i < n; i++) {
-        const struct member *copy = schema_copy(a, &member_schema, list->v[i]);
-        members[i] = *copy;
-    }
-    (void)member_list_unref(list);
-    *ret_members = members;
-    return n;
+    return pool_members(m->pool);
 }
 
 static void joined(struct pool_join *pool_join)
@@ -162,7 +153,7 @@ static struct membership *serf_pool_free(struct membership *m)
 
 static const struct membership_ops serf_pool_ops = {
     .start = serf_pool_start,
-    .members = serf_pool_members,
+    .list = serf_pool_list,
     .join = serf_pool_join,
     .leave = serf_pool_leave,
     .force_leave = serf_pool_force_leave,

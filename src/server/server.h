@@ -79,7 +79,6 @@ struct server {
     struct bootstrap *bootstrap;
     struct flood *flood; /* joins the data center's servers to the WAN pool */
     struct server_leave *leave;            /* NULL: it stays */
-    uint32_t servers_alive, clients_alive; /* members, as last counted; the main loop's */
     struct leader *leader; /* leader.c's, touched on the main loop */
     struct autopilot *autopilot;          /* run by the leader; any thread may ask for its state */
     struct coordinate_batch *coordinates; /* updates on their way into the log, any thread */

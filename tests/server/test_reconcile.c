@@ -19,6 +19,7 @@ struct world {
     uint64_t index;
     struct raft_configuration configuration;
     struct member members[MEMBERS_MAX];
+    const struct member *listed[MEMBERS_MAX];
     size_t count;
     struct arena arena;
     struct buf out;
@@ -59,14 +60,17 @@ static void voter_add(struct world *w, const char *id, const char *address)
                                      str_from_cstr(address), &err));
 }
 
-static struct reconcile_input input(const struct world *w)
+static struct reconcile_input input(struct world *w)
 {
+    for (size_t i = 0; i < w->count; i++) {
+        w->listed[i] = &w->members[i];
+    }
     return (struct reconcile_input){
         .datacenter = STR("dc1"),
         .self = STR("s1"),
         .view = store_view(w->store),
         .configuration = &w->configuration,
-        .members = w->members,
+        .members = w->listed,
         .count = w->count,
     };
 }
