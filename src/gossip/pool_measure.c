@@ -3,6 +3,8 @@
 
 #include "base/metrics.h"
 
+#include <stdio.h>
+
 #define NAME_SIZE_MAX 160u
 
 static struct metric measures[] = {
@@ -23,6 +25,17 @@ static struct metric metric_udp_sent = METRIC_COUNTER("memberlist.udp.sent"),
                      metric_degraded_timeout = METRIC_COUNTER("memberlist.degraded.timeout"),
                      metric_health = METRIC_GAUGE("memberlist.health.score");
 
+/* Of a name that may be anything, what a sink of metrics can take. */
+static void put_name(char *to, size_t size, const char *prefix, struct str name)
+{
+    int n = snprintf(to, size, "%s.%.*s", prefix, STRF(name));
+    for (char *p = to + strlen(prefix); n > 0 && *p != '\0'; p++) {
+        bool is_plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+                        (*p >= '0' && *p <= '9') || strchr("._:-", *p) != NULL;
+        *p = is_plain ? *p : '_';
+    }
+}
+
 void pool_measure(void *data, enum serf_measure what, struct str name, double value)
 {
     struct metric *m = &measures[what];
@@ -34,7 +47,7 @@ void pool_measure(void *data, enum serf_measure what, struct str name, double va
     }
     if (name.n > 0) {
         char text[NAME_SIZE_MAX];
-        (void)snprintf(text, sizeof(text), "%s.%.*s", m->name, STRF(name));
+        put_name(text, sizeof(text), m->name, name);
         metric_add(metric_labeled(METRIC_KIND_COUNTER, text, NULL, 0), value);
     }
 }

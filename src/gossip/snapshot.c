@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "base/vec.h"
 #include "loop/file.h"
 #include "loop/loop.h"
@@ -18,6 +19,14 @@
 #include <unistd.h>
 
 #define MODULE "agent.serf"
+
+static struct metric metric_append = METRIC_SAMPLE("serf.snapshot.appendLine"),
+                     metric_compact = METRIC_SAMPLE("serf.snapshot.compact");
+
+static void observe_since(struct metric *m, uint64_t started_ns)
+{
+    metric_observe(m, (double)(clock_mono_ns() - started_ns) / (double)NS_PER_MS);
+}
 
 /* --- lines ----------------------------------------------------------------------------------- */
 
@@ -393,6 +402,7 @@ static uint64_t writer_size_max(const struct snapshot_writer *w)
 static void writer_recover(struct snapshot_writer *w)
 {
     struct err err = {0};
+    uint64_t started_ns = clock_mono_ns();
     if (w->retry_at_ms > clock_mono_ms()) {
         return;
     }
@@ -403,6 +413,7 @@ static void writer_recover(struct snapshot_writer *w)
     } else {
         w->retry_at_ms = 0;
     }
+    observe_since(&metric_compact, started_ns);
 }
 
 static void writer_flush(struct snapshot_writer *w, bool sync)
@@ -411,8 +422,10 @@ static void writer_flush(struct snapshot_writer *w, bool sync)
     bool is_leaving = writer_take(w, &text);
     int rc = 0;
     if (w->fd >= 0 && w->retry_at_ms == 0) {
+        uint64_t started_ns = clock_mono_ns();
         rc = write_all(w->fd, buf_view(&text));
         w->size += text.n;
+        observe_since(&metric_append, started_ns);
     }
     if (rc < 0) {
         log_write(LOG_ERROR, MODULE, "serf: Failed to update snapshot",

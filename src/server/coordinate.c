@@ -4,8 +4,8 @@
 #include "gossip/pool.h"
 #include "schema/dump.h"
 #include "server/coordinate_batch.h"
-#include "server/read.h"
 #include "server/membership.h"
+#include "server/read.h"
 #include "server/rpc.h"
 #include "server/rpc_ask.h"
 #include "server/server.h"
@@ -29,7 +29,8 @@ static int update_prepare(struct rpc_ctx *ctx, void *data, void *reply UNUSED,
     return RPC_PREPARE_DONE;
 }
 
-/* --- data centers: where their servers are, by the WAN pool ------------------------------------- */
+/* --- data centers: where their servers are, by the WAN pool -------------------------------------
+ */
 
 struct maps_ask {
     struct rpc_ask *ask;
@@ -122,12 +123,12 @@ static void list_datacenters(struct rpc_ask *ask)
     }
     struct maps_ask *k = xcalloc(1, sizeof(*k));
     k->ask = ask;
-    k->coordinates =
-        (struct pool_coordinates){.done = maps_known, .arena = &k->arena, .data = k};
+    k->coordinates = (struct pool_coordinates){.done = maps_known, .arena = &k->arena, .data = k};
     pool_coordinates(wan->pool, &k->coordinates);
 }
 
-/* --- nodes ------------------------------------------------------------------------------------- */
+/* --- nodes -------------------------------------------------------------------------------------
+ */
 
 static struct objlist objects(struct rpc_ctx *ctx, struct ptrlist rows)
 {

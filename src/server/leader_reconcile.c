@@ -42,7 +42,7 @@ struct leader_reconcile {
     bool unknown_is_due; /* when the queue is empty, nodes that are no members are looked for */
     struct list jobs;
     size_t jobs_count;
-    struct map waiting[2]; /* by name, those that have not begun; of members, of reaped ones */
+    struct map waiting[2];     /* by name, those that have not begun; of members, of reaped ones */
     uint64_t round_started_ms; /* 0: none is going on */
     struct loop_timer timer;
     struct raft_ask ask;

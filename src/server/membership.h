@@ -135,8 +135,8 @@ NODISCARD static inline int membership_force_leave(struct membership *m, struct 
     return m->ops->force_leave(m, name, prune, err);
 }
 
-/* Spread a small message to everybody, this agent included. Name and payload are copied; done may be
- * NULL, and comes once it is on its way, or with why it is not. */
+/* Spread a small message to everybody, this agent included. Name and payload are copied; done may
+ * be NULL, and comes once it is on its way, or with why it is not. */
 static inline void membership_user_event(struct membership *m, struct str name, struct str payload,
                                          bool coalesce, membership_done_fn done, void *data)
 {

@@ -192,8 +192,8 @@ static void next_alive(const struct reconcile_input *in, const struct member *m,
     }
     step_register(in, m, service, HEALTH_PASSING, SERF_CHECK_ALIVE_OUTPUT, a, step);
     step->log = "member joined, marking health alive";
-    /* What the agent itself says of its node (addresses, metadata) is kept, also when it is still on
-     * its way into the log. */
+    /* What the agent itself says of its node (addresses, metadata) is kept, also when it is still
+     * on its way into the log. */
     step->registration.skip_node_update = node == NULL || str_eq(node->address, m->addr);
     if (node != NULL) {
         step->registration.tagged_addresses = node->tagged_addresses;

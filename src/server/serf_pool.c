@@ -20,7 +20,8 @@ static struct serf_pool *serf_pool_of(struct membership *m)
     return container_of(m, struct serf_pool, pub);
 }
 
-/* --- on the gossip loop: nothing here changes while it runs ------------------------------------ */
+/* --- on the gossip loop: nothing here changes while it runs ------------------------------------
+ */
 
 static int pool_merge(void *data, const struct member *members, size_t count, struct err *err)
 {
@@ -48,7 +49,8 @@ static uint64_t pool_reconnect_timeout_ns(void *data, const struct member *m)
     return (uint64_t)ns;
 }
 
-/* --- news -------------------------------------------------------------------------------------- */
+/* --- news --------------------------------------------------------------------------------------
+ */
 
 static void pool_member(void *data, enum serf_event_kind kind, const struct member *m)
 {
@@ -69,7 +71,8 @@ static void pool_told_user_event(void *data, const struct serf_user_event *event
     membership_tell_user_event(&s->pub, event);
 }
 
-/* --- the interface ----------------------------------------------------------------------------- */
+/* --- the interface -----------------------------------------------------------------------------
+ */
 
 static void serf_pool_start(struct membership *m)
 {
@@ -109,8 +112,9 @@ static void has_left(struct pool_leave *pl)
     struct membership_leave *leave = pl->data;
     if (pl->timed_out || pl->err.code != 0) {
         log_write(LOG_ERROR, "agent.server", "failed to leave Serf cluster",
-                  LOG_CSTR("error", pl->err.code != 0 ? err_text(&pl->err)
-                                                      : "timeout while waiting for graceful leave"));
+                  LOG_CSTR("error", pl->err.code != 0
+                                        ? err_text(&pl->err)
+                                        : "timeout while waiting for graceful leave"));
     }
     mem_free(pl);
     leave->done(leave);
@@ -124,8 +128,7 @@ static void serf_pool_leave(struct membership *m, struct membership_leave *leave
     pool_leave(m->pool, pl);
 }
 
-static int serf_pool_force_leave(struct membership *m, struct str name, bool prune,
-                                 struct err *err)
+static int serf_pool_force_leave(struct membership *m, struct str name, bool prune, struct err *err)
 {
     (void)err;
     pool_force_leave(m->pool, name, prune, NULL, NULL);
@@ -162,8 +165,7 @@ static const struct membership_ops serf_pool_ops = {
     .free = serf_pool_free,
 };
 
-int serf_pool_new(const struct serf_pool_options *options, struct membership **ret,
-                  struct err *err)
+int serf_pool_new(const struct serf_pool_options *options, struct membership **ret, struct err *err)
 {
     struct serf_pool *s = xcalloc(1, sizeof(*s));
     struct pool_options pool = options->pool;

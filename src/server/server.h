@@ -75,11 +75,11 @@ struct server {
     _Atomic bool is_established;
     struct worker *main;            /* the agent's main loop: the leader's duties run there */
     struct server_members *members; /* what follows from it on every server */
-    struct rpc_asks *asks; /* calls that wait for the main loop */
+    struct rpc_asks *asks;          /* calls that wait for the main loop */
     struct bootstrap *bootstrap;
-    struct flood *flood; /* joins the data center's servers to the WAN pool */
-    struct server_leave *leave;            /* NULL: it stays */
-    struct leader *leader; /* leader.c's, touched on the main loop */
+    struct flood *flood;                  /* joins the data center's servers to the WAN pool */
+    struct server_leave *leave;           /* NULL: it stays */
+    struct leader *leader;                /* leader.c's, touched on the main loop */
     struct autopilot *autopilot;          /* run by the leader; any thread may ask for its state */
     struct coordinate_batch *coordinates; /* updates on their way into the log, any thread */
     struct snapshots *snapshots;          /* archives being made and restored, any thread */

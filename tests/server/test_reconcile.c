@@ -157,8 +157,9 @@ static void test_leader_and_a_new_server(void **state)
     assert_false(reconcile_is_registered(store_view(w->store), &w->members[0]));
     assert_str_lit(settle(w, 0), "register s1 passing with service, node as it is");
     assert_true(reconcile_is_registered(store_view(w->store), &w->members[0]));
-    assert_str_lit(settle(w, 1),
-                   "add-nonvoter id2 10.0.0.2:8300; register s2 passing with service, node as it is");
+    assert_str_lit(
+        settle(w, 1),
+        "add-nonvoter id2 10.0.0.2:8300; register s2 passing with service, node as it is");
     assert_str_lit(settle(w, 0), "");
     assert_str_lit(settle(w, 1), "");
     assert_false(raft_configuration_is_voter(&w->configuration, STR("id2")));
