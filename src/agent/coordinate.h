@@ -1,6 +1,6 @@
-/* coordinate.h - this agent tells the servers where it is: its network coordinate, as gossip has it,
- * by Coordinate.Update. The more agents there are the less often, so that all of them together make
- * about sync_coordinate_rate_target updates a second. Main loop only. */
+/* coordinate.h - this agent tells the servers where it is: its network coordinate, as gossip has
+ * it, by Coordinate.Update. The more agents there are the less often, so that all of them together
+ * make about sync_coordinate_rate_target updates a second. Main loop only. */
 #pragma once
 #include "base/compiler.h"
 

@@ -10,7 +10,7 @@
 /* What the configuration wants of one pool. */
 struct pool_joins {
     struct agent *agent;
-    const char *cluster;                   /* "LAN" */
+    const char *cluster;                /* "LAN" */
     const char *starting, *has_started; /* log lines */
     struct agent_join start, retry;
     struct loop_timer retry_timer;
@@ -40,8 +40,7 @@ static void join_log_done(const struct agent_join *join)
                   LOG_UINT("number_of_nodes", in->joined));
     } else {
         log_write(LOG_WARN, "agent", join->is_wan ? "(WAN) couldn't join" : "(LAN) couldn't join",
-                  LOG_UINT("number_of_nodes", in->joined),
-                  LOG_CSTR("error", err_text(&in->err)));
+                  LOG_UINT("number_of_nodes", in->joined), LOG_CSTR("error", err_text(&in->err)));
     }
 }
 
@@ -90,8 +89,7 @@ static void start_done(struct agent_join *join)
         j->agent->options.ops->failed(j->agent->options.ops_data);
         return;
     }
-    log_write(LOG_INFO, "agent", j->has_started,
-              LOG_UINT("agent_count", join->join.joined));
+    log_write(LOG_INFO, "agent", j->has_started, LOG_UINT("agent_count", join->join.joined));
 }
 
 /* --- again and again ------------------------------------------------------------------------- */

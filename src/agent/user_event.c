@@ -103,7 +103,8 @@ int user_event_complete(struct user_event *event, struct arena *arena, struct er
     return 0;
 }
 
-/* --- how it travels: short names, members that are empty left out ------------------------------ */
+/* --- how it travels: short names, members that are empty left out ------------------------------
+ */
 
 static const struct field travelling_fields[] = {
     F_STR(struct user_event, id, "ID", 0),

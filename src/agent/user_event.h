@@ -27,14 +27,16 @@ struct user_events *user_events_free(struct user_events *e);
 /* Whoever waits for the next event is moved to this list. */
 void user_events_wake(struct user_events *e, struct list *to);
 
-/* --- firing: any thread; who has done this sends it by Internal.EventFire ----------------------- */
+/* --- firing: any thread; who has done this sends it by Internal.EventFire -----------------------
+ */
 
 /* Checks it, and gives it an id and a version. */
 NODISCARD int user_event_complete(struct user_event *event, struct arena *arena, struct err *err);
 /* How it travels: msgpack, in the arena. */
 struct str user_event_encode(const struct user_event *event, struct arena *arena);
 
-/* --- receiving: main loop ----------------------------------------------------------------------- */
+/* --- receiving: main loop -----------------------------------------------------------------------
+ */
 
 /* Listen to the pool of this agent: what comes is kept if its filters let this node have it. */
 void user_events_start(struct user_events *e, struct agent *a);

@@ -9,7 +9,8 @@
 #include "server/serf_pool.h"
 #include "server/worker.h"
 
-/* --- what the configuration says of gossip ------------------------------------------------------ */
+/* --- what the configuration says of gossip ------------------------------------------------------
+ */
 
 static void config_gossip(const struct config_gossip *from, struct swim_config *to)
 {
@@ -61,7 +62,8 @@ static bool wan_allows(void *data, const struct gossip_address *address)
     return cidrs_allow(c->serf_wan_allowed_cidrs, address);
 }
 
-/* --- pools --------------------------------------------------------------------------------------- */
+/* --- pools ---------------------------------------------------------------------------------------
+ */
 
 struct making {
     const struct agent_pool_options *options;
@@ -76,7 +78,8 @@ static int make_pool(struct making *k, bool is_wan, const struct gossip_keys *ke
     const struct config_addresses *at = &c->addresses;
     const struct config_cidrlist *cidrs =
         is_wan ? &c->serf_wan_allowed_cidrs : &c->serf_lan_allowed_cidrs;
-    const struct config_addr *advertise = is_wan ? &at->serf_advertise_wan : &at->serf_advertise_lan;
+    const struct config_addr *advertise =
+        is_wan ? &at->serf_advertise_wan : &at->serf_advertise_lan;
     struct member self;
     member_self(c, k->options->node_id, is_wan, &k->arena, &self);
     struct serf_pool_options o = {
@@ -96,14 +99,15 @@ static int make_pool(struct making *k, bool is_wan, const struct gossip_keys *ke
         .datacenter = c->datacenter,
         .segment = c->segment,
         .node_id = k->options->node_id,
-        .allowed = cidrs->n == 0 ? NULL : is_wan ? wan_allows : lan_allows,
+        .allowed = cidrs->n == 0 ? NULL
+                   : is_wan      ? wan_allows
+                                 : lan_allows,
         .allowed_data = (void *)(uintptr_t)c,
     };
     config_serf(c, is_wan, &o.pool.config);
     if (!c->is_dev) {
-        o.pool.snapshot_path =
-            arena_printf(&k->arena, "%.*s/serf/%s.snapshot", STRF(c->data_dir),
-                         is_wan ? "remote" : "local");
+        o.pool.snapshot_path = arena_printf(&k->arena, "%.*s/serf/%s.snapshot", STRF(c->data_dir),
+                                            is_wan ? "remote" : "local");
     }
     int rc = config_address(is_wan ? &at->serf_bind_wan : &at->serf_bind_lan, "bind address",
                             &o.pool.bind, err);

@@ -1,8 +1,8 @@
 /* pool.h - a pool of agents that know each other by gossip: a Serf core on real sockets.
  *
  *     options.threads = gossip_threads_new();               // the gossip loop, and one for files
- *     rc = pool_new(&options, &pool, &err);                 // binds the sockets, reads the snapshot
- *     pool_start(pool);                                     // is alive from now on, rejoins
+ *     rc = pool_new(&options, &pool, &err);                 // binds the sockets, reads the
+ * snapshot pool_start(pool);                                     // is alive from now on, rejoins
  *     pool_join(pool, &join); ... join.done(&join)
  *     list = pool_members(pool); ... member_list_unref(list)
  *     pool_stop(pool); ... home's loop is freed ... pool_free(pool)
@@ -51,7 +51,7 @@ struct pool_options {
 
     /* On the gossip loop: quick, without locks that are held for long. data must be fit for it. */
     int (*merge)(void *data, const struct member *members, size_t count, struct err *err);
-    bool (*allowed)(void *data, const struct gossip_address *address);       /* may be NULL */
+    bool (*allowed)(void *data, const struct gossip_address *address);    /* may be NULL */
     uint64_t (*reconnect_timeout_ns)(void *data, const struct member *m); /* may be NULL */
     /* On home. The list of members may be ahead of what is told. */
     void (*member)(void *data, enum serf_event_kind kind, const struct member *m);

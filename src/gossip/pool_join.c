@@ -235,8 +235,8 @@ static struct str node_text(struct arena *a, const struct snapshot_node *n)
 static void rejoin_log(struct pool_rejoin *j, enum log_level level, const char *what,
                        const struct snapshot_node *n)
 {
-    struct str text = arena_printf(&j->arena, "serf: %s: %.*s", what,
-                                   STRF(node_text(&j->arena, n)));
+    struct str text =
+        arena_printf(&j->arena, "serf: %s: %.*s", what, STRF(node_text(&j->arena, n)));
     log_write(level, j->pool->options.serf_module, text.p);
 }
 
@@ -262,8 +262,7 @@ static void rejoin_try(struct pool_rejoin *j, struct rejoin_try *t, size_t i)
     t->is_busy = true;
     t->address = arena_printf(&j->arena, "%.*s%s%.*s", STRF(n->name), n->name.n > 0 ? "/" : "",
                               STRF(n->address));
-    t->join = (struct pool_join){
-        .addresses = {&t->address, 1}, .done = rejoin_done, .data = t};
+    t->join = (struct pool_join){.addresses = {&t->address, 1}, .done = rejoin_done, .data = t};
     j->busy++;
     rejoin_log(j, LOG_INFO, "Attempting re-join to previously known node", n);
     pool_join(j->pool, &t->join);

@@ -67,7 +67,8 @@ void pool_request_answer(struct pool_request *r)
 void pool_requests_end(struct pool *p)
 {
     while (!list_is_empty(&p->requests)) {
-        struct pool_request *r = list_entry(list_pop_front(&p->requests), struct pool_request, node);
+        struct pool_request *r =
+            list_entry(list_pop_front(&p->requests), struct pool_request, node);
         void (*finish)(struct pool_request * r) = r->finish;
         err_clear(&r->err);
         (void)err_set(&r->err, ERR_CLOSED, "the agent is shutting down");

@@ -18,7 +18,7 @@ struct pool_stream {
     struct swim_stream *core; /* NULL: it wants nothing of this any more */
     struct list node;
     struct address peer;
-    bool is_open;             /* tcp was begun */
+    bool is_open; /* tcp was begun */
     bool is_dialed, is_connected, is_draining;
     struct loop_msg fail_msg;
     bool fail_is_due;
@@ -108,9 +108,8 @@ void pool_stream_accept(struct tcp_listener *l, int fd, const struct address *pe
     struct pool_stream *s = stream_new(p, peer);
     s->is_open = s->is_connected = true;
     tcp_start(&s->tcp, p->threads->gossip, fd, &stream_ops);
-    s->core = p->core != NULL
-                  ? swim_stream_accept(serf_swim(p->core), clock_mono_ns(), &from)
-                  : NULL;
+    s->core =
+        p->core != NULL ? swim_stream_accept(serf_swim(p->core), clock_mono_ns(), &from) : NULL;
     if (s->core == NULL) {
         stream_end(s);
         return;

@@ -465,9 +465,8 @@ int snapshot_writer_new(struct loop *files, struct str path, const struct snapsh
     w->facts.event_clock = before->event_clock;
     w->facts.query_clock = before->query_clock;
     for (size_t i = 0; i < before->count; i++) {
-        const struct line line = {.kind = LINE_ALIVE,
-                                  .name = before->nodes[i].name,
-                                  .address = before->nodes[i].address};
+        const struct line line = {
+            .kind = LINE_ALIVE, .name = before->nodes[i].name, .address = before->nodes[i].address};
         facts_take(&w->facts, &line, rejoin_after_leave);
     }
     int rc = file_make_parents(path, err);

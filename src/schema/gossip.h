@@ -33,7 +33,7 @@ struct keyring_response { /* of one pool */
     bool wan;
     struct str datacenter;
     struct str segment;
-    struct strmap messages; /* by member */
+    struct strmap messages;           /* by member */
     struct intmap keys, primary_keys; /* by key: members that have it, that seal with it */
     int64_t num_nodes;
     struct str error;

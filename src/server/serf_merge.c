@@ -60,8 +60,7 @@ static int check_lan(const struct merge_rules *rules, const struct member *m, st
     if (rc < 0) {
         return rc;
     }
-    bool is_agent =
-        str_eq_lit(member_tag(m, STR("role")), "node") || server_info_of(m, a, &info);
+    bool is_agent = str_eq_lit(member_tag(m, STR("role")), "node") || server_info_of(m, a, &info);
     if (is_agent && !str_eq(dc, rules->datacenter)) {
         return err_set(err, ERR_CONFLICT, "Member '%.*s' part of wrong datacenter '%.*s'",
                        STRF(m->name), STRF(dc));

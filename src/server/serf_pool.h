@@ -27,7 +27,8 @@ struct serf_pool_options {
 NODISCARD int serf_pool_new(const struct serf_pool_options *options, struct membership **ret,
                             struct err *err);
 
-/* --- the rules, for their tests ---------------------------------------------------------------- */
+/* --- the rules, for their tests ----------------------------------------------------------------
+ */
 
 struct merge_rules {
     struct str datacenter, segment, node_id, node_name;

@@ -29,7 +29,7 @@ struct fixture;
 struct node {
     struct fixture *f;
     struct pool *pool;
-    struct buf heard; /* "join a " */
+    struct buf heard;    /* "join a " */
     const char *refuses; /* a name that may not be in its pool */
 };
 
@@ -112,10 +112,10 @@ static int merge(void *data, const struct member *members, size_t count, struct 
 }
 
 struct setting {
-    const char *key;      /* base64; NULL: none */
-    bool keeps;           /* snapshot and key file, in the test's directory */
+    const char *key; /* base64; NULL: none */
+    bool keeps;      /* snapshot and key file, in the test's directory */
     const char *refuses;
-    uint16_t port;        /* 0: any */
+    uint16_t port; /* 0: any */
 };
 
 static struct serf_config quick(void)
@@ -153,8 +153,8 @@ static int node_new(struct fixture *f, const char *name, const struct setting *s
     }
     if (s->keeps) {
         o.snapshot_path = arena_printf(&f->arena, "%s/%s.snapshot", f->dir, name);
-        o.key_path = s->key != NULL ? arena_printf(&f->arena, "%s/%s.keyring", f->dir, name)
-                                    : STR("");
+        o.key_path =
+            s->key != NULL ? arena_printf(&f->arena, "%s/%s.keyring", f->dir, name) : STR("");
     }
     assert_ok(address_parse(&o.bind, STR("127.0.0.1"), s->port, err));
     assert_true(gossip_address_parse(STR("127.0.0.1"), s->port, &o.advertise));
@@ -411,7 +411,8 @@ static void test_join_errors(void **state)
     assert_string_equal(
         f->err.text,
         "5 errors occurred:\n"
-        "\t* Failed to resolve 127.0.0.1:many: strconv.ParseUint: parsing \"many\": invalid syntax\n"
+        "\t* Failed to resolve 127.0.0.1:many: strconv.ParseUint: parsing \"many\": invalid "
+        "syntax\n"
         "\t* Failed to resolve /127.0.0.1: empty node name provided\n"
         "\t* Failed to resolve 127.0.0.1:70000: strconv.ParseUint: parsing \"70000\": value out of "
         "range\n"
@@ -526,8 +527,8 @@ static void test_keys(void **state)
     (void)ask_keys(f, a, SERF_KEY_REMOVE, KEY_1);
     assert_int_equal(f->err.code, 0);
     /* Once that was answered it was kept. */
-    assert_ok(key_file_read(arena_printf(&f->arena, "%s/b.keyring", f->dir), &f->arena, &kept,
-                            &err));
+    assert_ok(
+        key_file_read(arena_printf(&f->arena, "%s/b.keyring", f->dir), &f->arena, &kept, &err));
     assert_int_equal(kept.n, 1);
     assert_str_lit(kept.v[0], KEY_2);
     join(f, stranger, a); /* is none any more */
@@ -601,17 +602,10 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_three_meet),
-        T(test_leave),
-        T(test_failed_and_pruned),
-        T(test_join_errors),
-        T(test_merge_refuses),
-        T(test_rejoins_by_its_snapshot),
-        T(test_address_in_use),
-        T(test_keys),
-        T(test_coordinates),
-        T(test_stop_answers_all),
-        T(test_never_started),
+        T(test_three_meet),       T(test_leave),         T(test_failed_and_pruned),
+        T(test_join_errors),      T(test_merge_refuses), T(test_rejoins_by_its_snapshot),
+        T(test_address_in_use),   T(test_keys),          T(test_coordinates),
+        T(test_stop_answers_all), T(test_never_started),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

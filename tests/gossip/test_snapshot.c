@@ -209,8 +209,8 @@ static void test_compacted(void **state)
     struct stat st = {0};
     off_t largest = 0;
     for (int i = 0; i < 20000; i++) {
-        struct str line = arena_printf(&f->arena, "alive: node%d 127.0.0.%d:8301", i % 100,
-                                       i / 100 % 250);
+        struct str line =
+            arena_printf(&f->arena, "alive: node%d 127.0.0.%d:8301", i % 100, i / 100 % 250);
         snapshot_writer_put(w, line);
         if (i % 50 == 0) {
             run_files(f);
