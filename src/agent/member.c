@@ -1,6 +1,7 @@
 #include "agent/member.h"
 
 #include "agent/config.h"
+#include "base/clock.h"
 
 #define REVISION_SIZE_MAX 8u
 
@@ -68,6 +69,9 @@ void member_self(const struct agent_config *config, struct str node_id, bool is_
         server_tags(&t, config, is_wan);
     } else {
         tag(&t, STR("role"), STR("node"));
+        if (config->advertise_reconnect_timeout != 0) {
+            tag(&t, STR("rc_tm"), duration_format(a, config->advertise_reconnect_timeout));
+        }
     }
     struct strpair *pairs = ARENA_ARRAY(a, struct strpair, t.n);
     memcpy(pairs, t.pairs, t.n * sizeof(pairs[0]));

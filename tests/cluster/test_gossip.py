@@ -253,3 +253,17 @@ def test_coordinates_come_by_themselves(start):
         assert maps[0]["Datacenter"] == "dc1" and maps[0]["AreaID"] == "wan" and {r["Node"] for r in maps[0]["Coordinates"]} == names
         assert s.cli("rtt", c.servers[0].name, c.servers[1].name).stdout.startswith("Estimated ")
         assert len(s.get("/v1/agent/self").json["Coord"]["Vec"]) == 8
+
+
+def test_who_says_so_is_forgotten_sooner(start_cluster):
+    """A client that failed is kept for as long as it has asked for; then its node is gone, too."""
+    c = start_cluster(config={"gossip_lan": QUICK})
+    c.wait_leader()
+    client = c.add_client(config={"advertise_reconnect_timeout": "1s"}).start()
+    nodes = lambda: {n["Node"] for n in c.wait_leader().get("/v1/catalog/nodes").json}
+    wait_for(lambda: client.name in nodes(), "the client in the catalog")
+    assert next(m for m in members(c.servers[0]) if m["Name"] == client.name)["Tags"]["rc_tm"] == "1s"
+    client.kill()
+    for s in c.servers:
+        wait_for(lambda s=s: client.name not in statuses(s), "it to be forgotten by %s" % s)
+    wait_for(lambda: client.name not in nodes(), "its node to be gone")
