@@ -17,6 +17,7 @@
 #include "cli/command.h"
 #include "schema/session.h"
 #include "server/client_agent.h"
+#include "server/rpc_pool.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -394,15 +395,23 @@ static int program_start_delegate(struct program *p)
     return 0;
 }
 
-static void program_make_loops(struct program *p)
+static int program_make_worker(struct program *p, struct worker *w, const char *name, uint32_t id)
+{
+    worker_init(w, loop_new(name), id);
+    return rpc_pool_bind(w->pool, rpc_bind_host(p->config), &p->err);
+}
+
+static int program_make_loops(struct program *p)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     p->workers_count = (uint32_t)MIN(MAX(cores, 1L), (long)AGENT_WORKERS_MAX);
-    worker_init(&p->main, loop_new("main"), 0);
     p->workers = xcalloc(p->workers_count, sizeof(*p->workers));
-    for (uint32_t i = 0; i < p->workers_count; i++) {
-        worker_init(&p->workers[i], loop_new("worker"), i + 1);
+    int rc = program_make_worker(p, &p->main, "main", 0);
+    for (uint32_t i = 0; i < p->workers_count; i++) { /* all of them: all are freed */
+        int r = program_make_worker(p, &p->workers[i], "worker", i + 1);
+        rc = rc < 0 ? rc : r;
     }
+    return rc;
 }
 
 /* --- life
@@ -454,8 +463,8 @@ static int program_start(struct program *p)
         return rc;
     }
     program_banner(p, node_id);
-    program_make_loops(p);
-    rc = program_make_delegate(p, str_from_cstr(node_id));
+    rc = program_make_loops(p);
+    rc = rc < 0 ? rc : program_make_delegate(p, str_from_cstr(node_id));
     if (rc < 0) {
         return rc;
     }

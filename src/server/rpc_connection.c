@@ -594,7 +594,7 @@ struct rpc_connection *rpc_connection_new(struct rpc_pool *p, struct str address
     list_init(&c->queued);
     list_init(&c->sending);
     list_init(&c->idle);
-    int r = tcp_connect(&c->tcp, p->loop, &to, NULL, &ops);
+    int r = tcp_connect(&c->tcp, p->loop, &to, rpc_pool_source(p, &to), &ops);
     if (r < 0) {
         (void)err_set(err, ERR_UNREACHABLE, "dial tcp %s: %s", c->address, err_code_text(-r));
         closed(&c->tcp);

@@ -63,6 +63,8 @@ void rpc_connection_close(struct rpc_connection *c);
 /* --- rpc_pool.c: what a connection tells ------------------------------------------------------ */
 
 struct rpc_pool {
+    struct address from; /* connections are bound to it */
+    bool is_bound;
     struct loop *loop;
     struct list connections;
     uint32_t connections_count, calls;

@@ -42,6 +42,19 @@ struct rpc_pool *rpc_pool_free(struct rpc_pool *p)
     return p->is_turn_posted ? NULL : mem_free(p); /* else turn_run() frees it */
 }
 
+int rpc_pool_bind(struct rpc_pool *p, struct str host, struct err *err)
+{
+    int rc = host.n > 0 ? address_parse(&p->from, host, 0, err) : 0;
+    p->is_bound = rc >= 0 && host.n > 0;
+    return rc;
+}
+
+const struct address *rpc_pool_source(const struct rpc_pool *p, const struct address *to)
+{
+    bool is_alike = p->is_bound && p->from.sa.ss_family == to->sa.ss_family;
+    return is_alike ? &p->from : NULL;
+}
+
 uint32_t rpc_pool_calls(const struct rpc_pool *p)
 {
     return p->calls;

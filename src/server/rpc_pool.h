@@ -34,6 +34,7 @@
 #include "base/str.h"
 #include "loop/loop.h"
 
+struct address;
 struct arena;
 struct err;
 struct loop;
@@ -70,6 +71,11 @@ struct rpc_remote {
 
 struct rpc_pool *rpc_pool_new(struct loop *loop);
 struct rpc_pool *rpc_pool_free(struct rpc_pool *p); /* calls under way are dropped without done */
+
+/* Connect from this IP address, "": from any; connections there are stay as they are. */
+NODISCARD int rpc_pool_bind(struct rpc_pool *p, struct str host, struct err *err);
+/* For what connects to other servers besides the pool; NULL: from any. */
+const struct address *rpc_pool_source(const struct rpc_pool *p, const struct address *to);
 
 /* address: "host:port" with a numeric host. timeout_ms 0: as long as the connection lives. */
 void rpc_pool_call(struct rpc_pool *p, struct str address, struct rpc_remote *call,

@@ -411,7 +411,7 @@ struct snapshot_remote *snapshot_remote_new(struct worker *w, const char *addres
     r->answer_ms = SNAPSHOT_REMOTE_ANSWER_MS;
     r->stall_ms = SNAPSHOT_REMOTE_STALL_MS;
     (void)snprintf(r->address, sizeof(r->address), "%s", address);
-    int rc = tcp_connect(&r->tcp, w->loop, &to, NULL, &ops_tcp);
+    int rc = tcp_connect(&r->tcp, w->loop, &to, rpc_pool_source(w->pool, &to), &ops_tcp);
     if (rc < 0) {
         (void)err_set(err, ERR_UNREACHABLE, "dial tcp %s: %s", address, err_code_text(-rc));
         remote_free(r);

@@ -42,7 +42,7 @@ def shared(binary, request):
 
 @pytest.fixture
 def client(shared):
-    return shared.all[-1]
+    return shared.all[len(shared.servers)]
 
 
 def ask(agent, name, kind="A"):
@@ -59,7 +59,7 @@ def data(agent, name, kind="A"):
 
 def test_members_and_self(shared, client):
     names = {s.name for s in shared.servers} | {client.name}
-    for agent in shared.all:
+    for agent in (*shared.servers, client):
         wait_for(lambda: {m["Name"] for m in agent.get("/v1/agent/members").json if m["Status"] == 1} == names, "all members")
     row = next(m for m in shared.servers[0].get("/v1/agent/members").json if m["Name"] == client.name)
     assert row["Tags"]["role"] == "node" and "port" not in row["Tags"]
@@ -77,7 +77,7 @@ def test_catalog_has_the_client(shared, client):
              ["passing"], "the client's serfHealth")
     body = {"Name": "web", "ID": "web-1", "Port": 8080, "Tags": ["a"], "Check": {"TTL": "10m", "Status": "passing"}}
     assert client.put("/v1/agent/service/register", body).status == 200
-    for agent in shared.all:
+    for agent in (*shared.servers, client):
         wait_for(lambda: [e["Node"]["Node"] for e in agent.get("/v1/health/service/web?passing").json] == [client.name], "the service")
     assert client.put("/v1/agent/check/fail/service:web-1").status == 200
     wait_for(lambda: client.get("/v1/health/service/web?passing").json == [], "the service to fail")
@@ -156,6 +156,20 @@ def test_sessions_and_locks(client):
     assert client.put("/v1/session/destroy/" + session).status == 200
     assert "Session" not in client.get("/v1/kv/lock").json[0]
     assert client.cli("lock", "cli", "echo", "held").stdout.strip() == "held"
+
+
+def test_dns_that_is_never_stale(shared):
+    """What a write has returned for is what DNS says, at once, whichever server the client asks."""
+    for config in ({"allow_stale": False}, {"max_stale": "1ns"}):
+        client = start_client(shared, dns_config=config)
+        for n in range(1, 31):
+            address = "10.1.2.%d" % n
+            assert client.put("/v1/catalog/register", {"Node": "ext", "Address": address,
+                                                       "Service": {"Service": "fresh", "Port": 1, "Address": address}}).status == 200
+            for name in ("fresh.service.consul", "ext.node.consul"):
+                assert data(client, name) == [address], name
+        assert client.put("/v1/catalog/deregister", {"Node": "ext"}).status == 200
+        assert client.stop() == 0
 
 
 def test_prepared_queries_and_near(shared, client):

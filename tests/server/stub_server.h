@@ -46,7 +46,8 @@ struct stub {
     struct list sessions;
     void (*handle)(struct stub *stub, struct stub_call *call);
     void *data;
-    bool is_silent; /* reads nothing */
+    bool is_silent;                     /* reads nothing */
+    char peer[ADDRESS_IP_SIZE_MAX + 1]; /* of the last connection */
     unsigned accepted, calls, opened, resets, pings;
 };
 
@@ -183,7 +184,9 @@ static void stub_accept(struct tcp_listener *l, int fd, const struct address *pe
 {
     struct stub *stub = container_of(l, struct stub, listener);
     struct stub_session *s = xcalloc(1, sizeof(*s));
-    (void)peer;
+    struct str ip = address_ip(peer, stub->peer);
+    memmove(stub->peer, ip.p, ip.n);
+    stub->peer[ip.n] = '\0';
     stub->accepted++;
     s->stub = stub;
     s->yamux = yamux_new(&(struct yamux_options){.is_client = false});

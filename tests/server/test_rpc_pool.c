@@ -504,6 +504,25 @@ static void test_pings_keep_a_connection(void **state)
     assert_int_equal(f->pool->connections_count, 0);
 }
 
+static void test_source_address(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct address v6;
+    assert_ok(rpc_pool_bind(f->pool, STR(""), &err));
+    assert_value(ask(f, STR("a")), STR("a"));
+    assert_string_equal(f->stub.peer, "127.0.0.1");
+    stub_hang_up(&f->stub);
+    assert_ok(rpc_pool_bind(f->pool, STR("127.0.0.77"), &err));
+    while (f->stub.accepted < 2) { /* the first call may meet the old connection's end */
+        (void)ask(f, STR("a"));
+    }
+    assert_string_equal(f->stub.peer, "127.0.0.77");
+    assert_ok(address_parse(&v6, STR("::1"), 1, &err));
+    assert_null(rpc_pool_source(f->pool, &v6)); /* of another kind */
+    assert_true(rpc_pool_bind(f->pool, STR("x"), &err) < 0);
+}
+
 static void test_codes_of_sentences(void **state)
 {
     (void)state;
@@ -532,6 +551,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_requests_are_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_silence_ends_a_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pings_keep_a_connection, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_source_address, setup, teardown),
         cmocka_unit_test(test_codes_of_sentences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
