@@ -63,7 +63,7 @@ void core_follow(struct raft_core *c, uint64_t term, struct raft_core_out *out)
 {
     ASSERT(term >= c->term);
     bool is_new_term = term > c->term;
-    bool was_leader = c->state == RAFT_LEADER;
+    bool was_leader = c->state == RAFT_LEADER, was_candidate = c->state == RAFT_CANDIDATE;
     c->state = RAFT_FOLLOWER;
     c->is_standing = false;
     if (is_new_term) {
@@ -81,6 +81,8 @@ void core_follow(struct raft_core *c, uint64_t term, struct raft_core_out *out)
     }
     if (was_leader) {
         core_election_defer(c); /* as follower it had no deadline */
+    } else if (is_new_term && was_candidate) {
+        core_election_hasten(c); /* its patience was with its own election */
     }
     core_role_out(c, out);
 }

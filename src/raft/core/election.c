@@ -51,6 +51,13 @@ void core_election_defer(struct raft_core *c)
     c->election_at_ms = c->now_ms + ms + rng_below(&c->rng, ms);
 }
 
+void core_election_hasten(struct raft_core *c)
+{
+    uint64_t at_ms = c->election_at_ms;
+    core_election_defer(c);
+    c->election_at_ms = MIN(c->election_at_ms, at_ms);
+}
+
 bool core_may_campaign(const struct raft_core *c)
 {
     return raft_configuration_is_voter(&c->latest, str_from_cstr(c->id));
@@ -98,9 +105,7 @@ static void votes_count(struct raft_core *c, struct raft_core_out *out)
         core_lead(c, out);
     } else if (!c->is_lost && !is_majority(c, granted + votes(c, VOTE_ASKED))) {
         c->is_lost = true;
-        uint64_t at_ms = c->election_at_ms;
-        core_election_defer(c);
-        c->election_at_ms = MIN(c->election_at_ms, at_ms);
+        core_election_hasten(c);
     }
 }
 

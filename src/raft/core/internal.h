@@ -130,6 +130,7 @@ void core_log_reset(struct core_log *l, uint64_t snapshot_index, uint64_t snapsh
 
 /* election.c */
 void core_election_defer(struct raft_core *c); /* a new random deadline from now */
+void core_election_hasten(struct raft_core *c); /* one from now, if that is sooner */
 void core_on_waited(struct raft_core *c, uint64_t ms);
 void core_election_lost_peer(struct raft_core *c, struct peer *p); /* no answer will come */
 void core_campaign(struct raft_core *c, bool pre, bool transfer, struct raft_core_out *out);
