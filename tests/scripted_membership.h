@@ -142,11 +142,12 @@ struct scripted_event {
 static void scripted_event_run(struct loop_msg *msg)
 {
     struct scripted_event *e = container_of(msg, struct scripted_event, msg);
+    const struct err closed = {.code = ERR_CLOSED, .text = "the agent is shutting down"};
     if (!e->pool->is_stopped) {
         membership_tell_user_event(&e->pool->pub, &e->event);
-        if (e->done != NULL) {
-            e->done(e->data, NULL);
-        }
+    }
+    if (e->done != NULL) {
+        e->done(e->data, e->pool->is_stopped ? &closed : NULL);
     }
     arena_deinit(&e->arena);
     mem_free(e);
