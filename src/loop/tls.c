@@ -344,6 +344,9 @@ static void filter_connected(struct tcp_stream *s)
 static void filter_eof(struct tcp_stream *s)
 {
     struct tls_session *t = session_of(s);
+    if (s->eof) {
+        return; /* it was said already */
+    }
     if (t->is_open && !SSL_has_pending(t->ssl)) {
         tcp_end(s);
     } else if (t->is_open || t->first_size > 0) {
@@ -421,11 +424,7 @@ static struct tls_session *session_new(struct tcp_stream *s, struct tls_context 
     ERR_clear_error();
     SSL *ssl = SSL_new(c->ssl);
     BIO *bio = BIO_new(bio_method);
-    if (ssl == NULL || bio == NULL) {
-        SSL_free(ssl);
-        BIO_free(bio);
-        return NULL;
-    }
+    ASSERT(ssl != NULL && bio != NULL); /* small, as any of our own allocations */
     struct tls_session *t = xcalloc(1, sizeof(*t));
     t->ssl = ssl;
     t->context = tls_context_ref(c);
@@ -462,10 +461,10 @@ int tls_accept(struct tcp_stream *s, struct tls_context *c, enum tls_role role)
                        : role == TLS_IN_RPC ? c->verify_incoming_rpc
                                             : true;
     ASSERT(role != TLS_OUT_RPC && s->filter == NULL);
-    struct tls_session *t = c->has_cert ? session_new(s, c) : NULL;
-    if (t == NULL) {
+    if (!c->has_cert) {
         return -ERR_UNSUPPORTED;
     }
+    struct tls_session *t = session_new(s, c);
     t->is_server = true;
     t->is_https = role == TLS_IN_HTTPS;
     t->handshake->protocols = role == TLS_IN_HTTPS        ? http_protocols
@@ -485,21 +484,27 @@ void tls_feed(struct tcp_stream *s, struct str bytes)
     }
 }
 
-int tls_connect(struct tcp_stream *s, struct tls_context *c, uint8_t first_byte)
+void tls_connect(struct tcp_stream *s, struct tls_context *c, uint8_t first_byte)
 {
     const struct iovec iov = {&first_byte, 1};
-    ASSERT(s->connecting && s->filter == NULL);
-    struct tls_session *t = c->ssl != NULL ? session_new(s, c) : NULL;
-    if (t == NULL) {
-        return -ERR_UNSUPPORTED;
-    }
+    ASSERT(s->connecting && s->filter == NULL && c->has_ca);
+    struct tls_session *t = session_new(s, c);
     SSL_set_verify(t->ssl, SSL_VERIFY_PEER, NULL);
     if (c->verify_server_hostname) {
         t->handshake->name = c->server_name;
         (void)SSL_set_tlsext_host_name(t->ssl, c->server_name);
     }
     SSL_set_connect_state(t->ssl);
-    return tcp_raw_write(s, &iov, 1);
+    (void)tcp_raw_write(s, &iov, 1); /* kept until it is connected */
+}
+
+void tls_connect_if(struct tcp_stream *s, struct tls_configurator *tls, uint8_t first_byte)
+{
+    struct tls_context *c = tls_configurator_get(tls);
+    if (tls_context_is_outgoing(c)) {
+        tls_connect(s, c, first_byte);
+    }
+    (void)tls_context_unref(c);
 }
 
 /* --- what is known of the peer --------------------------------------------------------------- */

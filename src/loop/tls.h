@@ -1,10 +1,10 @@
 /* tls.h - TLS on a tcp_stream, whose owner goes on as with a plain one.
  *
- *     tcp_start(&me->stream, loop, fd, &my_ops);                  // accepted
- *     r = tls_accept(&me->stream, context, TLS_IN_HTTPS);          // before anything is read
+ *     tcp_start(&me->stream, loop, fd, &my_ops);            // accepted
+ *     r = tls_accept(&me->stream, context, TLS_IN_HTTPS);
  *
- *     r = tcp_connect(&me->stream, loop, &to, NULL, &my_ops);      // or connecting
- *     r = tls_connect(&me->stream, context, RPC_CONN_TLS);         // that byte goes ahead in the
+ *     r = tcp_connect(&me->stream, loop, &to, NULL, &my_ops); // or connecting
+ *     tls_connect(&me->stream, context, RPC_CONN_TLS);        // that byte goes before, in the
  * clear
  *
  * From then on tcp_write(), tcp_shutdown_write(), tcp_close(), tcp_pending() and all ops mean the
@@ -32,13 +32,17 @@ struct tls_session;
 /* From its first bytes; five have to be there. */
 bool tls_looks_like_http(struct str first);
 
-/* The other side begins. Negative: the context has nothing to do it with (the stream is as before).
+/* The other side begins. Negative: the context has no certificate (the stream is as before).
  * The context is kept by the connection. */
 NODISCARD int tls_accept(struct tcp_stream *s, struct tls_context *c, enum tls_role role);
 /* What was read of it already. May end in any of the ops. */
 void tls_feed(struct tcp_stream *s, struct str bytes);
-/* Right after tcp_connect(): we begin, as soon as it is connected. */
-NODISCARD int tls_connect(struct tcp_stream *s, struct tls_context *c, uint8_t first_byte);
+/* Right after tcp_connect(): we begin, as soon as it is connected. The context has authorities. */
+void tls_connect(struct tcp_stream *s, struct tls_context *c, uint8_t first_byte);
+
+/* The same, where the settings of this moment say that connections to other servers are TLS; else
+ * nothing. */
+void tls_connect_if(struct tcp_stream *s, struct tls_configurator *tls, uint8_t first_byte);
 
 /* Why it failed, in Go's words; NULL when it did not, when it is not TLS, and when the peer just
  * went. Valid until tcp_close(). */

@@ -144,7 +144,7 @@ static void connect_pair(const struct tls_settings *ours, const struct tls_setti
     assert_int_equal(getsockname(fd, (struct sockaddr *)&a.sa, &a.size), 0);
     tcp_listener_start(&listener, loop, fd, accept_end);
     assert_ok(tcp_connect(&client.s, loop, &a, NULL, &end_ops));
-    assert_ok(tls_connect(&client.s, c, 3));
+    tls_connect(&client.s, c, 3);
     (void)tls_context_unref(c); /* the connection has its own */
 }
 
