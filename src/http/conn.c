@@ -454,9 +454,15 @@ static size_t consume(struct http_conn *c, struct str in)
             if (tcp_pending(&c->stream) > 0) {
                 break; /* large answers are not piled up: the next when this one is read */
             }
-            if (c->scan.pos == 0 && (rest.p[0] == '\r' || rest.p[0] == '\n')) {
-                used++; /* line ends between requests, from old clients (RFC 7230, 3.5) */
-                continue;
+            if (c->scan.pos == 0 && (uint8_t)rest.p[0] < ' ') {
+                if (rest.p[0] == TLS_HANDSHAKE) { /* which its client would wait for */
+                    refuse(c, "400 Bad Request");
+                    break;
+                }
+                if (rest.p[0] == '\r' || rest.p[0] == '\n') {
+                    used++; /* line ends between requests, from old clients (RFC 7230, 3.5) */
+                    continue;
+                }
             }
             ptrdiff_t size = http1_head_size(&c->scan, rest, &c->server->front->limits);
             if (size == 0) {

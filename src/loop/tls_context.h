@@ -16,9 +16,6 @@
 
 struct ssl_ctx_st;
 
-#define TLS_FILE_SIZE_MAX (4u << 20)
-#define TLS_CA_FILES_MAX 4096u
-
 struct tls_settings { /* borrowed for the call */
     struct str ca_file, ca_path, cert_file, key_file;
     struct str min_version; /* tls10, tls11, tls12, tls13; empty: tls10 */
