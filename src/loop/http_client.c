@@ -8,13 +8,17 @@
 
 #include <curl/curl.h>
 #include <dlfcn.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/mem.h"
 #include "loop/loop_impl.h"
+#include "loop/tls_context.h"
+#include "loop/tls_handshake.h"
 
 #define CURL_LIBRARY "libcurl.so.4"
 #define CURL_FUNCTIONS(X)                                                                      \
@@ -93,6 +97,11 @@ struct http_transfer {
     size_t body_cap;
     struct watched *reader;
     struct str host; /* "host:port" for error texts */
+    struct tls_context *tls; /* NULL: the system's */
+    struct str server_name;
+    bool skip_verify;
+    struct tls_handshake handshake;
+    char detail[CURL_ERROR_SIZE];
     bool in_multi, is_done, is_busy, is_ended;
 };
 
@@ -262,6 +271,26 @@ static struct str lower_strerror(struct arena *a, int errnum)
     return arena_lower(a, s);
 }
 
+/* What TLS has to say, else curl. It shows OpenSSL's codes: "error:0A000412:SSL routines::...". */
+static struct str tls_error_text(struct http_transfer *t, CURLcode code)
+{
+    char words[TLS_ERROR_SIZE];
+    if (t->handshake.error[0] != '\0') {
+        return arena_str(&t->arena, str_from_cstr(t->handshake.error));
+    }
+    const char *at = strstr(t->detail, "error:");
+    unsigned long number = at != NULL ? strtoul(at + strlen("error:"), NULL, 16) : 0;
+    if (number == 0) {
+        return arena_str(&t->arena, str_from_cstr(curl.curl_easy_strerror(code)));
+    }
+    if (ERR_GET_REASON(number) == SSL_R_WRONG_VERSION_NUMBER &&
+        t->options.kind == HTTP_CLIENT_REQUEST) {
+        return STR("http: server gave HTTP response to HTTPS client");
+    }
+    tls_code_words(number, words);
+    return arena_str(&t->arena, str_from_cstr(words));
+}
+
 /* curl's code as Go would have put it. */
 static void set_error(struct http_transfer *t, CURLcode code)
 {
@@ -322,14 +351,10 @@ static void set_error(struct http_transfer *t, CURLcode code)
                                          STRF(lower_strerror(a, (int)os_errno)));
             break;
         }
-        r->error_text = arena_str(a, str_from_cstr(curl.curl_easy_strerror(code)));
-        break;
-    case CURLE_PEER_FAILED_VERIFICATION:
-        r->error_text = arena_printf(a, "x509: certificate is not valid for %.*s: %s",
-                                     STRF(t->host), curl.curl_easy_strerror(code));
+        r->error_text = tls_error_text(t, code);
         break;
     default:
-        r->error_text = arena_str(a, str_from_cstr(curl.curl_easy_strerror(code)));
+        r->error_text = tls_error_text(t, code);
         break;
     }
     r->error = HTTP_CLIENT_FAILED;
@@ -362,6 +387,7 @@ static void transfer_free(struct http_transfer *t)
     curl.curl_slist_free_all(t->headers);
     curl.curl_slist_free_all(t->connect_to);
     mem_free(t->body);
+    (void)tls_context_unref(t->tls);
     arena_deinit(&t->arena);
     mem_free(t);
 }
@@ -534,24 +560,62 @@ static void set_method(struct http_transfer *t)
     }
 }
 
+/* The name the certificate has to be good for: without one that was asked for it is the host, which
+ * a redirect may have changed. */
+static const char *verified_name(struct http_transfer *t)
+{
+    struct str name = t->server_name;
+    char *url = NULL;
+    if (name.n == 0 && curl.curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &url) == CURLE_OK &&
+        url != NULL) {
+        name = url_host(&t->arena, str_from_cstr(url));
+        name = str_first(name, (size_t)str_rfind_byte(name, ':'));
+        if (str_has_prefix(name, STR("[")) && str_has_suffix(name, STR("]"))) {
+            name = str_make(name.p + 1, name.n - 2);
+        }
+    }
+    return cstr(t, name);
+}
+
+/* curl's context, before it is used: ours in it, and how the peer is judged. A bare connection
+ * offers h2 behind curl's back, which would speak it itself. */
+static CURLcode ssl_ready(CURL *easy, void *context, void *data)
+{
+    (void)easy;
+    struct http_transfer *t = data;
+    SSL_CTX *ctx = context;
+    if (t->tls != NULL) {
+        tls_context_lend(t->tls, ctx);
+    } else {
+        tls_system_authorities(ctx);
+    }
+    if (!t->skip_verify) {
+        t->handshake.name = verified_name(t);
+        SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+        tls_handshake_install(ctx, &t->handshake);
+    }
+    if (t->options.kind == HTTP_CLIENT_CONNECT &&
+        SSL_CTX_set_alpn_protos(ctx, (const unsigned char *)"\002h2", 3) != 0) {
+        return CURLE_SSL_CONNECT_ERROR;
+    }
+    return CURLE_OK;
+}
+
 static void set_tls(struct http_transfer *t)
 {
     CURL *easy = t->easy;
     const struct http_client_tls *tls = &t->options.tls;
-    if (tls->skip_verify) {
-        SET(CURLOPT_SSL_VERIFYPEER, 0L);
-        SET(CURLOPT_SSL_VERIFYHOST, 0L);
-    }
-    if (tls->ca_file.n > 0) {
-        SET(CURLOPT_CAINFO, cstr(t, tls->ca_file));
-    }
-    if (tls->ca_path.n > 0) {
-        SET(CURLOPT_CAPATH, cstr(t, tls->ca_path));
-    }
-    if (tls->cert_file.n > 0) {
-        SET(CURLOPT_SSLCERT, cstr(t, tls->cert_file));
-        SET(CURLOPT_SSLKEY, cstr(t, tls->key_file));
-    }
+    /* What curl would load and verify, ssl_ready() does. */
+    SET(CURLOPT_SSL_VERIFYPEER, 0L);
+    SET(CURLOPT_SSL_VERIFYHOST, 0L);
+    SET(CURLOPT_CAINFO, NULL);
+    SET(CURLOPT_CAPATH, NULL);
+    SET(CURLOPT_SSL_CTX_FUNCTION, ssl_ready);
+    SET(CURLOPT_SSL_CTX_DATA, t);
+    SET(CURLOPT_ERRORBUFFER, t->detail);
+    t->tls = tls->agent != NULL ? tls_configurator_get(tls->agent) : NULL;
+    t->server_name = arena_str(&t->arena, tls->server_name);
+    t->skip_verify = tls->skip_verify;
     if (tls->server_name.n > 0) {
         /* The name to verify is the URL's: put the wanted name there and say where it lives. */
         struct str host = t->host;
@@ -575,16 +639,6 @@ static void set_tls(struct http_transfer *t)
             add_header(t, STR("Host"), host);
         }
     }
-}
-
-/* A bare connection offers h2 in its handshake behind curl's back, which would speak it itself. */
-static CURLcode offer_h2(CURL *easy, void *context, void *data)
-{
-    (void)easy;
-    (void)data;
-    return SSL_CTX_set_alpn_protos(context, (const unsigned char *)"\002h2", 3) == 0
-               ? CURLE_OK
-               : CURLE_SSL_CONNECT_ERROR;
 }
 
 int http_client_start(struct http_client *c, const struct http_client_options *options,
@@ -641,7 +695,6 @@ int http_client_start(struct http_client *c, const struct http_client_options *o
     case HTTP_CLIENT_CONNECT:
         SET(CURLOPT_CONNECT_ONLY, 1L);
         SET(CURLOPT_SSL_ENABLE_ALPN, 0L);
-        SET(CURLOPT_SSL_CTX_FUNCTION, offer_h2);
         SET(CURLOPT_PROXY, "");
         break;
     }

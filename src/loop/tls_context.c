@@ -25,6 +25,7 @@
     "AES128-SHA:AES256-SHA"
 
 struct loading {
+    struct tls_context *context;
     SSL_CTX *ssl;
     struct arena arena;
     struct err *err;
@@ -91,6 +92,7 @@ static int set_ciphers(struct loading *l, struct str names)
     }
     const char *text = list.n > 0 ? arena_str(&l->arena, buf_view(&list)).p : CIPHERS_DEFAULT;
     int ok = SSL_CTX_set_cipher_list(l->ssl, text);
+    l->context->ciphers = str_to_cstr(str_from_cstr(text));
     buf_deinit(&list);
     ERR_clear_error();
     return ok == 1 ? 0 : err_set(l->err, ERR_INVALID, "tls_cipher_suites: none can be used");
@@ -152,7 +154,7 @@ static int context_load(struct tls_context *c, const struct tls_settings *s, str
         tls_error_words(words);
         return err_set(err, ERR_INTERNAL, "%s", words);
     }
-    struct loading l = {.ssl = c->ssl, .err = err};
+    struct loading l = {.context = c, .ssl = c->ssl, .err = err};
     int rc = set_versions(&l, s);
     if (rc >= 0 && c->has_cert && tls_load_key_pair(c->ssl, s->cert_file, s->key_file, err) < 0) {
         rc = err_wrap(err, "Failed to load cert/key pair");
@@ -202,9 +204,42 @@ struct tls_context *tls_context_unref(struct tls_context *c)
     if (c != NULL && atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1) {
         SSL_CTX_free(c->ssl);
         mem_free(c->server_name);
+        mem_free(c->ciphers);
         mem_free(c);
     }
     return NULL;
+}
+
+void tls_context_lend(const struct tls_context *c, SSL_CTX *to)
+{
+    STACK_OF(X509) *chain = NULL;
+    if (c->ssl == NULL) {
+        tls_system_authorities(to);
+        return;
+    }
+    if (c->has_cert) {
+        (void)SSL_CTX_use_certificate(to, SSL_CTX_get0_certificate(c->ssl));
+        (void)SSL_CTX_use_PrivateKey(to, SSL_CTX_get0_privatekey(c->ssl));
+        (void)SSL_CTX_get0_chain_certs(c->ssl, &chain);
+        (void)SSL_CTX_set1_chain(to, chain);
+    }
+    if (c->has_ca) {
+        SSL_CTX_set1_cert_store(to, SSL_CTX_get_cert_store(c->ssl));
+    } else {
+        (void)SSL_CTX_set_default_verify_paths(to);
+    }
+    SSL_CTX_set_security_level(to, SSL_CTX_get_security_level(c->ssl));
+    (void)SSL_CTX_set_min_proto_version(to, (int)SSL_CTX_get_min_proto_version(c->ssl));
+    (void)SSL_CTX_set_cipher_list(to, c->ciphers);
+    ERR_clear_error();
+}
+
+void tls_system_authorities(SSL_CTX *to)
+{
+    (void)SSL_CTX_set_default_verify_paths(to);
+    SSL_CTX_set_security_level(to, 0);
+    (void)SSL_CTX_set_min_proto_version(to, TLS1_VERSION);
+    ERR_clear_error();
 }
 
 /* --- the newest ------------------------------------------------------------------------------ */

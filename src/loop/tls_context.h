@@ -41,6 +41,7 @@ struct tls_context {
     bool verify_incoming_rpc, verify_incoming_https;
     bool verify_outgoing, verify_server_hostname;
     char *server_name; /* "server.dc1.consul" */
+    char *ciphers;     /* OpenSSL's list, up to 1.2 */
 };
 
 /* On failure the sentence is the reference's, up to what OpenSSL or Go say of broken files. */
@@ -58,6 +59,11 @@ static inline bool tls_context_is_mutual(const struct tls_context *c)
 {
     return c->has_cert && c->has_ca;
 }
+
+/* Certificate, authorities, versions and ciphers for a client that somebody else makes. */
+void tls_context_lend(const struct tls_context *c, struct ssl_ctx_st *to);
+/* The authorities of the system, and any version that Go would take. */
+void tls_system_authorities(struct ssl_ctx_st *to);
 
 struct tls_configurator;
 

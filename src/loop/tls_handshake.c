@@ -235,9 +235,8 @@ static const char *reason_words(int reason)
     }
 }
 
-void tls_error_words(char error[TLS_ERROR_SIZE])
+void tls_code_words(unsigned long code, char error[TLS_ERROR_SIZE])
 {
-    unsigned long code = ERR_peek_error();
     int reason = ERR_GET_REASON(code);
     const char *words = NULL;
     if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET) {
@@ -255,5 +254,10 @@ void tls_error_words(char error[TLS_ERROR_SIZE])
         const char *text = ERR_reason_error_string(code);
         (void)snprintf(error, TLS_ERROR_SIZE, "tls: %s", text != NULL ? text : "failed");
     }
+}
+
+void tls_error_words(char error[TLS_ERROR_SIZE])
+{
+    tls_code_words(ERR_peek_error(), error);
     ERR_clear_error();
 }
