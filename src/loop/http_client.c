@@ -99,7 +99,7 @@ struct http_transfer {
     struct str host; /* "host:port" for error texts */
     struct tls_context *tls; /* NULL: the system's */
     struct str server_name;
-    bool skip_verify;
+    bool skip_verify, is_answered_plain;
     struct tls_handshake handshake;
     char detail[CURL_ERROR_SIZE];
     bool in_multi, is_done, is_busy, is_ended;
@@ -275,16 +275,18 @@ static struct str lower_strerror(struct arena *a, int errnum)
 static struct str tls_error_text(struct http_transfer *t, CURLcode code)
 {
     char words[TLS_ERROR_SIZE];
+    t->result.error = HTTP_CLIENT_TLS_FAILED;
     if (t->handshake.error[0] != '\0') {
         return arena_str(&t->arena, str_from_cstr(t->handshake.error));
     }
     const char *at = strstr(t->detail, "error:");
     unsigned long number = at != NULL ? strtoul(at + strlen("error:"), NULL, 16) : 0;
     if (number == 0) {
+        t->result.error = HTTP_CLIENT_FAILED;
         return arena_str(&t->arena, str_from_cstr(curl.curl_easy_strerror(code)));
     }
     if (ERR_GET_REASON(number) == SSL_R_WRONG_VERSION_NUMBER &&
-        t->options.kind == HTTP_CLIENT_REQUEST) {
+        t->options.kind == HTTP_CLIENT_REQUEST && t->is_answered_plain) {
         return STR("http: server gave HTTP response to HTTPS client");
     }
     tls_code_words(number, words);
@@ -357,7 +359,9 @@ static void set_error(struct http_transfer *t, CURLcode code)
         r->error_text = tls_error_text(t, code);
         break;
     }
-    r->error = HTTP_CLIENT_FAILED;
+    if (r->error == HTTP_CLIENT_OK) {
+        r->error = HTTP_CLIENT_FAILED;
+    }
 }
 
 static void finish_body(struct http_transfer *t)
@@ -392,6 +396,13 @@ static void transfer_free(struct http_transfer *t)
     mem_free(t);
 }
 
+static bool speaks_h2(struct http_transfer *t)
+{
+    long version = 0;
+    (void)curl.curl_easy_getinfo(t->easy, CURLINFO_HTTP_VERSION, &version);
+    return version == CURL_HTTP_VERSION_2_0;
+}
+
 static void transfer_finished(struct http_transfer *t, CURLcode code)
 {
     long status = 0;
@@ -400,6 +411,9 @@ static void transfer_finished(struct http_transfer *t, CURLcode code)
     finish_body(t);
     if (code != CURLE_OK) {
         set_error(t, code);
+    } else if (t->options.kind == HTTP_CLIENT_REQUEST_H2 && !speaks_h2(t)) {
+        t->result.error = HTTP_CLIENT_FAILED;
+        t->result.error_text = STR("connection closed");
     }
     if (code != CURLE_OK || t->options.kind != HTTP_CLIENT_CONNECT) {
         (void)curl.curl_multi_remove_handle(t->client->multi, t->easy);
@@ -577,6 +591,17 @@ static const char *verified_name(struct http_transfer *t)
     return cstr(t, name);
 }
 
+/* The header of each record, before it is looked at. */
+static void record_seen(int is_sent, int version, int type, const void *bytes, size_t size,
+                        SSL *ssl, void *data)
+{
+    (void)version, (void)ssl;
+    struct http_transfer *t = data;
+    if (!is_sent && type == SSL3_RT_HEADER && size >= 5 && memcmp(bytes, "HTTP/", 5) == 0) {
+        t->is_answered_plain = true;
+    }
+}
+
 /* curl's context, before it is used: ours in it, and how the peer is judged. A bare connection
  * offers h2 behind curl's back, which would speak it itself. */
 static CURLcode ssl_ready(CURL *easy, void *context, void *data)
@@ -584,11 +609,9 @@ static CURLcode ssl_ready(CURL *easy, void *context, void *data)
     (void)easy;
     struct http_transfer *t = data;
     SSL_CTX *ctx = context;
-    if (t->tls != NULL) {
-        tls_context_lend(t->tls, ctx);
-    } else {
-        tls_system_authorities(ctx);
-    }
+    tls_lend(t->tls, ctx, !t->skip_verify);
+    SSL_CTX_set_msg_callback(ctx, record_seen);
+    SSL_CTX_set_msg_callback_arg(ctx, t);
     if (!t->skip_verify) {
         t->handshake.name = verified_name(t);
         SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);

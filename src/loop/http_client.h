@@ -56,6 +56,7 @@ enum http_client_error {
     HTTP_CLIENT_OK,
     HTTP_CLIENT_CONNECT_FAILED, /* nobody there, or no such host */
     HTTP_CLIENT_TIMEOUT,
+    HTTP_CLIENT_TLS_FAILED, /* the handshake, or what came of it */
     HTTP_CLIENT_FAILED,
 };
 

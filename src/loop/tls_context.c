@@ -210,35 +210,46 @@ struct tls_context *tls_context_unref(struct tls_context *c)
     return NULL;
 }
 
-void tls_context_lend(const struct tls_context *c, SSL_CTX *to)
+/* --- for clients that somebody else makes ---------------------------------------------------- */
+
+static X509_STORE *system_store; /* kept: its bundle takes milliseconds to read */
+static pthread_once_t system_once = PTHREAD_ONCE_INIT;
+
+static void system_store_make(void)
 {
-    STACK_OF(X509) *chain = NULL;
-    if (c->ssl == NULL) {
-        tls_system_authorities(to);
-        return;
-    }
-    if (c->has_cert) {
-        (void)SSL_CTX_use_certificate(to, SSL_CTX_get0_certificate(c->ssl));
-        (void)SSL_CTX_use_PrivateKey(to, SSL_CTX_get0_privatekey(c->ssl));
-        (void)SSL_CTX_get0_chain_certs(c->ssl, &chain);
-        (void)SSL_CTX_set1_chain(to, chain);
-    }
-    if (c->has_ca) {
-        SSL_CTX_set1_cert_store(to, SSL_CTX_get_cert_store(c->ssl));
-    } else {
-        (void)SSL_CTX_set_default_verify_paths(to);
-    }
-    SSL_CTX_set_security_level(to, SSL_CTX_get_security_level(c->ssl));
-    (void)SSL_CTX_set_min_proto_version(to, (int)SSL_CTX_get_min_proto_version(c->ssl));
-    (void)SSL_CTX_set_cipher_list(to, c->ciphers);
+    system_store = X509_STORE_new();
+    ASSERT(system_store != NULL);
+    (void)X509_STORE_set_default_paths(system_store);
     ERR_clear_error();
 }
 
-void tls_system_authorities(SSL_CTX *to)
+static void lend_identity(const struct tls_context *c, SSL_CTX *to)
 {
-    (void)SSL_CTX_set_default_verify_paths(to);
-    SSL_CTX_set_security_level(to, 0);
-    (void)SSL_CTX_set_min_proto_version(to, TLS1_VERSION);
+    STACK_OF(X509) *chain = NULL;
+    (void)SSL_CTX_use_certificate(to, SSL_CTX_get0_certificate(c->ssl));
+    (void)SSL_CTX_use_PrivateKey(to, SSL_CTX_get0_privatekey(c->ssl));
+    (void)SSL_CTX_get0_chain_certs(c->ssl, &chain);
+    (void)SSL_CTX_set1_chain(to, chain);
+}
+
+void tls_lend(const struct tls_context *c, struct ssl_ctx_st *to, bool is_verified)
+{
+    bool has_settings = c != NULL && c->ssl != NULL;
+    if (has_settings && c->has_cert) {
+        lend_identity(c, to);
+    }
+    if (has_settings && c->has_ca) {
+        SSL_CTX_set1_cert_store(to, SSL_CTX_get_cert_store(c->ssl));
+    } else if (is_verified) {
+        (void)pthread_once(&system_once, system_store_make);
+        SSL_CTX_set1_cert_store(to, system_store);
+    }
+    SSL_CTX_set_security_level(to, has_settings ? SSL_CTX_get_security_level(c->ssl) : 0);
+    (void)SSL_CTX_set_min_proto_version(
+        to, has_settings ? (int)SSL_CTX_get_min_proto_version(c->ssl) : TLS1_VERSION);
+    if (has_settings) {
+        (void)SSL_CTX_set_cipher_list(to, c->ciphers);
+    }
     ERR_clear_error();
 }
 

@@ -60,10 +60,10 @@ static inline bool tls_context_is_mutual(const struct tls_context *c)
     return c->has_cert && c->has_ca;
 }
 
-/* Certificate, authorities, versions and ciphers for a client that somebody else makes. */
-void tls_context_lend(const struct tls_context *c, struct ssl_ctx_st *to);
-/* The authorities of the system, and any version that Go would take. */
-void tls_system_authorities(struct ssl_ctx_st *to);
+/* Certificate, authorities, versions and ciphers for a client that somebody else makes. c NULL:
+ * none, those of the system (which are read once, if anything is to be verified), and any that Go
+ * takes. */
+void tls_lend(const struct tls_context *c, struct ssl_ctx_st *to, bool is_verified);
 
 struct tls_configurator;
 
