@@ -637,6 +637,15 @@ static void conn_drained(struct tcp_stream *stream)
     }
 }
 
+/* The handshake is through: what follows may take its time. */
+static void conn_connected(struct tcp_stream *stream)
+{
+    struct http_conn *c = container_of(stream, struct http_conn, stream);
+    if (!c->last) {
+        loop_timer_stop(c->server->loop, &c->timer);
+    }
+}
+
 static void conn_closed(struct tcp_stream *stream)
 {
     struct http_conn *c = container_of(stream, struct http_conn, stream);
@@ -654,6 +663,7 @@ static const struct tcp_ops conn_ops = {.read = conn_read,
                                         .eof = conn_eof,
                                         .fail = conn_fail,
                                         .drained = conn_drained,
+                                        .connected = conn_connected,
                                         .closed = conn_closed};
 
 static void refuse_client(struct http_conn *c)
@@ -671,7 +681,6 @@ static void refuse_client(struct http_conn *c)
     conn_end(c);
 }
 
-/* The request's first byte has to come within the time limit of handshakes, too. */
 static void conn_begin_tls(struct http_conn *c, struct tls_context *tls)
 {
     uint64_t timeout_ms = c->server->front->options.https_handshake_timeout_ms;
