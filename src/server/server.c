@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/epoch.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "base/vec.h"
 #include "fsm/fsm.h"
 #include "fsm/snapshot.h"
@@ -194,6 +195,7 @@ static int server_state_new(void *data, struct str bytes, void **ret_state, stru
 
 static void *trim_run(void *data)
 {
+    thread_background("trim");
     mem_trim();
     return data;
 }
@@ -203,7 +205,6 @@ static void server_state_freed(void *data)
 {
     pthread_t thread;
     if (pthread_create(&thread, NULL, trim_run, data) == 0) {
-        (void)pthread_setname_np(thread, "trim");
         (void)pthread_detach(thread);
     }
 }
