@@ -84,7 +84,7 @@ NODISCARD int raft_log_read(struct raft_log *log, uint64_t index, size_t count_m
  * under way.)
  *
  *     raft_log_compact(log, index);             owner
- *     m = raft_log_removal_begin(log);          owner; NULL: none to remove, or one is under way
+ *     m = raft_log_removal_begin(log);          owner; NULL: nothing to do, or one is under way
  *     r = raft_log_removal_run(m, &err);        any thread: oldest first, so that a crash leaves a
  *                                               log without a hole, which merely begins earlier
  *     raft_log_removal_end(log, m);             owner; what could not be removed stays for the next
@@ -97,5 +97,6 @@ void raft_log_removal_end(struct raft_log *log, struct raft_log_removal *m);
 /* These wait for the disk, and need no batch staged or under way. */
 /* Remove the entries from `index` on: a leader of a later term has others. */
 NODISCARD int raft_log_truncate(struct raft_log *log, uint64_t index, struct err *err);
-/* Remove everything; the next entry will be next_index. No removal is under way. */
+/* Remove everything; the next entry will be next_index. No removal is under way; one is due then,
+ * to give the files' blocks back. */
 NODISCARD int raft_log_reset(struct raft_log *log, uint64_t next_index, struct err *err);

@@ -11,6 +11,7 @@ struct segment {
     uint64_t end;          /* where the next record goes */
     uint64_t size;         /* allocated */
     int file;              /* -1 until made */
+    bool is_unlinked;      /* forgotten, and only open still */
     VEC(uint32_t) offsets; /* of entries first_index + i */
 };
 
@@ -39,7 +40,7 @@ struct raft_log_batch {
     VEC(struct slice) slices;
 };
 
-/* Segments that are not the log's any more, oldest first, whose files are still there. */
+/* Segments that are not the log's any more, oldest first, whose files are still there, or open. */
 struct raft_log_removal {
     struct raft_log *log;
     VEC(struct segment *) segments;
@@ -83,7 +84,7 @@ void log_term_note_(struct raft_log *log, uint64_t index, uint64_t term);
 NODISCARD int segment_remove_(struct raft_log *log, size_t i, bool is_synced, struct err *err);
 /* The oldest is not the log's any more. */
 void segment_forget_(struct raft_log *log);
-/* All of them, with those that are forgotten. */
+/* All of them, with those that are forgotten. Their files are open until the next removal. */
 NODISCARD int segments_remove_(struct raft_log *log, struct err *err);
 void log_removal_free_(struct raft_log *log);
 /* In the directory while segments are removed in any order: at start all of them go. */

@@ -59,11 +59,13 @@ int raft_log_removal_run(struct raft_log_removal *m, struct err *err)
 {
     while (m->segments.n > 0) {
         struct segment *s = m->segments.v[0];
-        if (s->file >= 0) { /* else it is closing that gives the blocks back, not removing */
+        if (s->file >=
+            0) { /* the blocks are given back by whichever comes last, this or removing */
             m->log->io->ops->close(m->log->io, s->file);
             s->file = -1;
         }
-        int r = file_remove(m->log, s->first_index, true, err);
+        /* Another may have its name by now. */
+        int r = s->is_unlinked ? 0 : file_remove(m->log, s->first_index, true, err);
         if (r < 0) {
             return r;
         }
@@ -135,7 +137,11 @@ int segments_remove_(struct raft_log *log, struct err *err)
     bool is_marked = log->is_emptied || log->segments.n >= RESET_SEGMENTS_MIN;
     r = r < 0 || !is_marked ? r : mark_make(log, err);
     while (r == 0 && log->segments.n > 0) {
-        r = segment_remove_(log, 0, !is_marked, err);
+        r = file_remove(log, log->segments.v[0]->first_index, !is_marked, err);
+        if (r == 0) {
+            log->segments.v[0]->is_unlinked = true;
+            segment_forget_(log);
+        }
     }
     return r == 0 && is_marked ? raft_log_mark_remove_(log, err) : r;
 }

@@ -227,6 +227,8 @@ NODISCARD int node_bootstrap(struct raft *r, const struct raft_configuration *c,
 void node_snapshot_schedule(struct raft *r);
 /* Begin, finish or compact what is due; whether anything moved. */
 bool node_snapshot(struct raft *r);
+/* Give back to the file system, away from this thread, what the log has left. */
+void node_removal_begin(struct raft *r);
 /* Wait until no files of the log are being removed. */
 void node_removal_settle(struct raft *r);
 void node_snapshot_request(struct raft *r, struct raft_request *q);

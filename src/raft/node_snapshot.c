@@ -110,7 +110,7 @@ static void removal_finish(struct raft *r)
 
 /* They give their blocks back to the file system, one after the other: nothing that writes should
  * wait for. */
-static void removal_begin(struct raft *r)
+void node_removal_begin(struct raft *r)
 {
     struct raft_log_removal *files = raft_log_removal_begin(r->log);
     if (files == NULL) {
@@ -144,7 +144,7 @@ void node_compact(struct raft *r)
     uint64_t began_ns = clock_mono_ns();
     if (upto >= raft_log_first_index(r->log)) {
         raft_log_compact(r->log, upto);
-        removal_begin(r);
+        node_removal_begin(r);
     }
     struct raft_core_event e = {.kind = RAFT_EVENT_COMPACTED,
                                 .index = r->snapshot_index,

@@ -210,6 +210,7 @@ void node_log_reset(struct raft *r, uint64_t next_index)
     r->append_failed = r->log_broken = false; /* nothing is left that could be broken */
     r->cut_index = r->repair_at_ms = 0;
     r->durable_told = next_index - 1;
+    node_removal_begin(r);
 }
 
 bool node_repair(struct raft *r)
