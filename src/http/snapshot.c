@@ -205,7 +205,7 @@ static void ask(struct http_req *req, const char *address, uint32_t route,
         return;
     }
     if (client != NULL) {
-        snapshot_remote_set_route(req->data, client->router, route);
+        snapshot_remote_set_route(req->data, client->delegate.router, route);
     }
     req->on_close = remote_client_gone;
     if (is_restore) {

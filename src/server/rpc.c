@@ -443,11 +443,17 @@ void call_run_here(struct call *c)
 }
 
 /* The data center of the arguments, by the table: every request of Consul's has one or has none. */
-static struct str call_datacenter(const struct call *c)
+static struct str *datacenter_field(const struct call *c)
 {
     size_t offset;
     const struct field *f = schema_find(c->pub.method->args, STR("Datacenter"), &offset);
-    return f == NULL ? STR_NULL : *(const struct str *)((const char *)c->pub.args + offset);
+    return f == NULL ? NULL : (struct str *)((char *)c->pub.args + offset);
+}
+
+struct str call_datacenter(const struct call *c)
+{
+    const struct str *field = datacenter_field(c);
+    return field != NULL ? *field : STR_NULL;
 }
 
 /* Whether this server takes it on; if not it is answered. Clients leave both to where it is sent.
@@ -455,16 +461,17 @@ static struct str call_datacenter(const struct call *c)
 static bool server_accepts(struct call *c)
 {
     struct delegate *d = c->pub.worker->delegate;
-    struct str datacenter = call_datacenter(c);
+    struct str *datacenter = datacenter_field(c);
     struct err err;
     if (!c->pub.is_duty && !c->pub.is_served && delegate_count_call(d, &err) < 0) {
         call_fail_with(c, &err, -err.code);
         return false;
     }
-    if (datacenter.n > 0 && !str_eq(datacenter, d->datacenter)) {
-        call_fail(c, ERR_NO_DC_PATH, "%s", err_code_text(ERR_NO_DC_PATH));
-        return false;
+    if ((c->pub.method->flags & RPC_PRIMARY) != 0 && d->primary_datacenter.n > 0) {
+        *datacenter = d->primary_datacenter;
     }
+    c->is_abroad =
+        datacenter != NULL && datacenter->n > 0 && !str_eq(*datacenter, d->datacenter);
     return true;
 }
 

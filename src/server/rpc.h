@@ -2,8 +2,8 @@
  *
  * Whatever comes in (HTTP, DNS, a remote agent, another data center) becomes an rpc_call of one of
  * the methods below, which have the names and the structs of Consul's RPC on port 8300. rpc_start()
- * decides where it runs: here, or on the leader (docs/forwarding.md); other data centers are not
- * known yet.
+ * decides where it runs: here, on the leader (docs/rpc.md), or in another data center
+ * (docs/datacenters.md).
  *
  * A READ runs on the worker thread that received it, against an immutable view of the store; its
  * reply points into the view and into the call's arena. With MinQueryIndex set it blocks: if the
@@ -58,6 +58,8 @@ enum rpc_method_flag {
     RPC_LOCAL = 1u << 3,    /* answered by any server, never forwarded to the leader (Status.*) */
     RPC_LEADER_ONLY = 1u << 4, /* no stale reads */
     RPC_INDEX_ONLY = 1u << 5,  /* of the metadata only the index is told, as in ConnectCA.Roots */
+    /* The primary data center's, whatever its arguments say: they are made to say so. */
+    RPC_PRIMARY = 1u << 6,
 };
 
 /* A prepared write. */
@@ -136,7 +138,7 @@ const struct rpc_method *rpc_method_at(size_t i);
 #define RPC_METHODS(X)                 \
     X(catalog, rpc_catalog_register)           /* Catalog.Register */         \
     X(catalog, rpc_catalog_deregister)         /* Catalog.Deregister */       \
-    X(catalog, rpc_catalog_list_datacenters)   /* Catalog.ListDatacenters */  \
+    X(datacenters, rpc_catalog_list_datacenters) /* Catalog.ListDatacenters */  \
     X(catalog, rpc_catalog_list_nodes)         /* Catalog.ListNodes */        \
     X(catalog, rpc_catalog_list_services)      /* Catalog.ListServices */     \
     X(catalog, rpc_catalog_service_list)       /* Catalog.ServiceList */      \
@@ -157,7 +159,7 @@ const struct rpc_method *rpc_method_at(size_t i);
     X(health, rpc_health_service_checks)       /* Health.ServiceChecks */     \
     X(health, rpc_health_service_nodes)        /* Health.ServiceNodes */      \
     X(coordinate, rpc_coordinate_update)            /* Coordinate.Update */   \
-    X(coordinate, rpc_coordinate_list_datacenters)  /* Coordinate.ListDatacenters */ \
+    X(datacenters, rpc_coordinate_list_datacenters) /* Coordinate.ListDatacenters */ \
     X(coordinate, rpc_coordinate_list_nodes)        /* Coordinate.ListNodes */ \
     X(coordinate, rpc_coordinate_node)              /* Coordinate.Node */     \
     X(discovery_chain, rpc_discovery_chain_get) /* DiscoveryChain.Get */      \

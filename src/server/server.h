@@ -13,6 +13,7 @@ struct autopilot;
 struct bootstrap;
 struct change_list;
 struct coordinate_batch;
+struct datacenters;
 struct epoch;
 struct flood;
 struct fsm;
@@ -77,6 +78,7 @@ struct server {
     struct server_members *members; /* what follows from it on every server */
     struct rpc_asks *asks;          /* calls that wait for the main loop */
     struct bootstrap *bootstrap;
+    struct datacenters *datacenters;      /* keeps the router's lists of the others */
     struct flood *flood;                  /* joins the data center's servers to the WAN pool */
     struct server_leave *leave;           /* NULL: it stays */
     struct leader *leader;                /* leader.c's, touched on the main loop */
