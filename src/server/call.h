@@ -20,6 +20,7 @@ enum call_state {
     CALL_HELD,      /* waits for a server, in worker->waiting */
     CALL_FORWARDED, /* is with another server, in worker->forwarded */
     CALL_VERIFYING, /* a consistent read, with verify.c */
+    CALL_MORE,      /* a read, waits for another call that is part of it */
     CALL_PROPOSED,  /* a write, with the raft thread or the main loop */
     CALL_DONE,
 };
@@ -53,6 +54,7 @@ struct call {
     uint64_t verify_started_ns;
 
     /* reads */
+    struct rpc_call *part; /* the call it waits for */
     struct watch watch;
     struct watch_set watch_set;
     void *parked_args; /* one heap block, pub.args while parked and after */

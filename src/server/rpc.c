@@ -284,7 +284,13 @@ static void call_run_read(struct call *c)
         call->reply = arena_zalloc(&call->arena, method->reply->size);
     }
     int rc = method->read(&ctx, call->args, call->reply);
-    if (rc >= 0) {
+    if (rc == RPC_READ_MORE) {
+        ASSERT(!blocks);
+        fill_meta(c);
+        c->state = CALL_MORE;
+        call->more = ctx.more;
+        method->more(call);
+    } else if (rc >= 0) {
         fill_meta(c);
         if (ctx.ws != NULL && method->meta_offset >= 0) {
             const struct query_meta *meta =
@@ -298,6 +304,31 @@ static void call_run_read(struct call *c)
     } else {
         call_fail_with(c, &err, rc);
     }
+}
+
+struct rpc_call *rpc_more_new(struct rpc_call *call, const struct rpc_method *method,
+                              void (*done)(struct rpc_call *part))
+{
+    struct call *c = container_of(call, struct call, pub);
+    ASSERT(c->state == CALL_MORE && c->part == NULL);
+    c->part = rpc_call_new(call->worker, method);
+    c->part->is_served = true; /* it counts for nothing */
+    c->part->done = done;
+    c->part->data = call;
+    return c->part;
+}
+
+void rpc_more_end(struct rpc_call *call)
+{
+    struct call *c = container_of(call, struct call, pub);
+    rpc_call_free(TAKE(c->part));
+}
+
+void rpc_more_done(struct rpc_call *call)
+{
+    struct call *c = container_of(call, struct call, pub);
+    ASSERT(c->state == CALL_MORE && c->part == NULL);
+    call_done(c);
 }
 
 /* --- writes ---------------------------------------------------------------------------------- */
@@ -499,6 +530,11 @@ void rpc_cancel(struct rpc_call *call)
         if (!call_forget_placed(c)) {
             c->is_canceled = true;
             return;
+        }
+        break;
+    case CALL_MORE:
+        if (c->part != NULL) {
+            rpc_cancel(TAKE(c->part));
         }
         break;
     case CALL_PROPOSED:

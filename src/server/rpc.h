@@ -48,6 +48,7 @@ struct rpc_ctx {
     struct watch_set *ws;          /* NULL unless the read may block */
     struct err *err;
     struct str token;     /* the ACL token; resolved by acl/ when it comes */
+    void *more;           /* of a read that returns RPC_READ_MORE, in the arena: call->more */
     struct raft_ask *ask; /* of a write that returns RPC_PREPARE_ASK, in the arena */
 };
 
@@ -69,6 +70,9 @@ enum {
     RPC_PREPARE_ASK = 2, /* no entry of the log: ctx->ask is asked of the consensus node */
 };
 
+/* What a read may return besides 0: the method's `more` goes on. */
+#define RPC_READ_MORE 1
+
 struct rpc_method {
     const char *name; /* "KVS.Get" */
     unsigned flags;
@@ -82,6 +86,10 @@ struct rpc_method {
     const char *acl;
     /* READ: fill *reply. meta.index is set by it; the dispatcher fills in the rest. */
     int (*read)(struct rpc_ctx *ctx, const void *args, void *reply);
+    /* READ that is not blocking: what `read` found is not the whole answer. Other calls are made by
+     * rpc_more_new(), one after the other, until rpc_more_done(). By then the view has gone: reply
+     * and call->more must not point into it. */
+    void (*more)(struct rpc_call *call);
     /* WRITE: check and complete *args; then either answer (RPC_PREPARE_DONE) or append the log
      * entry, type byte included, to `entry` and return RPC_PREPARE_PROPOSE; or make ctx->ask and
      * return RPC_PREPARE_ASK. Negative: ctx->err is set. */
@@ -108,9 +116,12 @@ struct rpc_call {
     const struct err *err; /* NULL: it went well. In the arena */
     void (*done)(struct rpc_call *call);
     void *data;
+    void *more; /* the method's own */
     bool
         is_duty; /* set before rpc_start(): a duty of this server as leader, never done elsewhere */
-    bool is_served; /* set before rpc_start(): it came by port 8300 */
+    /* Set before rpc_start(): not one of this agent's own, which the rate limit counts; it came by
+     * port 8300, or is part of another call. */
+    bool is_served;
     bool is_remote; /* another server has answered */
 };
 
@@ -121,6 +132,14 @@ void rpc_start(struct rpc_call *call);
 /* The asker is gone: done will not be called, the call frees itself when it can (a proposed write
  * is still carried out). */
 void rpc_cancel(struct rpc_call *call);
+/* Of a method's `more`: another call on the way to this one's answer; only one at a time. It is
+ * canceled with this one. Its done takes what it needs of the reply, then calls rpc_more_end(). */
+struct rpc_call *rpc_more_new(struct rpc_call *call, const struct rpc_method *method,
+                              void (*done)(struct rpc_call *part)); /* part->data is the call */
+/* The part is freed. */
+void rpc_more_end(struct rpc_call *call);
+void rpc_more_done(struct rpc_call *call);
+
 /* A blocking read that waits, for a watch of this server or, with the leader, of that one: who
  * asked may take all the time there is, or go. */
 bool rpc_is_parked(const struct rpc_call *call);
