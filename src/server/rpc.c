@@ -476,8 +476,10 @@ void call_run_here(struct call *c)
 /* The data center of the arguments, by the table: every request of Consul's has one or has none. */
 static struct str *datacenter_field(const struct call *c)
 {
+    const struct rpc_method *method = c->pub.method;
+    const char *name = method->datacenter != NULL ? method->datacenter : "Datacenter";
     size_t offset;
-    const struct field *f = schema_find(c->pub.method->args, STR("Datacenter"), &offset);
+    const struct field *f = schema_find(method->args, str_from_cstr(name), &offset);
     return f == NULL ? NULL : (struct str *)((char *)c->pub.args + offset);
 }
 

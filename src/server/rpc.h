@@ -76,7 +76,8 @@ enum {
 struct rpc_method {
     const char *name; /* "KVS.Get" */
     unsigned flags;
-    const struct schema *args;  /* datacenter is its field "Datacenter" */
+    const struct schema *args;
+    const char *datacenter; /* the field of args that says which; NULL: "Datacenter", if it has it */
     const struct schema *reply; /* NULL: nothing but success */
     int16_t options_offset;     /* of struct query_options in args (reads), -1: none */
     int16_t meta_offset;        /* of struct query_meta in reply (reads), -1: none */
@@ -182,6 +183,10 @@ const struct rpc_method *rpc_method_at(size_t i);
     X(coordinate, rpc_coordinate_list_nodes)        /* Coordinate.ListNodes */ \
     X(coordinate, rpc_coordinate_node)              /* Coordinate.Node */     \
     X(discovery_chain, rpc_discovery_chain_get) /* DiscoveryChain.Get */      \
+    X(federation_state, rpc_federation_state_apply)  /* FederationState.Apply */ \
+    X(federation_state, rpc_federation_state_get)    /* FederationState.Get */   \
+    X(federation_state, rpc_federation_state_list)   /* FederationState.List */  \
+    X(federation_state, rpc_federation_state_list_mesh_gateways) /* FederationState.ListMeshGateways */ \
     X(intention, rpc_intention_apply)          /* Intention.Apply */          \
     X(intention, rpc_intention_get)            /* Intention.Get */            \
     X(intention, rpc_intention_list)           /* Intention.List */           \

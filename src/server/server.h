@@ -74,6 +74,7 @@ struct server {
     /* This server leads and has its own entry in the catalog. Until then it does not call itself
      * leader, so that whoever waits for one may create sessions at once. */
     _Atomic bool is_established;
+    _Atomic bool has_federation_states; /* federation_state.c's, any thread */
     struct worker *main;            /* the agent's main loop: the leader's duties run there */
     struct server_members *members; /* what follows from it on every server */
     struct rpc_asks *asks;          /* calls that wait for the main loop */
