@@ -411,6 +411,7 @@ int server_start(struct server *s, struct err *err)
     struct raft_transport_tcp_options transport = {
         .loop = s->raft_loop,
         .bind_host = o->rpc_bind_host,
+        .tls = o->tls,
     };
     s->raft_transport = raft_transport_tcp_new(&transport);
     if (s->raft_transport == NULL) {
@@ -501,10 +502,10 @@ struct server *server_free(struct server *s)
     return mem_free(s);
 }
 
-void server_raft_accept(void *data, int fd, struct str rest)
+void server_raft_accept(void *data, int fd, struct tls_session *take_tls, struct str rest)
 {
     struct server *s = data;
-    raft_transport_tcp_accept(s->raft_transport, fd, rest);
+    raft_transport_tcp_accept(s->raft_transport, fd, take_tls, rest);
 }
 
 bool server_is_leader(const struct server *s)
