@@ -32,7 +32,7 @@ enum router_area { ROUTER_LAN, ROUTER_WAN };
 /* A list of the WAN pool is rebalanced as soon as a server of it could not be reached, but not more
  * often than this; and while nobody there answers, this often. */
 #define ROUTER_HURRY_PAUSE_MS 1000u
-#define ROUTER_OFFLINE_PAUSE_MS 5000u
+#define ROUTER_OFFLINE_PAUSE_MS 1000u
 
 struct router_options {
     uint64_t rebalance_ms;       /* in place of server_list_delay_ms(), for tests; 0: none */

@@ -18,6 +18,7 @@
 #include "server/server.h"
 
 #define LOG_MODULE "agent.server.rpc"
+#define WARN_PAUSE_MS 1000u
 
 /* --- how many --------------------------------------------------------------------------------- */
 
@@ -97,16 +98,28 @@ void call_leave_lane(struct call *c)
 
 /* --- there ------------------------------------------------------------------------------------ */
 
+/* What fails fast can fail often: once a second it is worth a warning. */
+static enum log_level warn_level(struct worker *w)
+{
+    uint64_t now_ms = loop_now_ms(w->loop);
+    if (w->abroad_warned_ms != 0 && now_ms < w->abroad_warned_ms + WARN_PAUSE_MS) {
+        return LOG_DEBUG;
+    }
+    w->abroad_warned_ms = now_ms;
+    return LOG_WARN;
+}
+
 static void no_server(struct call *c, struct str datacenter, bool is_known)
 {
+    enum log_level level = warn_level(c->pub.worker);
     if (is_known) {
-        log_write(LOG_WARN, LOG_MODULE,
+        log_write(level, LOG_MODULE,
                   "RPC request to DC is currently failing as no server can be reached",
                   LOG_STR("datacenter", datacenter));
         call_fail(c, ERR_DC_NOT_AVAILABLE, "%s", err_code_text(ERR_DC_NOT_AVAILABLE));
         return;
     }
-    log_write(LOG_WARN, LOG_MODULE,
+    log_write(level, LOG_MODULE,
               "RPC request for DC is currently failing as no path was found",
               LOG_STR("datacenter", datacenter), LOG_CSTR("method", c->pub.method->name));
     call_fail(c, ERR_NO_DC_PATH, "%s", err_code_text(ERR_NO_DC_PATH));

@@ -37,7 +37,8 @@ struct worker {
     uint32_t leader_generation;     /* goes up with each other one */
     struct call_lane **lanes;       /* on a server: one for each data center called, by and by */
     size_t lanes_count;
-    uint32_t abroad;       /* calls that are with other data centers */
+    uint32_t abroad;           /* calls that are with other data centers */
+    uint64_t abroad_warned_ms; /* that there is no way to one */
     struct rpc_pool *pool; /* connections to other servers */
     struct verifies *verifies;      /* calls that wait to know that this server leads */
     struct list idle_calls;         /* recycled; at most RPC_IDLE_CALLS_MAX */
