@@ -53,9 +53,6 @@ const struct http_route http_later_routes[] = {
     {"/v1/acl/update", U, "PUT", 0, later_acl},
     {"/v1/agent/connect/ca/leaf/", G, "GET", PREFIX, later_unsupported},
     {"/v1/internal/acl/authorize", P, "POST", 0, later_acl},
-    {"/v1/internal/federation-state/", G, "GET", PREFIX, later_unsupported},
-    {"/v1/internal/federation-states", G, "GET", 0, later_unsupported},
-    {"/v1/internal/federation-states/mesh-gateways", G, "GET", 0, later_unsupported},
     {"/v1/txn", U, "PUT", 0, later_unsupported},
 };
 /* clang-format on */

@@ -13,6 +13,7 @@ struct autopilot;
 struct bootstrap;
 struct change_list;
 struct coordinate_batch;
+struct datacenters;
 struct epoch;
 struct flood;
 struct fsm;
@@ -76,10 +77,12 @@ struct server {
     /* This server leads and has its own entry in the catalog. Until then it does not call itself
      * leader, so that whoever waits for one may create sessions at once. */
     _Atomic bool is_established;
+    _Atomic bool has_federation_states; /* federation_state.c's, any thread */
     struct worker *main;            /* the agent's main loop: the leader's duties run there */
     struct server_members *members; /* what follows from it on every server */
     struct rpc_asks *asks;          /* calls that wait for the main loop */
     struct bootstrap *bootstrap;
+    struct datacenters *datacenters;      /* keeps the router's lists of the others */
     struct flood *flood;                  /* joins the data center's servers to the WAN pool */
     struct server_leave *leave;           /* NULL: it stays */
     struct leader *leader;                /* leader.c's, touched on the main loop */
