@@ -277,8 +277,10 @@ static void server_init_delegate(struct server *s)
         .rpc_hold_timeout_ms = o->rpc_hold_timeout_ms,
         .kv_max_value_size = o->kv_max_value_size,
         .txn_max_req_len = o->txn_max_req_len,
+        .acl = o->acl,
     };
     rate_limit_init(&s->delegate.rate, -1, 0);
+    acl_secrets_init(&s->delegate.secrets);
 }
 
 int server_new(const struct server_options *options, struct worker *main,
@@ -448,6 +450,7 @@ struct server *server_free(struct server *s)
     mem_free(s->changes);
     s->epoch = epoch_free(s->epoch);
     rate_limit_deinit(&s->delegate.rate);
+    acl_secrets_deinit(&s->delegate.secrets);
     arena_deinit(&s->strings);
     return mem_free(s);
 }

@@ -46,6 +46,7 @@ struct server_options {
     uint64_t rpc_hold_timeout_ms;
     int64_t session_ttl_min_ns;
     uint64_t kv_max_value_size, txn_max_req_len;
+    struct acl_settings acl;
     uint64_t snapshot_threshold, snapshot_interval_ms, trailing_logs;
     uint64_t tombstone_ttl_ms, tombstone_granularity_ms; /* 15 min, 30 s */
     uint64_t coordinate_update_period_ms;
