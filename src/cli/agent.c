@@ -339,6 +339,11 @@ static int program_make_server(struct program *p, struct str node_id,
         .coordinate_update_batch_size = (uint32_t)c->coordinates.update_batch_size,
         .coordinate_update_max_batches = (uint32_t)c->coordinates.update_max_batches,
         .raft_multiplier = (uint32_t)c->raft.multiplier,
+        .acl_data = {.enabled = c->acl.enabled,
+                     .token_replication = c->acl.enable_token_replication,
+                     .default_policy = c->acl.default_policy,
+                     .master_token = c->acl.master_token,
+                     .replication_token = c->acl.replication_token},
         .connect_enabled = c->connect.enabled,
         .ca_provider = c->connect.ca_provider,
         .ca_config = c->connect.ca_config,
@@ -421,10 +426,6 @@ static int program_make_loops(struct program *p)
 static int program_check_available(struct program *p)
 {
     const struct agent_config *c = p->config;
-    if (c->acl.enabled) {
-        return err_set(&p->err, ERR_UNSUPPORTED,
-                       "acl.enabled: ACLs are not available yet, nothing would be enforced");
-    }
     if (c->addresses.https.n > 0 && c->tls.cert_file.n > 0) {
         return err_set(&p->err, ERR_UNSUPPORTED,
                        "ports.https: HTTPS with a certificate (cert_file) is not available yet");
