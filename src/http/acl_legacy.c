@@ -135,7 +135,9 @@ static void clone_handle(struct http_req *req)
 static void reply_rules(struct http_req *req, struct str rules)
 {
     buf_str(req->out, rules);
-    req->content_type = STR("text/plain; charset=utf-8");
+    if (rules.n > 0) {
+        req->content_type = STR("text/plain; charset=utf-8");
+    }
     http_finish(req, 200);
 }
 

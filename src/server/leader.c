@@ -188,7 +188,7 @@ static void leader_msg_run(struct loop_msg *msg)
         leader_tombstones_add(m->leader->tombstones, m->number);
         break;
     case NOTE_LEGACY_TOKEN:
-        leader_acl_check(m->leader->acl);
+        leader_acl_legacy_token(m->leader->acl);
         break;
     }
     mem_free(m);

@@ -40,4 +40,4 @@ struct leader_acl *leader_acl_new(struct server *s);
 struct leader_acl *leader_acl_free(struct leader_acl *l);
 void leader_acl_start(struct leader_acl *l);
 void leader_acl_stop(struct leader_acl *l);
-void leader_acl_check(struct leader_acl *l); /* a legacy token may have come */
+void leader_acl_legacy_token(struct leader_acl *l); /* one has come */
