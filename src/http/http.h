@@ -137,6 +137,9 @@ struct http_route {
  * which has them all, stays last. */
 /* clang-format off */
 #define HTTP_ROUTE_FILES(X) \
+    X(acl) \
+    X(acl_legacy) \
+    X(acl_policy) \
     X(agent) \
     X(catalog) \
     X(config_entry) \

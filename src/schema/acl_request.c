@@ -502,6 +502,14 @@ static const struct field acl_legacy_request_fields[] = {
 const struct schema acl_legacy_request_schema =
     SCHEMA("ACLRequest", struct acl_legacy_request, acl_legacy_request_fields);
 
+static const struct field acl_bootstrap_record_fields[] = {
+    F_BOOL(struct acl_bootstrap_record, allow_bootstrap, "AllowBootstrap", 0),
+    F_SPLICE(struct acl_bootstrap_record, raft, struct raft_index, &raft_index_schema),
+    FIELDS_END,
+};
+const struct schema acl_bootstrap_record_schema =
+    SCHEMA("ACLBootstrap", struct acl_bootstrap_record, acl_bootstrap_record_fields);
+
 static const struct field acl_legacy_get_request_fields[] = {
     F_STR(struct acl_legacy_get_request, datacenter, "Datacenter", 0),
     F_STR(struct acl_legacy_get_request, acl, "ACL", 0),

@@ -345,6 +345,11 @@ struct acl_legacy_request { /* ACLRequest; log entry 4 */
     struct write_request write;
 };
 
+struct acl_bootstrap_record { /* ACLBootstrap; of old snapshots */
+    bool allow_bootstrap;
+    struct raft_index raft;
+};
+
 struct acl_legacy_get_request { /* ACLSpecificRequest */
     struct str datacenter;
     struct str acl;
@@ -386,5 +391,5 @@ extern const struct schema acl_token_set_request_schema, acl_token_get_request_s
     acl_auth_method_batch_delete_request_schema, acl_login_params_schema, acl_login_request_schema,
     acl_logout_request_schema, acl_authorization_request_schema, acl_authorization_response_schema,
     acl_authorize_request_schema, acl_authorize_reply_schema, acl_replication_status_schema,
-    acl_legacy_request_schema, acl_legacy_get_request_schema, acl_legacy_list_schema,
-    acl_legacy_policy_request_schema;
+    acl_legacy_request_schema, acl_bootstrap_record_schema, acl_legacy_get_request_schema,
+    acl_legacy_list_schema, acl_legacy_policy_request_schema;

@@ -12,6 +12,9 @@
 #include "base/err.h"
 #include "server/rpc.h"
 
+/* In place of what may not be seen. */
+#define ACL_REDACTED STR("<hidden>")
+
 /* -ERR_PERMISSION_DENIED. */
 NODISCARD int acl_deny(const struct rpc_ctx *ctx);
 NODISCARD int acl_unknown(const struct rpc_ctx *ctx);

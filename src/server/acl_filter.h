@@ -13,8 +13,6 @@ struct intention;
 struct prepared_query;
 struct service_topology;
 
-#define ACL_REDACTED STR("<hidden>")
-
 NODISCARD int acl_filter_nodes(struct rpc_ctx *ctx, struct ptrlist *nodes);
 NODISCARD int acl_filter_services(struct rpc_ctx *ctx, struct strlistmap *services);
 NODISCARD int acl_filter_service_names(struct rpc_ctx *ctx, struct objlist *names);

@@ -173,7 +173,7 @@ static bool find_here(const struct acl_resolver *r, enum asked what, struct str 
     *ret_row = what == ASKED_ROLES ? (const void *)acl_role_by_id(v, id)
                                    : (const void *)acl_policy_by_id(v, id);
     struct str table = what == ASKED_ROLES ? STR("acl-roles") : STR("acl-policies");
-    return *ret_row != NULL || acl_is_primary(r) || store_index(v, table) > 0;
+    return *ret_row != NULL || acl_resolver_is_primary(r) || store_index(v, table) > 0;
 }
 
 /* NULL: there is none, or it has to be asked for (and then *want says so). */
@@ -445,10 +445,9 @@ static struct strlist ids_copy(struct arena *a, const struct want *w)
 static void lookup_ask(struct lookup *l)
 {
     struct acl_resolver *r = l->resolver;
-    const struct rpc_method *method =
-        rpc_method_find(l->want.asked == ASKED_TOKEN   ? STR("ACL.TokenRead")
-                        : l->want.asked == ASKED_ROLES ? STR("ACL.RoleResolve")
-                                                       : STR("ACL.PolicyResolve"));
+    const struct rpc_method *method = l->want.asked == ASKED_TOKEN   ? &rpc_acl_token_read
+                                      : l->want.asked == ASKED_ROLES ? &rpc_acl_role_resolve
+                                                                     : &rpc_acl_policy_resolve;
     struct rpc_call *call = rpc_call_new(r->worker, method);
     struct arena *a = &call->arena;
     struct str datacenter = arena_str(a, ask_datacenter(r)), secret = arena_str(a, l->secret);

@@ -46,16 +46,16 @@ static const struct delegate *delegate_of(const struct acl_resolver *r)
     return r->worker->delegate;
 }
 
-bool acl_is_primary(const struct acl_resolver *r)
+bool acl_resolver_is_primary(const struct acl_resolver *r)
 {
     const struct delegate *d = delegate_of(r);
     return d->primary_datacenter.n == 0 || str_eq(d->primary_datacenter, d->datacenter);
 }
 
-bool acl_is_local(const struct acl_resolver *r)
+bool acl_resolver_is_local(const struct acl_resolver *r)
 {
     return r->worker->server != NULL &&
-           (acl_is_primary(r) || delegate_of(r)->acl.replicates_tokens);
+           (acl_resolver_is_primary(r) || delegate_of(r)->acl.replicates_tokens);
 }
 
 bool acl_is_on(const struct acl_resolver *r)
@@ -353,7 +353,7 @@ static int resolve_here(struct acl_resolver *r, struct str secret, struct acl_wa
     const struct acl_token *token = acl_token_by_secret(v, secret);
     if (token == NULL || is_expired(token->expiration_time)) {
         /* Tokens are still to be copied to this data center. */
-        return acl_is_primary(r) || stamp.tokens > 0
+        return acl_resolver_is_primary(r) || stamp.tokens > 0
                    ? fail_unknown(err)
                    : acl_remote_resolve(r, secret, wait, ret_who, err);
     }
@@ -456,7 +456,7 @@ int acl_resolve(struct acl_resolver *r, struct str secret, struct acl_wait *wait
     }
     uint64_t started_ns = clock_mono_ns();
     int rc;
-    if (acl_is_local(r)) {
+    if (acl_resolver_is_local(r)) {
         rc = resolve_here(r, secret, wait, ret_who, err);
     } else {
         *ret_who = holder_get(r, secret, NULL);

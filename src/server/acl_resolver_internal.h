@@ -60,8 +60,8 @@ struct acl_policies {
 };
 
 /* Whether the tables of this server say what a token is. */
-bool acl_is_local(const struct acl_resolver *r);
-bool acl_is_primary(const struct acl_resolver *r);
+bool acl_resolver_is_local(const struct acl_resolver *r);
+bool acl_resolver_is_primary(const struct acl_resolver *r);
 /* Identities of a token or a role, as the policies they stand for. */
 void acl_policies_add_identities(struct acl_policies *p, struct ptrlist services,
                                  struct ptrlist nodes);

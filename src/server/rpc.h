@@ -142,6 +142,31 @@ const struct rpc_method *rpc_method_at(size_t i);
 /* X(service file, C name of the method). Each is defined in server/<file>.c as
  *     const struct rpc_method rpc_kvs_get = {"KVS.Get", RPC_READ | RPC_BLOCKING, &key_request_schema, ...}; */
 #define RPC_METHODS(X)                 \
+    X(acl_bootstrap, rpc_acl_bootstrap_tokens)  /* ACL.BootstrapTokens */  \
+    X(acl_token, rpc_acl_token_read)            /* ACL.TokenRead */        \
+    X(acl_token, rpc_acl_token_clone)           /* ACL.TokenClone */       \
+    X(acl_token, rpc_acl_token_set)             /* ACL.TokenSet */         \
+    X(acl_token, rpc_acl_token_delete)          /* ACL.TokenDelete */      \
+    X(acl_token, rpc_acl_token_list)            /* ACL.TokenList */        \
+    X(acl_token, rpc_acl_token_batch_read)      /* ACL.TokenBatchRead */   \
+    X(acl_policy, rpc_acl_policy_read)          /* ACL.PolicyRead */       \
+    X(acl_policy, rpc_acl_policy_batch_read)    /* ACL.PolicyBatchRead */  \
+    X(acl_policy, rpc_acl_policy_set)           /* ACL.PolicySet */        \
+    X(acl_policy, rpc_acl_policy_delete)        /* ACL.PolicyDelete */     \
+    X(acl_policy, rpc_acl_policy_list)          /* ACL.PolicyList */       \
+    X(acl_resolve, rpc_acl_policy_resolve)      /* ACL.PolicyResolve */    \
+    X(acl_resolve, rpc_acl_replication_status)  /* ACL.ReplicationStatus */\
+    X(acl_role, rpc_acl_role_read)              /* ACL.RoleRead */         \
+    X(acl_role, rpc_acl_role_batch_read)        /* ACL.RoleBatchRead */    \
+    X(acl_role, rpc_acl_role_set)               /* ACL.RoleSet */          \
+    X(acl_role, rpc_acl_role_delete)            /* ACL.RoleDelete */       \
+    X(acl_role, rpc_acl_role_list)              /* ACL.RoleList */         \
+    X(acl_resolve, rpc_acl_role_resolve)        /* ACL.RoleResolve */      \
+    X(acl_resolve, rpc_acl_authorize)           /* ACL.Authorize */        \
+    X(acl_legacy, rpc_acl_bootstrap)            /* ACL.Bootstrap */        \
+    X(acl_legacy, rpc_acl_apply)                /* ACL.Apply */            \
+    X(acl_legacy, rpc_acl_get)                  /* ACL.Get */              \
+    X(acl_legacy, rpc_acl_list)                 /* ACL.List */             \
     X(catalog, rpc_catalog_register)           /* Catalog.Register */         \
     X(catalog, rpc_catalog_deregister)         /* Catalog.Deregister */       \
     X(catalog, rpc_catalog_list_datacenters)   /* Catalog.ListDatacenters */  \

@@ -299,6 +299,8 @@ int server_new(const struct server_options *options, struct worker *main,
     s->options.data_dir = arena_str(a, options->data_dir);
     s->options.rpc_bind_host = arena_str(a, options->rpc_bind_host);
     s->options.ca_provider = arena_str(a, options->ca_provider);
+    s->options.acl_data.master_token = arena_str(a, options->acl_data.master_token);
+    s->options.acl_data.replication_token = arena_str(a, options->acl_data.replication_token);
     s->options.ca_config = options->ca_config != NULL ? value_copy(a, options->ca_config) : NULL;
     struct autopilot_config *autopilot = &s->options.autopilot;
     autopilot->redundancy_zone_tag = arena_str(a, autopilot->redundancy_zone_tag);

@@ -28,6 +28,11 @@ struct server_members;
 struct snapshots;
 struct store;
 
+struct server_acl_data {
+    struct str master_token;      /* "": none; a leader makes a token of it */
+    struct str replication_token; /* for asking the primary data center; "": none */
+};
+
 struct server_options {
     struct str datacenter, primary_datacenter;
     struct str node_name, node_id;
@@ -53,6 +58,7 @@ struct server_options {
     uint32_t coordinate_update_batch_size, coordinate_update_max_batches;
     struct str rpc_bind_host; /* connect to other servers from here; "": from anywhere */
     uint32_t raft_multiplier; /* of Raft's timeouts; 0 is 1 */
+    struct server_acl_data acl_data;
     bool connect_enabled;
     struct str ca_provider;            /* "": the built-in one */
     const struct value *ca_config;     /* a map with CamelCase keys, or NULL */

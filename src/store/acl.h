@@ -78,6 +78,7 @@ NODISCARD int acl_token_restore(struct store_txn *tx, const struct acl_token *to
 /* Insert the first token. It can be done once, and again with the index of the last time. */
 NODISCARD int acl_bootstrap(struct store_txn *tx, struct arena *a, struct acl_token *token,
                             uint64_t reset_index, bool legacy, struct err *err);
+void acl_bootstrap_restore(struct store_txn *tx, uint64_t index);
 /* *ret_reset_index: when it was done, if it was. */
 bool acl_can_bootstrap(const struct store_view *v, uint64_t *ret_reset_index);
 

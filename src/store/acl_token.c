@@ -376,3 +376,8 @@ int acl_bootstrap(struct store_txn *tx, struct arena *a, struct acl_token *token
     store_index_set(tx, INDEX_NAME_BOOTSTRAP, store_txn_raft_index(tx));
     return 0;
 }
+
+void acl_bootstrap_restore(struct store_txn *tx, uint64_t index)
+{
+    store_index_set(tx, INDEX_NAME_BOOTSTRAP, index);
+}
