@@ -255,7 +255,7 @@ static void check_expired(struct leader_acl *l, const struct store_view *v, bool
 static void check(struct leader_acl *l)
 {
     const struct store_view *v = store_view(l->server->store);
-    struct rpc_ctx ctx = {.server = l->server};
+    struct rpc_ctx ctx = {.server = l->server, .worker = l->server->main};
     bool is_primary = acl_is_primary(&ctx);
     if (!l->is_running || l->pending > 0) {
         return;
