@@ -12,6 +12,7 @@
 #include "schema/snapshot.h"
 #include "server/client_agent.h"
 #include "server/router.h"
+#include "server/rpc_pool.h"
 #include "server/snapshot_remote.h"
 
 #include <stdio.h>
@@ -164,7 +165,9 @@ static void remote_ended(void *data, const struct err *err)
                   LOG_CSTR("error", err_text(err)));
         http_stream_abort(req);
     } else if (err != NULL) {
-        http_error(req, 500, "%s", err_text(err));
+        int code = rpc_error_code(str_from_cstr(err_text(err)));
+        bool is_denied = code == ERR_PERMISSION_DENIED || code == ERR_ACL_NOT_FOUND;
+        http_error(req, is_denied ? 403 : 500, "%s", err_text(err));
     } else if (is_begun) {
         http_stream_end(req);
     } else {

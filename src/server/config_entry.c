@@ -138,6 +138,10 @@ static int list_read(struct rpc_ctx *ctx, const void *data, void *out)
 {
     const struct config_entry_query *args = data;
     struct indexed_config_entries *reply = out;
+    int r = acl_known(ctx);
+    if (r < 0) {
+        return r;
+    }
     int type = args->kind.n > 0 ? config_entry_kind_find(args->kind, ctx->err) : 0;
     if (type < 0) {
         return type;
