@@ -9,6 +9,7 @@
 #include "server/delegate.h"
 #include "server/worker.h"
 
+struct auth_logins;
 struct autopilot;
 struct bootstrap;
 struct change_list;
@@ -85,6 +86,7 @@ struct server {
     struct worker *main;            /* the agent's main loop: the leader's duties run there */
     struct server_members *members; /* what follows from it on every server */
     struct rpc_asks *asks;          /* calls that wait for the main loop */
+    struct auth_logins *logins;     /* who is being asked about, main loop */
     struct bootstrap *bootstrap;
     struct flood *flood;                  /* joins the data center's servers to the WAN pool */
     struct server_leave *leave;           /* NULL: it stays */
