@@ -253,6 +253,8 @@ static void snapshot_handle(struct http_req *req)
         http_error_from(req, &err);
     } else if (address[0] != '\0') {
         ask(req, address, route, &r);
+    } else if (!http_permit(req, ACL_SNAPSHOT, STR(""))) {
+        return; /* answered; elsewhere the other server asks */
     } else if (r.op == SNAPSHOT_RESTORE) {
         restore_here(req);
     } else {
@@ -261,6 +263,7 @@ static void snapshot_handle(struct http_req *req)
 }
 
 const struct http_route http_snapshot_routes[] = {
-    {"/v1/snapshot", HTTP_GET | HTTP_PUT, "GET,PUT", HTTP_ROUTE_STREAM_BODY, snapshot_handle},
+    {"/v1/snapshot", HTTP_GET | HTTP_PUT, "GET,PUT", HTTP_ROUTE_STREAM_BODY | HTTP_ROUTE_ACL,
+     snapshot_handle},
 };
 const size_t http_snapshot_routes_count = ARRAY_SIZE(http_snapshot_routes);

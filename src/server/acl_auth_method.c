@@ -111,16 +111,22 @@ static void set_probed(void *data, const struct auth_identity *identity, const s
     rpc_start(call);
 }
 
+static int set_permit(struct rpc_ctx *ctx, const void *args)
+{
+    (void)args;
+    int r = acl_check_auth_methods(ctx);
+    return r < 0 ? r : acl_permit(ctx, ACL_ACL_WRITE);
+}
+
 static void set(struct rpc_ask *ask)
 {
     struct acl_auth_method_set_request *args = (void *)(uintptr_t)ask->args; /* the call's own */
     struct rpc_ctx ctx = {.server = ask->server,
+                          .worker = ask->server->main,
                           .arena = ask->arena,
                           .view = store_view(ask->server->store),
                           .err = &ask->err};
-    int r = acl_check_auth_methods(&ctx);
-    if (r < 0 || (r = acl_permit(&ctx, args->write.token, ACL_ACL_WRITE)) < 0 ||
-        (r = check_method(&ctx, &args->auth_method)) < 0) {
+    if (check_method(&ctx, &args->auth_method) < 0) {
         rpc_ask_finish(ask);
         return;
     }
@@ -139,6 +145,7 @@ const struct rpc_method rpc_acl_auth_method_set = {
     .acl = "acl:write",
     .time = &time_upsert,
     .ask = set,
+    .permit = set_permit,
 };
 
 /* --- deleting and reading -------------------------------------------------------------------- */
@@ -147,7 +154,7 @@ static int delete_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct b
 {
     struct acl_auth_method_delete_request *args = data;
     int r = acl_check_auth_methods(ctx);
-    if (r < 0 || (r = acl_permit(ctx, args->write.token, ACL_ACL_WRITE)) < 0) {
+    if (r < 0 || (r = acl_permit(ctx, ACL_ACL_WRITE)) < 0) {
         return r;
     }
     if (acl_auth_method_by_name(ctx->view, args->auth_method_name) == NULL) {
@@ -182,7 +189,7 @@ static int method_read(struct rpc_ctx *ctx, const void *data, void *out)
     struct acl_auth_method_response *reply = out;
     const struct acl_auth_method *method = NULL;
     int r = acl_check_auth_methods(ctx);
-    if (r >= 0 && (r = acl_permit(ctx, args->options.token, ACL_ACL_READ)) >= 0) {
+    if (r >= 0 && (r = acl_permit(ctx, ACL_ACL_READ)) >= 0) {
         reply->meta.index =
             acl_auth_method_get(ctx->view, ctx->ws, args->auth_method_name, &method);
     }
@@ -203,12 +210,12 @@ const struct rpc_method rpc_acl_auth_method_read = {
 
 static int method_list(struct rpc_ctx *ctx, const void *data, void *out)
 {
-    const struct acl_auth_method_list_request *args = data;
+    (void)data;
     struct acl_auth_method_list_response *reply = out;
     struct ptrlist methods;
     VEC(void *) stubs = {0};
     int r = acl_check_auth_methods(ctx);
-    if (r < 0 || (r = acl_permit(ctx, args->options.token, ACL_ACL_READ)) < 0) {
+    if (r < 0 || (r = acl_permit(ctx, ACL_ACL_READ)) < 0) {
         return r;
     }
     reply->meta.index = acl_auth_method_list(ctx->view, ctx->ws, ctx->arena, &methods);

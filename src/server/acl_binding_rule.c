@@ -108,8 +108,8 @@ static int set_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct buf 
     struct acl_binding_rule *rule = &args->binding_rule;
     (void)reply;
     int r = acl_check_auth_methods(ctx);
-    if (r < 0 || (r = acl_permit(ctx, args->write.token, ACL_ACL_WRITE)) < 0 ||
-        (r = check_identity(ctx, rule)) < 0 || (r = check_content(ctx, rule)) < 0) {
+    if (r < 0 || (r = acl_permit(ctx, ACL_ACL_WRITE)) < 0 || (r = check_identity(ctx, rule)) < 0 ||
+        (r = check_content(ctx, rule)) < 0) {
         return r;
     }
     void *rules[] = {rule};
@@ -153,7 +153,7 @@ static int delete_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct b
     const struct acl_binding_rule *rule;
     uint64_t index;
     int r = acl_check_auth_methods(ctx);
-    if (r < 0 || (r = acl_permit(ctx, args->write.token, ACL_ACL_WRITE)) < 0 ||
+    if (r < 0 || (r = acl_permit(ctx, ACL_ACL_WRITE)) < 0 ||
         (r = acl_binding_rule_get(ctx->view, NULL, args->binding_rule_id, &index, &rule,
                                   ctx->err)) < 0) {
         return r;
@@ -192,7 +192,7 @@ static int rule_read(struct rpc_ctx *ctx, const void *data, void *out)
     struct acl_binding_rule_response *reply = out;
     const struct acl_binding_rule *rule = NULL;
     int r = acl_check_auth_methods(ctx);
-    if (r >= 0 && (r = acl_permit(ctx, args->options.token, ACL_ACL_READ)) >= 0) {
+    if (r >= 0 && (r = acl_permit(ctx, ACL_ACL_READ)) >= 0) {
         r = acl_binding_rule_get(ctx->view, ctx->ws, args->binding_rule_id, &reply->meta.index,
                                  &rule, ctx->err);
     }
@@ -216,7 +216,7 @@ static int rule_list(struct rpc_ctx *ctx, const void *data, void *out)
     const struct acl_binding_rule_list_request *args = data;
     struct acl_binding_rule_list_response *reply = out;
     int r = acl_check_auth_methods(ctx);
-    if (r >= 0 && (r = acl_permit(ctx, args->options.token, ACL_ACL_READ)) >= 0) {
+    if (r >= 0 && (r = acl_permit(ctx, ACL_ACL_READ)) >= 0) {
         reply->meta.index = acl_binding_rule_list(ctx->view, ctx->ws, ctx->arena, args->auth_method,
                                                   &reply->binding_rules);
     }

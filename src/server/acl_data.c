@@ -5,6 +5,7 @@
 #include "base/rand.h"
 #include "base/vec.h"
 #include "schema/msgpack.h"
+#include "server/acl_resolver.h"
 #include "server/server.h"
 #include "store/acl.h"
 
@@ -17,7 +18,7 @@
 
 int acl_check_enabled(const struct rpc_ctx *ctx)
 {
-    return ctx->server->options.acl_data.enabled
+    return ctx->server->delegate.acl.enabled
                ? 0
                : err_set(ctx->err, ERR_ACL_DISABLED, "%s", err_code_text(ERR_ACL_DISABLED));
 }
@@ -30,104 +31,14 @@ bool acl_is_primary(const struct rpc_ctx *ctx)
 
 bool acl_has_local_tokens(const struct rpc_ctx *ctx)
 {
-    const struct server_acl_data *acl = &ctx->server->options.acl_data;
-    return acl_is_primary(ctx) || (acl->token_replication && acl->replication_token.n > 0);
+    return acl_is_primary(ctx) || (ctx->server->delegate.acl.replicates_tokens &&
+                                   acl_secret(ctx->worker->acl, ACL_SECRET_REPLICATION).n > 0);
 }
 
-struct policies {
-    struct rpc_ctx *ctx;
-    VEC(struct acl_policy) parsed;
-};
-
-static int add_policy(struct policies *p, const struct acl_policy_row *row)
+int acl_permit(const struct rpc_ctx *ctx, enum acl_right right)
 {
-    struct rpc_ctx *ctx = p->ctx;
-    struct acl_policy policy;
-    if (row->datacenters.n > 0 &&
-        !strlist_contains(row->datacenters, ctx->server->options.datacenter)) {
-        return 0;
-    }
-    int r =
-        acl_policy_parse(ctx->arena, row->rules, (enum acl_syntax)row->syntax, &policy, ctx->err);
-    if (r < 0) {
-        return err_wrap(ctx->err, "failed to parse the ACL policies: failed to parse %.*s",
-                        Q(row->name));
-    }
-    avec_push(ctx->arena, &p->parsed, policy);
-    return 0;
-}
-
-static int add_links(struct policies *p, struct objlist links)
-{
-    const struct acl_link *v = links.v;
-    int r = 0;
-    for (size_t i = 0; i < links.n && r >= 0; i++) {
-        const struct acl_policy_row *row = acl_policy_by_id(p->ctx->view, v[i].id);
-        r = row != NULL ? add_policy(p, row) : 0;
-    }
-    return r;
-}
-
-static int add_identities(struct policies *p, struct ptrlist services, struct ptrlist nodes)
-{
-    struct arena *a = p->ctx->arena;
-    int r = 0;
-    for (size_t i = 0; i < services.n && r >= 0; i++) {
-        r = add_policy(p, acl_service_identity_policy(a, services.v[i]));
-    }
-    for (size_t i = 0; i < nodes.n && r >= 0; i++) {
-        r = add_policy(p, acl_node_identity_policy(a, nodes.v[i]));
-    }
-    return r;
-}
-
-static int add_token(struct policies *p, const struct acl_token *token)
-{
-    const struct acl_policy_row *embedded = acl_token_embedded_policy(p->ctx->arena, token);
-    int r = embedded != NULL ? add_policy(p, embedded) : add_links(p, token->policies);
-    if (r >= 0) {
-        r = add_identities(p, token->service_identities, token->node_identities);
-    }
-    const struct acl_link *roles = token->roles.v;
-    for (size_t i = 0; i < token->roles.n && r >= 0; i++) {
-        const struct acl_role *role = acl_role_by_id(p->ctx->view, roles[i].id);
-        if (role != NULL && (r = add_links(p, role->policies)) >= 0) {
-            r = add_identities(p, role->service_identities, role->node_identities);
-        }
-    }
-    return r;
-}
-
-int acl_who_new(struct rpc_ctx *ctx, struct str secret, struct acl_authorizer **ret_who)
-{
-    struct policies p = {.ctx = ctx};
-    const struct acl_token *token =
-        acl_token_by_secret(ctx->view, secret.n > 0 ? secret : ACL_TOKEN_ANONYMOUS_SECRET);
-    if (token == NULL || acl_token_is_expired(token, clock_wall_ns())) {
-        return err_set(ctx->err, ERR_ACL_NOT_FOUND, "%s", err_code_text(ERR_ACL_NOT_FOUND));
-    }
-    int r = add_token(&p, token);
-    if (r < 0) {
-        return r;
-    }
-    bool allow = str_eq_lit(ctx->server->options.acl_data.default_policy, "allow");
-    *ret_who =
-        acl_authorizer_new(p.parsed.v, p.parsed.n, allow ? ACL_DEFAULT_ALLOW : ACL_DEFAULT_DENY);
-    return 0;
-}
-
-int acl_permit(struct rpc_ctx *ctx, struct str secret, enum acl_right right)
-{
-    struct acl_authorizer *who;
     int r = acl_check_enabled(ctx);
-    if (r < 0 || (r = acl_who_new(ctx, secret, &who)) < 0) {
-        return r;
-    }
-    if (!acl_allows(who, right, STR_NULL)) {
-        r = err_set(ctx->err, ERR_PERMISSION_DENIED, "%s", err_code_text(ERR_PERMISSION_DENIED));
-    }
-    acl_authorizer_free(who);
-    return r;
+    return r < 0 ? r : acl_check(ctx, right, STR(""));
 }
 
 /* --- names and ids --------------------------------------------------------------------------- */

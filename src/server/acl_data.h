@@ -3,21 +3,17 @@
  * Everything runs on the worker of a call, or on the main loop for the leader's duties. The
  * sentences of errors are Consul's. */
 #pragma once
-#include "acl/authorizer.h"
 #include "schema/acl_request.h"
-#include "server/rpc.h"
+#include "server/acl.h"
 
 /* Of tokens that expire: how far away that may be. */
 #define ACL_TOKEN_EXPIRATION_MIN_NS (60 * INT64_C(1000000000))
 #define ACL_TOKEN_EXPIRATION_MAX_NS (24 * 3600 * INT64_C(1000000000))
-#define ACL_REDACTED STR("<hidden>")
 
 /* ACLs are switched on. */
 NODISCARD int acl_check_enabled(const struct rpc_ctx *ctx);
-/* They are, and this token may do that: ACL_ACL_READ, ACL_ACL_WRITE. */
-NODISCARD int acl_permit(struct rpc_ctx *ctx, struct str secret, enum acl_right right);
-/* Whose token it is, for who asks more than one thing; the caller's to free. */
-NODISCARD int acl_who_new(struct rpc_ctx *ctx, struct str secret, struct acl_authorizer **ret_who);
+/* They are, and the caller may do that: ACL_ACL_READ, ACL_ACL_WRITE. */
+NODISCARD int acl_permit(const struct rpc_ctx *ctx, enum acl_right right);
 
 bool acl_is_primary(const struct rpc_ctx *ctx);
 /* This data center has tokens of its own. */

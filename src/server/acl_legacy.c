@@ -41,7 +41,7 @@ static int apply_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct bu
 {
     struct acl_legacy_request *args = data;
     (void)reply;
-    int r = acl_permit(ctx, args->write.token, ACL_ACL_WRITE);
+    int r = acl_permit(ctx, ACL_ACL_WRITE);
     if (r < 0) {
         return r;
     }
@@ -98,7 +98,7 @@ static int bootstrap_prepare(struct rpc_ctx *ctx, void *data, void *reply, struc
 {
     uint64_t reset_index;
     (void)data;
-    if (!ctx->server->options.acl_data.enabled || !acl_is_primary(ctx)) {
+    if (!ctx->server->delegate.acl.enabled || !acl_is_primary(ctx)) {
         return err_set(ctx->err, ERR_ACL_DISABLED, "%s", err_code_text(ERR_ACL_DISABLED));
     }
     if (!acl_can_bootstrap(ctx->view, &reset_index)) {
@@ -177,11 +177,11 @@ const struct rpc_method rpc_acl_get = {
 
 static int list_read(struct rpc_ctx *ctx, const void *data, void *out)
 {
-    const struct dc_request *args = data;
+    (void)data;
     struct acl_legacy_list *reply = out;
     struct ptrlist tokens;
     VEC(void *) acls = {0};
-    int r = acl_permit(ctx, args->options.token, ACL_ACL_WRITE);
+    int r = acl_permit(ctx, ACL_ACL_WRITE);
     if (r >= 0) {
         r = acl_token_list(ctx->view, ctx->ws, ctx->arena,
                            &(struct acl_token_filter){.global = true}, &reply->meta.index, &tokens,

@@ -131,6 +131,7 @@ static int token_start(struct rpc_ask *ask, const struct auth_identity *identity
     struct server *s = ask->server;
     const struct acl_login_params *auth = ((const struct acl_login_request *)ask->args)->auth;
     struct rpc_ctx context = {.server = s,
+                              .worker = s->main,
                               .arena = ask->arena,
                               .view = store_view(s->store),
                               .err = &ask->err},
@@ -194,6 +195,7 @@ static int login_check(struct rpc_ask *ask, const struct acl_auth_method **ret_m
 {
     const struct acl_login_request *args = ask->args;
     struct rpc_ctx context = {.server = ask->server,
+                              .worker = ask->server->main,
                               .arena = ask->arena,
                               .view = store_view(ask->server->store),
                               .err = &ask->err},

@@ -55,7 +55,7 @@ static int set_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct buf 
     struct acl_policy_row *policy = &args->policy;
     struct acl_policy parsed;
     (void)reply;
-    int r = acl_permit(ctx, args->write.token, ACL_ACL_WRITE);
+    int r = acl_permit(ctx, ACL_ACL_WRITE);
     if (r < 0) {
         return r;
     }
@@ -115,7 +115,7 @@ static int delete_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct b
     struct acl_policy_delete_request *args = data;
     const struct acl_policy_row *policy;
     uint64_t index;
-    int r = acl_permit(ctx, args->write.token, ACL_ACL_WRITE);
+    int r = acl_permit(ctx, ACL_ACL_WRITE);
     if (r >= 0) {
         r = acl_policy_get(ctx->view, NULL, args->policy_id, &index, &policy, ctx->err);
     }
@@ -157,7 +157,7 @@ static int policy_read(struct rpc_ctx *ctx, const void *data, void *out)
     const struct acl_policy_get_request *args = data;
     struct acl_policy_response *reply = out;
     const struct acl_policy_row *policy = NULL;
-    int r = acl_permit(ctx, args->options.token, ACL_ACL_READ);
+    int r = acl_permit(ctx, ACL_ACL_READ);
     if (r >= 0 && args->policy_id.n > 0) {
         r = acl_policy_get(ctx->view, ctx->ws, args->policy_id, &reply->meta.index, &policy,
                            ctx->err);
@@ -181,11 +181,11 @@ const struct rpc_method rpc_acl_policy_read = {
 
 static int policy_list(struct rpc_ctx *ctx, const void *data, void *out)
 {
-    const struct acl_policy_list_request *args = data;
+    (void)data;
     struct acl_policy_list_response *reply = out;
     struct ptrlist policies;
     VEC(void *) stubs = {0};
-    int r = acl_permit(ctx, args->options.token, ACL_ACL_READ);
+    int r = acl_permit(ctx, ACL_ACL_READ);
     if (r < 0) {
         return r;
     }
@@ -214,17 +214,15 @@ static int policy_batch_read(struct rpc_ctx *ctx, const void *data, void *out)
 {
     const struct acl_policy_batch_get_request *args = data;
     struct acl_policy_batch_response *reply = out;
-    struct acl_authorizer *who;
     int r = acl_check_enabled(ctx);
-    if (r < 0 || (r = acl_who_new(ctx, args->options.token, &who)) < 0) {
+    if (r < 0 || (r = acl_known(ctx)) < 0) {
         return r;
     }
     r = acl_policy_get_many(ctx->view, ctx->ws, ctx->arena, args->policy_ids, &reply->meta.index,
                             &reply->policies, ctx->err);
-    if (!acl_allows(who, ACL_ACL_READ, STR_NULL)) {
+    if (!acl_may(ctx, ACL_ACL_READ, STR(""))) {
         reply->policies.n = 0;
     }
-    acl_authorizer_free(who);
     return r;
 }
 

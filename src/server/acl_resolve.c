@@ -14,9 +14,8 @@ static int authorize_read(struct rpc_ctx *ctx, const void *data, void *out)
     const struct acl_authorize_request *args = data;
     struct acl_authorize_reply *reply = out;
     const struct acl_authorization_request *asked = args->requests.v;
-    struct acl_authorizer *who;
     int r = acl_check_enabled(ctx);
-    if (r < 0 || (r = acl_who_new(ctx, args->options.token, &who)) < 0) {
+    if (r < 0 || (r = acl_known(ctx)) < 0) {
         return r;
     }
     size_t n = args->requests.n;
@@ -26,10 +25,9 @@ static int authorize_read(struct rpc_ctx *ctx, const void *data, void *out)
         enum acl_right right = ACL_ACL_READ;
         r = acl_right_parse(asked[i].resource, asked[i].access, &right, ctx->err);
         v[i].request = asked[i];
-        v[i].allow = r >= 0 && acl_allows(who, right, asked[i].segment);
+        v[i].allow = r >= 0 && acl_may(ctx, right, asked[i].segment);
     }
     reply->responses = (struct objlist){n > 0 ? (void *)v : SCHEMA_EMPTY, n};
-    acl_authorizer_free(who);
     return r;
 }
 

@@ -43,7 +43,7 @@ static int set_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct buf 
     struct acl_role_set_request *args = data;
     struct acl_role *role = &args->role;
     (void)reply;
-    int r = acl_permit(ctx, args->write.token, ACL_ACL_WRITE);
+    int r = acl_permit(ctx, ACL_ACL_WRITE);
     if (r < 0) {
         return r;
     }
@@ -106,7 +106,7 @@ static int delete_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct b
     struct acl_role_delete_request *args = data;
     const struct acl_role *role;
     uint64_t index;
-    int r = acl_permit(ctx, args->write.token, ACL_ACL_WRITE);
+    int r = acl_permit(ctx, ACL_ACL_WRITE);
     if (r >= 0) {
         r = acl_role_get(ctx->view, NULL, ctx->arena, args->role_id, &index, &role, ctx->err);
     }
@@ -144,7 +144,7 @@ static int role_read(struct rpc_ctx *ctx, const void *data, void *out)
     const struct acl_role_get_request *args = data;
     struct acl_role_response *reply = out;
     const struct acl_role *role = NULL;
-    int r = acl_permit(ctx, args->options.token, ACL_ACL_READ);
+    int r = acl_permit(ctx, ACL_ACL_READ);
     if (r >= 0 && args->role_id.n > 0) {
         r = acl_role_get(ctx->view, ctx->ws, ctx->arena, args->role_id, &reply->meta.index, &role,
                          ctx->err);
@@ -171,7 +171,7 @@ static int role_list(struct rpc_ctx *ctx, const void *data, void *out)
 {
     const struct acl_role_list_request *args = data;
     struct acl_role_list_response *reply = out;
-    int r = acl_permit(ctx, args->options.token, ACL_ACL_READ);
+    int r = acl_permit(ctx, ACL_ACL_READ);
     if (r >= 0) {
         r = acl_role_list(ctx->view, ctx->ws, ctx->arena, args->policy, &reply->meta.index,
                           &reply->roles, ctx->err);
@@ -197,17 +197,15 @@ static int role_batch_read(struct rpc_ctx *ctx, const void *data, void *out)
 {
     const struct acl_role_batch_get_request *args = data;
     struct acl_role_batch_response *reply = out;
-    struct acl_authorizer *who;
     int r = acl_check_enabled(ctx);
-    if (r < 0 || (r = acl_who_new(ctx, args->options.token, &who)) < 0) {
+    if (r < 0 || (r = acl_known(ctx)) < 0) {
         return r;
     }
     r = acl_role_get_many(ctx->view, ctx->ws, ctx->arena, args->role_ids, &reply->meta.index,
                           &reply->roles, ctx->err);
-    if (!acl_allows(who, ACL_ACL_READ, STR_NULL)) {
+    if (!acl_may(ctx, ACL_ACL_READ, STR(""))) {
         reply->roles.n = 0;
     }
-    acl_authorizer_free(who);
     return r;
 }
 

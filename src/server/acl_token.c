@@ -227,7 +227,7 @@ static int set_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct buf 
         r = err_set(ctx->err, ERR_FAILED, "Local tokens are disabled");
     }
     if (r >= 0) {
-        r = acl_permit(ctx, args->write.token, ACL_ACL_WRITE);
+        r = acl_permit(ctx, ACL_ACL_WRITE);
     }
     return r < 0 ? r : acl_token_set_prepare(ctx, args, false, entry);
 }
@@ -267,7 +267,7 @@ static int clone_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct bu
     const struct acl_token *from;
     uint64_t index;
     (void)reply;
-    int r = acl_permit(ctx, args->write.token, ACL_ACL_WRITE);
+    int r = acl_permit(ctx, ACL_ACL_WRITE);
     if (r >= 0) {
         r = acl_token_get(ctx->view, NULL, ctx->arena, ACL_TOKEN_ACCESSOR, args->token.accessor_id,
                           &index, &from, ctx->err);
@@ -318,7 +318,7 @@ const struct rpc_method rpc_acl_token_clone = {
 static int delete_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct buf *entry)
 {
     struct acl_token_delete_request *args = data;
-    int r = acl_permit(ctx, args->write.token, ACL_ACL_WRITE);
+    int r = acl_permit(ctx, ACL_ACL_WRITE);
     if (r < 0) {
         return r;
     }
@@ -361,10 +361,10 @@ const struct rpc_method rpc_acl_token_delete = {
 /* --- reading --------------------------------------------------------------------------------- */
 
 /* The token, or a copy whose secret is hidden from who may not write tokens. */
-static struct acl_token *shown(struct rpc_ctx *ctx, const struct acl_authorizer *who,
-                               const struct acl_token *token, bool *ret_redacted)
+static struct acl_token *shown(struct rpc_ctx *ctx, const struct acl_token *token,
+                               bool *ret_redacted)
 {
-    if (acl_allows(who, ACL_ACL_WRITE, STR_NULL)) {
+    if (acl_may(ctx, ACL_ACL_WRITE, STR(""))) {
         return (struct acl_token *)(uintptr_t)token;
     }
     struct acl_token *copy = ARENA_NEW(ctx->arena, struct acl_token);
@@ -377,22 +377,15 @@ static struct acl_token *shown(struct rpc_ctx *ctx, const struct acl_authorizer 
 static int read_by_accessor(struct rpc_ctx *ctx, const struct acl_token_get_request *args,
                             struct acl_token_response *reply)
 {
-    struct acl_authorizer *who;
     const struct acl_token *token;
-    int r = acl_who_new(ctx, args->options.token, &who);
-    if (r < 0) {
-        return r;
-    }
-    if (!acl_allows(who, ACL_ACL_READ, STR_NULL)) {
-        r = err_set(ctx->err, ERR_PERMISSION_DENIED, "%s", err_code_text(ERR_PERMISSION_DENIED));
-    } else {
+    int r = acl_check(ctx, ACL_ACL_READ, STR(""));
+    if (r >= 0) {
         r = acl_token_get(ctx->view, ctx->ws, ctx->arena, ACL_TOKEN_ACCESSOR, args->token_id,
                           &reply->meta.index, &token, ctx->err);
         if (r >= 0 && token != NULL) {
-            reply->token = shown(ctx, who, token, &reply->redacted);
+            reply->token = shown(ctx, token, &reply->redacted);
         }
     }
-    acl_authorizer_free(who);
     return r;
 }
 
@@ -431,10 +424,9 @@ static int token_list(struct rpc_ctx *ctx, const void *data, void *out)
 {
     const struct acl_token_list_request *args = data;
     struct acl_token_list_response *reply = out;
-    struct acl_authorizer *who;
     struct ptrlist tokens;
-    int r = acl_permit(ctx, args->options.token, ACL_ACL_READ);
-    if (r < 0 || (r = acl_who_new(ctx, args->options.token, &who)) < 0) {
+    int r = acl_permit(ctx, ACL_ACL_READ);
+    if (r < 0) {
         return r;
     }
     const struct acl_token_filter filter = {
@@ -452,11 +444,10 @@ static int token_list(struct rpc_ctx *ctx, const void *data, void *out)
     for (size_t i = 0; r >= 0 && i < tokens.n; i++) {
         if (!acl_token_is_expired(tokens.v[i], now_ns)) {
             struct acl_token_stub *stub = ARENA_NEW(ctx->arena, struct acl_token_stub);
-            *stub = acl_token_stub_make(shown(ctx, who, tokens.v[i], &redacted));
+            *stub = acl_token_stub_make(shown(ctx, tokens.v[i], &redacted));
             avec_push(ctx->arena, &stubs, (void *)stub);
         }
     }
-    acl_authorizer_free(who);
     reply->tokens = (struct ptrlist){stubs.v, stubs.n};
     return r;
 }
@@ -477,21 +468,19 @@ static int token_batch_read(struct rpc_ctx *ctx, const void *data, void *out)
 {
     const struct acl_token_batch_get_request *args = data;
     struct acl_token_batch_response *reply = out;
-    struct acl_authorizer *who;
     int r = acl_check_enabled(ctx);
-    if (r < 0 || (r = acl_who_new(ctx, args->options.token, &who)) < 0) {
+    if (r < 0 || (r = acl_known(ctx)) < 0) {
         return r;
     }
     r = acl_token_get_many(ctx->view, ctx->ws, ctx->arena, args->accessor_ids, &reply->meta.index,
                            &reply->tokens, ctx->err);
-    if (r >= 0 && !acl_allows(who, ACL_ACL_READ, STR_NULL)) {
+    if (r >= 0 && !acl_may(ctx, ACL_ACL_READ, STR(""))) {
         reply->removed = reply->tokens.n > 0;
         reply->tokens.n = 0;
     }
     for (size_t i = 0; r >= 0 && i < reply->tokens.n; i++) {
-        reply->tokens.v[i] = shown(ctx, who, reply->tokens.v[i], &reply->redacted);
+        reply->tokens.v[i] = shown(ctx, reply->tokens.v[i], &reply->redacted);
     }
-    acl_authorizer_free(who);
     return r;
 }
 

@@ -155,19 +155,44 @@ static int check_jwt(struct arena *a, const struct auth_jwt *c, struct err *err)
     return check_mappings(a, "ListClaimMappings", c->list_claim_mappings, err);
 }
 
+static int by_text(const void *x, const void *y)
+{
+    return str_cmp(*(const struct str *)x, *(const struct str *)y);
+}
+
+/* Keys that are none of the configuration's, as mapstructure says it. */
+static int fail_unused(struct arena *a, struct strlist unused, struct err *err)
+{
+    struct str *keys = ARENA_ARRAY(a, struct str, unused.n);
+    struct buf text = {0};
+    memcpy(keys, unused.v, unused.n * sizeof(*keys));
+    qsort(keys, unused.n, sizeof(*keys), by_text);
+    for (size_t i = 0; i < unused.n; i++) {
+        buf_printf(&text, "%s%.*s", i > 0 ? ", " : "", STRF(keys[i]));
+    }
+    int r = err_set(err, ERR_FAILED, "1 error(s) decoding:\n\n* '' has invalid keys: %.*s",
+                    STRF(buf_view(&text)));
+    buf_deinit(&text);
+    return r;
+}
+
 int auth_config_parse(struct arena *a, const struct acl_auth_method *method,
                       struct auth_config *ret_config, struct err *err)
 {
     struct auth_config c = {.is_jwt = str_eq_lit(method->type, "jwt")};
+    struct strlist unused = {0};
     int r = 0;
     if (!auth_type_is_known(method->type)) {
         return err_set(err, ERR_FAILED, "no auth method registered with type: %.*s",
                        STRF(method->type));
     }
     if (method->config != NULL && method->config->kind != VALUE_NULL) {
-        r = schema_decode(c.is_jwt ? &jwt_schema : &kubernetes_schema, method->config,
-                          c.is_jwt ? (void *)&c.jwt : (void *)&c.kubernetes, a,
-                          DECODE_WEAK | DECODE_STRICT, err);
+        r = schema_decode_unused(c.is_jwt ? &jwt_schema : &kubernetes_schema, method->config,
+                                 c.is_jwt ? (void *)&c.jwt : (void *)&c.kubernetes, a, DECODE_WEAK,
+                                 &unused, err);
+    }
+    if (r >= 0 && unused.n > 0) {
+        r = fail_unused(a, unused, err);
     }
     if (r < 0) {
         return err_wrap(err, "error decoding config");

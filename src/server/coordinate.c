@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "gossip/pool.h"
 #include "schema/dump.h"
+#include "server/acl_filter.h"
 #include "server/coordinate_batch.h"
 #include "server/membership.h"
 #include "server/read.h"
@@ -22,6 +23,10 @@ static int update_prepare(struct rpc_ctx *ctx, void *data, void *reply UNUSED,
     }
     if (args->coord->vec.n != COORDINATE_DIMENSIONS) {
         return err_set(ctx->err, ERR_FAILED, "incompatible coordinate");
+    }
+    int r = acl_check(ctx, ACL_NODE_WRITE, args->node);
+    if (r < 0) {
+        return r;
     }
     struct node_coordinate update = {
         .node = args->node, .segment = args->segment, .coord = args->coord};
@@ -145,7 +150,7 @@ static int list_nodes(struct rpc_ctx *ctx, const void *args UNUSED, void *out)
     struct ptrlist rows;
     reply->meta.index = coordinate_list(ctx->view, ctx->ws, ctx->arena, &rows);
     reply->coordinates = objects(ctx, rows);
-    return 0;
+    return acl_filter_coordinates(ctx, &reply->coordinates);
 }
 
 /* The name is answered as it was asked for. */
@@ -154,6 +159,10 @@ static int node(struct rpc_ctx *ctx, const void *data, void *out)
     const struct node_request *args = data;
     struct indexed_coordinates *reply = out;
     struct ptrlist rows;
+    int r = acl_check(ctx, ACL_NODE_READ, args->node);
+    if (r < 0) {
+        return r;
+    }
     reply->meta.index = coordinate_node(ctx->view, ctx->ws, ctx->arena, args->node, &rows);
     reply->coordinates = objects(ctx, rows);
     struct node_coordinate *list = reply->coordinates.v;

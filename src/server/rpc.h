@@ -30,6 +30,7 @@
 #include "schema/query.h"
 #include "store/store.h"
 
+struct acl_authorizer;
 struct buf;
 struct fsm_result;
 struct metric;
@@ -45,9 +46,12 @@ struct rpc_ctx {
     struct worker *worker;
     struct arena *arena; /* the call's; reset before each run of a blocking read's reply */
     const struct store_view *view; /* reads: the snapshot; writes: the newest, for checks */
-    struct watch_set *ws;          /* NULL unless the read may block */
+    struct watch_set *ws; /* NULL unless the read may block; set to NULL by one that shall not */
     struct err *err;
-    struct str token;     /* the ACL token; resolved by acl/ when it comes */
+    struct str token; /* the ACL token, as it came */
+    /* What its holder may do (acl.h); NULL: ACLs are off, or this server itself asks. */
+    const struct acl_authorizer *who;
+    const struct err *who_err; /* the token is none: told where the method first asks */
     struct raft_ask *ask; /* of a write that returns RPC_PREPARE_ASK, in the arena */
 };
 
@@ -74,9 +78,9 @@ struct rpc_method {
     const struct schema *reply; /* NULL: nothing but success */
     int16_t options_offset;     /* of struct query_options in args (reads), -1: none */
     int16_t meta_offset;        /* of struct query_meta in reply (reads), -1: none */
-    /* What the ACL check will be, in the words of the inventory ("key:read",
-     * "node:write,service:write"); enforced when ACLs come, checked by a test to be there for every
-     * method now. */
+    /* What the caller needs, in the words of the inventory ("key:read",
+     * "node:write,service:write"): the method asks for it (acl.h). "none": its token is not even
+     * looked at. */
     const char *acl;
     /* READ: fill *reply. meta.index is set by it; the dispatcher fills in the rest. */
     int (*read)(struct rpc_ctx *ctx, const void *args, void *reply);
@@ -89,8 +93,12 @@ struct rpc_method {
      * for an error. */
     int (*applied)(struct rpc_ctx *ctx, const void *args, const struct fsm_result *result,
                    void *reply);
-    /* In place of read or prepare: asks the main loop (rpc_ask.h). */
+    /* In place of read or prepare: asks the main loop (rpc_ask.h), after `permit`, if there is one,
+     * has let the caller through on its worker. */
     void (*ask)(struct rpc_ask *ask);
+    int (*permit)(struct rpc_ctx *ctx, const void *args);
+    /* Whose rights count, where that is not the token of the request. NULL: it always is. */
+    struct str (*token)(struct rpc_ctx *ctx, const void *args);
     /* Put before what the state machine refused: "raft apply failed", or NULL. */
     const char *apply_error;
     struct metric *time;     /* how long it takes where it runs, waits and all; NULL: nobody asks */

@@ -278,8 +278,10 @@ static void server_init_delegate(struct server *s)
         .rpc_hold_timeout_ms = o->rpc_hold_timeout_ms,
         .kv_max_value_size = o->kv_max_value_size,
         .txn_max_req_len = o->txn_max_req_len,
+        .acl = o->acl,
     };
     rate_limit_init(&s->delegate.rate, -1, 0);
+    acl_secrets_init(&s->delegate.secrets);
 }
 
 int server_new(const struct server_options *options, struct worker *main,
@@ -298,9 +300,7 @@ int server_new(const struct server_options *options, struct worker *main,
     s->options.data_dir = arena_str(a, options->data_dir);
     s->options.rpc_bind_host = arena_str(a, options->rpc_bind_host);
     s->options.ca_provider = arena_str(a, options->ca_provider);
-    s->options.acl_data.default_policy = arena_str(a, options->acl_data.default_policy);
-    s->options.acl_data.master_token = arena_str(a, options->acl_data.master_token);
-    s->options.acl_data.replication_token = arena_str(a, options->acl_data.replication_token);
+    s->options.acl_master_token = arena_str(a, options->acl_master_token);
     s->options.ca_config = options->ca_config != NULL ? value_copy(a, options->ca_config) : NULL;
     struct autopilot_config *autopilot = &s->options.autopilot;
     autopilot->redundancy_zone_tag = arena_str(a, autopilot->redundancy_zone_tag);
@@ -455,6 +455,7 @@ struct server *server_free(struct server *s)
     mem_free(s->changes);
     s->epoch = epoch_free(s->epoch);
     rate_limit_deinit(&s->delegate.rate);
+    acl_secrets_deinit(&s->delegate.secrets);
     arena_deinit(&s->strings);
     return mem_free(s);
 }

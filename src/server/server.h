@@ -29,14 +29,6 @@ struct server_members;
 struct snapshots;
 struct store;
 
-struct server_acl_data {
-    bool enabled;
-    bool token_replication;       /* of another data center than the primary one */
-    struct str default_policy;    /* "allow", or it is deny */
-    struct str master_token;      /* "": none; a leader makes a token of it */
-    struct str replication_token; /* for asking the primary data center; "": none */
-};
-
 struct server_options {
     struct str datacenter, primary_datacenter;
     struct str node_name, node_id;
@@ -55,13 +47,14 @@ struct server_options {
     uint64_t rpc_hold_timeout_ms;
     int64_t session_ttl_min_ns;
     uint64_t kv_max_value_size, txn_max_req_len;
+    struct acl_settings acl;
     uint64_t snapshot_threshold, snapshot_interval_ms, trailing_logs;
     uint64_t tombstone_ttl_ms, tombstone_granularity_ms; /* 15 min, 30 s */
     uint64_t coordinate_update_period_ms;
     uint32_t coordinate_update_batch_size, coordinate_update_max_batches;
-    struct str rpc_bind_host; /* connect to other servers from here; "": from anywhere */
-    uint32_t raft_multiplier; /* of Raft's timeouts; 0 is 1 */
-    struct server_acl_data acl_data;
+    struct str rpc_bind_host;    /* connect to other servers from here; "": from anywhere */
+    uint32_t raft_multiplier;    /* of Raft's timeouts; 0 is 1 */
+    struct str acl_master_token; /* "": none; a leader makes a token of it */
     bool connect_enabled;
     struct str ca_provider;            /* "": the built-in one */
     const struct value *ca_config;     /* a map with CamelCase keys, or NULL */
