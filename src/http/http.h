@@ -138,6 +138,7 @@ struct http_route {
 /* clang-format off */
 #define HTTP_ROUTE_FILES(X) \
     X(acl) \
+    X(acl_auth_method) \
     X(acl_legacy) \
     X(acl_policy) \
     X(agent) \

@@ -8,12 +8,6 @@ static void later_unsupported(struct http_req *req)
     http_error(req, 501, "%s is not supported by this version", req->route->pattern);
 }
 
-/* Until ACLs come they are off, and this is what Consul says then. */
-static void later_acl(struct http_req *req)
-{
-    http_error(req, 401, "ACL support disabled");
-}
-
 #define G HTTP_GET
 #define U HTTP_PUT
 #define P HTTP_POST
@@ -21,14 +15,6 @@ static void later_acl(struct http_req *req)
 #define PREFIX HTTP_ROUTE_PREFIX
 /* clang-format off */
 const struct http_route http_later_routes[] = {
-    {"/v1/acl/auth-method", U, "PUT", 0, later_acl},
-    {"/v1/acl/auth-method/", G | U | D, "GET,PUT,DELETE", PREFIX, later_acl},
-    {"/v1/acl/auth-methods", G, "GET", 0, later_acl},
-    {"/v1/acl/binding-rule", U, "PUT", 0, later_acl},
-    {"/v1/acl/binding-rule/", G | U | D, "GET,PUT,DELETE", PREFIX, later_acl},
-    {"/v1/acl/binding-rules", G, "GET", 0, later_acl},
-    {"/v1/acl/login", P, "POST", 0, later_acl},
-    {"/v1/acl/logout", P, "POST", 0, later_acl},
     {"/v1/agent/connect/ca/leaf/", G, "GET", PREFIX, later_unsupported},
     {"/v1/internal/federation-state/", G, "GET", PREFIX, later_unsupported},
     {"/v1/internal/federation-states", G, "GET", 0, later_unsupported},

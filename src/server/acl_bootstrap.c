@@ -106,8 +106,11 @@ static void bootstrap(struct rpc_ask *ask)
 {
     struct server *s = ask->server;
     struct err err = {0};
-    struct rpc_ctx ctx = {
-        .server = s, .arena = ask->arena, .view = store_view(s->store), .err = &err};
+    struct rpc_ctx ctx = {.server = s,
+                          .worker = s->main,
+                          .arena = ask->arena,
+                          .view = store_view(s->store),
+                          .err = &err};
     uint64_t reset_index;
     int r = acl_check_enabled(&ctx);
     if (r >= 0 && !acl_is_primary(&ctx)) {

@@ -41,3 +41,8 @@ NODISCARD int acl_token_set_prepare(struct rpc_ctx *ctx, struct acl_token_set_re
 /* What became of it, as it is now. */
 NODISCARD int acl_token_set_applied(struct rpc_ctx *ctx, const struct acl_token_set_request *args,
                                     struct acl_token *reply);
+
+/* ACLs are on, and this data center has tokens that somebody could log in for. acl_binding_rule.c
+ */
+NODISCARD int acl_check_auth_methods(const struct rpc_ctx *ctx);
+bool acl_bound_name_is_valid(struct str bind_type, struct str name);

@@ -26,6 +26,7 @@ ENTRY(token_set, FSM_ACL_TOKEN_SET, acl_token_batch_set_request)
 ENTRY(token_delete, FSM_ACL_TOKEN_DELETE, acl_token_batch_delete_request)
 ENTRY(policy_set, FSM_ACL_POLICY_SET, acl_policy_batch_set_request)
 ENTRY(policy_delete, FSM_ACL_POLICY_DELETE, acl_policy_batch_delete_request)
+ENTRY(auth_method_set, FSM_ACL_AUTH_METHOD_SET, acl_auth_method_batch_set_request)
 ENTRY(role_set, FSM_ACL_ROLE_SET, acl_role_batch_set_request)
 ENTRY(role_delete, FSM_ACL_ROLE_DELETE, acl_role_batch_delete_request)
 

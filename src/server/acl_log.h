@@ -10,4 +10,4 @@
 extern const struct rpc_method acl_log_bootstrap;
 /* answer nothing */
 extern const struct rpc_method acl_log_token_set, acl_log_token_delete, acl_log_policy_set,
-    acl_log_policy_delete, acl_log_role_set, acl_log_role_delete;
+    acl_log_policy_delete, acl_log_role_set, acl_log_role_delete, acl_log_auth_method_set;

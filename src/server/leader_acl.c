@@ -144,7 +144,7 @@ static struct acl_token make_master(struct leader_acl *l, struct arena *a,
 {
     struct acl_link *link = ARENA_NEW(a, struct acl_link);
     link->id = ACL_POLICY_GLOBAL_MANAGEMENT_ID;
-    struct acl_token token = make_token(l, a, v, l->server->options.acl_data.master_token);
+    struct acl_token token = make_token(l, a, v, l->server->options.acl_master_token);
     token.description = STR("Master Token");
     token.policies = (struct objlist){link, 1};
     token.type = ACL_TOKEN_TYPE_MANAGEMENT; /* so that the old API knows it, too */
@@ -154,7 +154,7 @@ static struct acl_token make_master(struct leader_acl *l, struct arena *a,
 
 static void check_master(struct leader_acl *l, const struct store_view *v)
 {
-    struct str secret = l->server->options.acl_data.master_token;
+    struct str secret = l->server->options.acl_master_token;
     struct rpc_call *call;
     uint64_t reset_index;
     if (secret.n == 0 || acl_token_by_secret(v, secret) != NULL) {

@@ -162,6 +162,16 @@ const struct rpc_method *rpc_method_at(size_t i);
     X(acl_role, rpc_acl_role_delete)            /* ACL.RoleDelete */       \
     X(acl_role, rpc_acl_role_list)              /* ACL.RoleList */         \
     X(acl_resolve, rpc_acl_role_resolve)        /* ACL.RoleResolve */      \
+    X(acl_binding_rule, rpc_acl_binding_rule_read)  /* ACL.BindingRuleRead */  \
+    X(acl_binding_rule, rpc_acl_binding_rule_set)   /* ACL.BindingRuleSet */   \
+    X(acl_binding_rule, rpc_acl_binding_rule_delete)/* ACL.BindingRuleDelete */\
+    X(acl_binding_rule, rpc_acl_binding_rule_list)  /* ACL.BindingRuleList */  \
+    X(acl_auth_method, rpc_acl_auth_method_read)    /* ACL.AuthMethodRead */   \
+    X(acl_auth_method, rpc_acl_auth_method_set)     /* ACL.AuthMethodSet */    \
+    X(acl_auth_method, rpc_acl_auth_method_delete)  /* ACL.AuthMethodDelete */ \
+    X(acl_auth_method, rpc_acl_auth_method_list)    /* ACL.AuthMethodList */   \
+    X(acl_login, rpc_acl_login)                     /* ACL.Login */            \
+    X(acl_login, rpc_acl_logout)                    /* ACL.Logout */           \
     X(acl_resolve, rpc_acl_authorize)           /* ACL.Authorize */        \
     X(acl_legacy, rpc_acl_bootstrap)            /* ACL.Bootstrap */        \
     X(acl_legacy, rpc_acl_apply)                /* ACL.Apply */            \

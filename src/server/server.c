@@ -14,6 +14,7 @@
 #include "raft/transport_tcp.h"
 #include "schema/config_entry.h"
 #include "schema/query.h"
+#include "server/auth_login.h"
 #include "server/autopilot.h"
 #include "server/bootstrap.h"
 #include "server/call.h"
@@ -299,8 +300,7 @@ int server_new(const struct server_options *options, struct worker *main,
     s->options.data_dir = arena_str(a, options->data_dir);
     s->options.rpc_bind_host = arena_str(a, options->rpc_bind_host);
     s->options.ca_provider = arena_str(a, options->ca_provider);
-    s->options.acl_data.master_token = arena_str(a, options->acl_data.master_token);
-    s->options.acl_data.replication_token = arena_str(a, options->acl_data.replication_token);
+    s->options.acl_master_token = arena_str(a, options->acl_master_token);
     s->options.ca_config = options->ca_config != NULL ? value_copy(a, options->ca_config) : NULL;
     struct autopilot_config *autopilot = &s->options.autopilot;
     autopilot->redundancy_zone_tag = arena_str(a, autopilot->redundancy_zone_tag);
@@ -321,6 +321,7 @@ int server_new(const struct server_options *options, struct worker *main,
     s->members = server_members_new(s);
     s->flood = flood_new(s);
     s->asks = rpc_asks_new();
+    s->logins = auth_logins_new(s->main->loop);
     s->bootstrap = bootstrap_new(s, options->bootstrap_expect);
     s->autopilot = autopilot_new(s);
     s->snapshots = snapshots_new();
@@ -416,6 +417,7 @@ void server_stop(struct server *s)
     flood_stop(s->flood);
     membership_stop(s->delegate.membership);
     rpc_asks_stop(s->asks);
+    s->logins = auth_logins_free(s->logins);
     bootstrap_stop(s->bootstrap);
     server_leave_stop(s->leave);
     server_members_stop(s->members);
@@ -440,6 +442,7 @@ struct server *server_free(struct server *s)
     s->flood = flood_free(s->flood);
     s->delegate.membership = membership_free(s->delegate.membership);
     s->delegate.wan = membership_free(s->delegate.wan);
+    s->logins = auth_logins_free(s->logins);
     s->asks = rpc_asks_free(s->asks);
     s->autopilot = autopilot_free(s->autopilot);
     s->coordinates = coordinate_batch_free(s->coordinates);

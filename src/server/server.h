@@ -9,6 +9,7 @@
 #include "server/delegate.h"
 #include "server/worker.h"
 
+struct auth_logins;
 struct autopilot;
 struct bootstrap;
 struct change_list;
@@ -27,11 +28,6 @@ struct server_leave;
 struct server_members;
 struct snapshots;
 struct store;
-
-struct server_acl_data {
-    struct str master_token;      /* "": none; a leader makes a token of it */
-    struct str replication_token; /* for asking the primary data center; "": none */
-};
 
 struct server_options {
     struct str datacenter, primary_datacenter;
@@ -56,9 +52,9 @@ struct server_options {
     uint64_t tombstone_ttl_ms, tombstone_granularity_ms; /* 15 min, 30 s */
     uint64_t coordinate_update_period_ms;
     uint32_t coordinate_update_batch_size, coordinate_update_max_batches;
-    struct str rpc_bind_host; /* connect to other servers from here; "": from anywhere */
-    uint32_t raft_multiplier; /* of Raft's timeouts; 0 is 1 */
-    struct server_acl_data acl_data;
+    struct str rpc_bind_host;    /* connect to other servers from here; "": from anywhere */
+    uint32_t raft_multiplier;    /* of Raft's timeouts; 0 is 1 */
+    struct str acl_master_token; /* "": none; a leader makes a token of it */
     bool connect_enabled;
     struct str ca_provider;            /* "": the built-in one */
     const struct value *ca_config;     /* a map with CamelCase keys, or NULL */
@@ -83,6 +79,7 @@ struct server {
     struct worker *main;            /* the agent's main loop: the leader's duties run there */
     struct server_members *members; /* what follows from it on every server */
     struct rpc_asks *asks;          /* calls that wait for the main loop */
+    struct auth_logins *logins;     /* who is being asked about, main loop */
     struct bootstrap *bootstrap;
     struct flood *flood;                  /* joins the data center's servers to the WAN pool */
     struct server_leave *leave;           /* NULL: it stays */
