@@ -208,11 +208,11 @@ static const struct snapshot_remote_ops remote_ops = {
     .answered = remote_answered, .bytes = remote_bytes, .room = remote_room, .ended = remote_ended};
 
 /* The archive's beginning may be in `in` already. */
-static void snapshot_pass(struct rpc_snapshot *s, const char *leader,
+static void snapshot_pass(struct rpc_snapshot *s, const struct snapshot_route *to,
                           const struct snapshot_request *r)
 {
     struct err err = {0};
-    s->remote = snapshot_remote_new(s->conn->listener->worker, leader, r, &remote_ops, s, &err);
+    s->remote = snapshot_remote_new(s->conn->listener->worker, to, r, &remote_ops, s, &err);
     if (s->remote == NULL) {
         snapshot_refuse(s, &err);
     } else if (s->is_restore) {
@@ -263,13 +263,13 @@ static void request_resolved(struct acl_wait *wait)
     request_begin(s, wait->who, wait->err);
 }
 
-static void request_place(struct rpc_snapshot *s, const char *leader,
+static void request_place(struct rpc_snapshot *s, const struct snapshot_route *to,
                           const struct snapshot_request *r)
 {
     struct acl_who *who;
     struct err err = {0};
-    if (leader[0] != '\0') {
-        snapshot_pass(s, leader, r); /* the leader asks who it is */
+    if (to->address[0] != '\0') {
+        snapshot_pass(s, to, r); /* the other server asks who it is */
         return;
     }
     s->state = SNAPSHOT_RESOLVING;
@@ -299,15 +299,15 @@ static void request_handle(struct rpc_snapshot *s)
     struct snapshot_request r = {0};
     /* A copy: what follows it moves to its place. */
     struct cur c = cur_make(arena_str(&a, str_first(buf_view(&s->in), s->scan.at)));
-    char leader[SNAPSHOT_ADDRESS_SIZE];
+    struct snapshot_route to;
     if (msgpack_decode(&c, &snapshot_request_schema, &r, &a, &err) < 0) {
         request_fail(s, &err);
-    } else if (snapshot_place(snapshot_server(s), &r, leader, &err) < 0) {
+    } else if (snapshot_place(snapshot_server(s), &r, &to, &err) < 0) {
         snapshot_refuse(s, &err);
     } else {
         buf_consume(&s->in, s->scan.at); /* what is left of it is the archive's */
         s->is_restore = r.op == SNAPSHOT_RESTORE;
-        request_place(s, leader, &r);
+        request_place(s, &to, &r);
     }
     arena_deinit(&a);
 }
