@@ -1,7 +1,7 @@
 /* The happy path: look() asks this server's own tables, as a blocking query, for this data center's
- * federation state and its mesh gateways; looked() has them written, to the primary data center, when
- * they differ; then the next look. In a secondary the record comes back by replication, which is
- * when the two agree.
+ * federation state and its mesh gateways; looked() has them written, to the primary data center,
+ * when they differ; then the next look. In a secondary the record comes back by replication, which
+ * is when the two agree.
  *
  * What fails is tried again later each time. */
 #include "base/clock.h"
@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "schema/federation_state.h"
+#include "server/acl_resolver.h"
 #include "server/federation_state.h"
 #include "server/leader_parts.h"
 #include "server/retry.h"
@@ -29,7 +30,7 @@ struct leader_federation {
     struct retry retry;
     struct rpc_call *call; /* looking or writing */
     struct rpc_call *prune;
-    uint64_t index;        /* of the last look */
+    uint64_t index; /* of the last look */
     bool is_running;
 };
 
@@ -117,6 +118,8 @@ static struct rpc_call *write_call(struct leader_federation *l, struct str op,
     args->op = op;
     args->state = schema_copy(&call->arena, &federation_state_schema, state);
     args->state->updated_at = TIME_ZERO; /* now */
+    args->write.token =
+        arena_str(&call->arena, acl_secret(l->server->main->acl, ACL_SECRET_REPLICATION));
     call->is_duty = str_eq(o->datacenter, o->primary_datacenter);
     call->is_served = true;
     call->data = l;
@@ -177,7 +180,8 @@ static void pruned(struct rpc_call *call)
     if (!is_done) {
         struct err err = *call->err;
         log_write(LOG_ERROR, MODULE, "error pruning stale federation states",
-                  LOG_STR("datacenter", args->state->datacenter), LOG_CSTR("error", err_text(&err)));
+                  LOG_STR("datacenter", args->state->datacenter),
+                  LOG_CSTR("error", err_text(&err)));
     }
     rpc_call_free(call);
     /* There may be more; else, or when it failed, in an hour. */

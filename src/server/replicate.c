@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "base/vec.h"
 #include "schema/field.h"
+#include "server/acl_resolver.h"
 #include "server/retry.h"
 #include "server/rpc.h"
 #include "server/server.h"
@@ -238,6 +239,8 @@ static void round_begin(struct loop_timer *t)
     r->listing = call;
     r->has_failed = false;
     *(struct str *)field_of(call, STR("Datacenter")) = r->server->options.primary_datacenter;
+    options->token =
+        arena_str(&call->arena, acl_secret(r->server->main->acl, ACL_SECRET_REPLICATION));
     options->allow_stale = true;
     options->min_query_index = r->status.index;
     call->is_served = true;
