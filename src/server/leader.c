@@ -87,16 +87,22 @@ void leader_tombstones_made(struct leader *l, uint64_t raft_index)
 
 /* --- duties ---------------------------------------------------------------------------------- */
 
+static void duties_go_on(void *data)
+{
+    struct leader *l = data;
+    leader_config_entries(l->server);
+    leader_reconcile_start(l->reconcile);
+}
+
+/* Who sees a leader sees the CA's roots: reconciling, which ends with that, comes after them. */
 static void duties_start(struct leader *l)
 {
     leader_sessions_start(l->sessions);
     autopilot_start(l->server->autopilot);
-    ca_manager_start(l->ca);
-    leader_config_entries(l->server);
     leader_replication_start(l->replication);
     leader_federation_start(l->federation);
     leader_tombstones_start(l->tombstones);
-    leader_reconcile_start(l->reconcile);
+    ca_manager_start(l->ca, duties_go_on, l);
 }
 
 static void leader_announced(void *data, const struct err *err)

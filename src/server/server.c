@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/epoch.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "base/vec.h"
 #include "fsm/fsm.h"
 #include "fsm/snapshot.h"
@@ -196,6 +197,7 @@ static int server_state_new(void *data, struct str bytes, void **ret_state, stru
 
 static void *trim_run(void *data)
 {
+    thread_background("trim");
     mem_trim();
     return data;
 }
@@ -205,7 +207,6 @@ static void server_state_freed(void *data)
 {
     pthread_t thread;
     if (pthread_create(&thread, NULL, trim_run, data) == 0) {
-        (void)pthread_setname_np(thread, "trim");
         (void)pthread_detach(thread);
     }
 }
@@ -410,6 +411,7 @@ int server_start(struct server *s, struct err *err)
     struct raft_transport_tcp_options transport = {
         .loop = s->raft_loop,
         .bind_host = o->rpc_bind_host,
+        .tls = o->tls,
     };
     s->raft_transport = raft_transport_tcp_new(&transport);
     if (s->raft_transport == NULL) {
@@ -500,10 +502,10 @@ struct server *server_free(struct server *s)
     return mem_free(s);
 }
 
-void server_raft_accept(void *data, int fd, struct str rest)
+void server_raft_accept(void *data, int fd, struct tls_session *take_tls, struct str rest)
 {
     struct server *s = data;
-    raft_transport_tcp_accept(s->raft_transport, fd, rest);
+    raft_transport_tcp_accept(s->raft_transport, fd, take_tls, rest);
 }
 
 bool server_is_leader(const struct server *s)

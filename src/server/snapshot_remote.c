@@ -14,7 +14,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "fsm/archive.h"
-#include "loop/tcp.h"
+#include "loop/tls.h"
 #include "proto/msgpack_scan.h"
 #include "proto/rpc_frame.h"
 #include "raft/raft.h"
@@ -313,6 +313,10 @@ static void fail_cb(struct tcp_stream *tcp, int code)
     struct snapshot_remote *r = remote_of(tcp);
     char why[160];
     const char *text = err_code_text(code < 0 ? -code : code);
+    if (tls_error(tcp) != NULL) {
+        end_with(r, ERR_CONNECTION, tls_error(tcp));
+        return;
+    }
     (void)snprintf(why, sizeof(why), "%s%c%s",
                    r->is_connected ? "" : "connect: ", tolower((uint8_t)text[0]), text + 1);
     end_with(r, ERR_CONNECTION, why);
@@ -427,7 +431,7 @@ struct snapshot_remote *snapshot_remote_new(struct worker *w, const struct snaps
     r->answer_ms = SNAPSHOT_REMOTE_ANSWER_MS;
     r->stall_ms = SNAPSHOT_REMOTE_STALL_MS;
     r->to = *to;
-    int rc = tcp_connect(&r->tcp, w->loop, &address, rpc_pool_source(w->pool, &address), &ops_tcp);
+    int rc = rpc_pool_connect(w->pool, &r->tcp, &address, &ops_tcp);
     if (rc < 0) {
         (void)err_set(err, ERR_UNREACHABLE, "dial tcp %s: %s", to->address, err_code_text(-rc));
         remote_free(r);
