@@ -90,6 +90,7 @@ static struct http_flight *flight_deinit(struct http_flight *f)
 
 void http_flight_free(struct http_server *s, struct http_flight *f)
 {
+    f->req.who = acl_who_unref(f->req.who);
     if (f->cancel != NULL && f->call != NULL) {
         f->cancel(f); /* a call that was never started, or whose asker is gone */
     }

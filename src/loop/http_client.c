@@ -542,6 +542,11 @@ static void set_tls(struct http_transfer *t)
         SET(CURLOPT_SSL_VERIFYPEER, 0L);
         SET(CURLOPT_SSL_VERIFYHOST, 0L);
     }
+    if (tls->ca_pem.n > 0) {
+        struct curl_blob blob = {(void *)(uintptr_t)tls->ca_pem.p, tls->ca_pem.n, CURL_BLOB_COPY};
+        SET(CURLOPT_CAINFO_BLOB, &blob);
+        SET(CURLOPT_CAPATH, NULL); /* the system's are not trusted beside it */
+    }
     if (tls->ca_file.n > 0) {
         SET(CURLOPT_CAINFO, cstr(t, tls->ca_file));
     }

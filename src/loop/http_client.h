@@ -30,6 +30,7 @@ enum http_client_kind {
 
 struct http_client_tls {
     struct str ca_file, ca_path;    /* empty: the system's */
+    struct str ca_pem;              /* instead of both; empty: none */
     struct str cert_file, key_file; /* empty: none */
     struct str server_name;         /* empty: the host of the URL */
     bool skip_verify;

@@ -16,6 +16,7 @@ struct leader {
     struct server *server;
     bool is_leading;
     bool is_stopped; /* the server ends: no duties any more */
+    struct leader_acl *acl;
     struct leader_sessions *sessions;
     struct leader_tombstones *tombstones;
     struct leader_reconcile *reconcile;
@@ -32,6 +33,7 @@ enum leader_note {
     NOTE_TOUCH,
     NOTE_FORGET,
     NOTE_TOMBSTONES,
+    NOTE_LEGACY_TOKEN,
 };
 
 /* A notification on its way to the main loop. */
@@ -85,6 +87,11 @@ void leader_tombstones_made(struct leader *l, uint64_t raft_index)
     leader_note(l, NOTE_TOMBSTONES, STR(""), raft_index);
 }
 
+void leader_legacy_token_made(struct leader *l)
+{
+    leader_note(l, NOTE_LEGACY_TOKEN, STR(""), 0);
+}
+
 /* --- duties ---------------------------------------------------------------------------------- */
 
 static void duties_go_on(void *data)
@@ -97,6 +104,7 @@ static void duties_go_on(void *data)
 /* Who sees a leader sees the CA's roots: reconciling, which ends with that, comes after them. */
 static void duties_start(struct leader *l)
 {
+    leader_acl_start(l->acl);
     leader_sessions_start(l->sessions);
     autopilot_start(l->server->autopilot);
     leader_replication_start(l->replication);
@@ -130,6 +138,7 @@ static void duties_end(struct leader *l)
 {
     l->is_leading = false;
     atomic_store(&l->server->is_established, false);
+    leader_acl_stop(l->acl);
     leader_sessions_stop(l->sessions);
     autopilot_stop(l->server->autopilot);
     ca_manager_stop(l->ca);
@@ -161,6 +170,7 @@ static void leader_take_up_again(struct leader *l)
     if (!l->is_leading) {
         return;
     }
+    leader_acl_stop(l->acl);
     leader_sessions_stop(l->sessions);
     ca_manager_stop(l->ca);
     leader_replication_stop(l->replication);
@@ -191,6 +201,9 @@ static void leader_msg_run(struct loop_msg *msg)
     case NOTE_TOMBSTONES:
         leader_tombstones_add(m->leader->tombstones, m->number);
         break;
+    case NOTE_LEGACY_TOKEN:
+        leader_acl_legacy_token(m->leader->acl);
+        break;
     }
     mem_free(m);
 }
@@ -208,6 +221,7 @@ struct leader *leader_new(struct server *s)
 {
     struct leader *l = xcalloc(1, sizeof(*l));
     l->server = s;
+    l->acl = leader_acl_new(s);
     l->sessions = leader_sessions_new(s);
     l->tombstones = leader_tombstones_new(s);
     l->reconcile = leader_reconcile_new(s);
@@ -222,6 +236,7 @@ struct leader *leader_new(struct server *s)
 struct leader *leader_free(struct leader *l)
 {
     if (l != NULL) {
+        l->acl = leader_acl_free(l->acl);
         l->sessions = leader_sessions_free(l->sessions);
         l->tombstones = leader_tombstones_free(l->tombstones);
         l->reconcile = leader_reconcile_free(l->reconcile);

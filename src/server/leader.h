@@ -28,6 +28,8 @@ void leader_session_touch(struct leader *l, struct str session_id, uint64_t ttl_
 void leader_session_forget(struct leader *l, struct str session_id);
 /* Tombstones were made at this Raft index: reap them when they are old enough. */
 void leader_tombstones_made(struct leader *l, uint64_t raft_index);
+/* A token of the old API was written: it needs an accessor. */
+void leader_legacy_token_made(struct leader *l);
 
 /* A session ends at twice its TTL: the client's grace for delays. */
 #define SESSION_TTL_MULTIPLIER 2u

@@ -3,6 +3,7 @@
 #pragma once
 #include "server/membership.h"
 
+struct leader_acl;
 struct leader_federation;
 struct leader_reconcile;
 struct leader_replication;
@@ -35,6 +36,13 @@ void leader_reconcile_stop(struct leader_reconcile *l);
 void leader_reconcile_event(struct leader_reconcile *l, enum membership_event event,
                             const struct member *member);
 
+/* Built-in policies and tokens, accessors of legacy tokens, expired tokens. start: what has to be
+ * there comes into the log before whatever is asked for after it. */
+struct leader_acl *leader_acl_new(struct server *s);
+struct leader_acl *leader_acl_free(struct leader_acl *l);
+void leader_acl_start(struct leader_acl *l);
+void leader_acl_stop(struct leader_acl *l);
+void leader_acl_legacy_token(struct leader_acl *l); /* one has come */
 /* Copies of what the primary data center has; in the primary itself there is nothing to do. */
 struct leader_replication *leader_replication_new(struct server *s);
 struct leader_replication *leader_replication_free(struct leader_replication *l);
