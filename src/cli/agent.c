@@ -8,6 +8,7 @@
 #include "agent/config.h"
 #include "agent/config_flags.h"
 #include "agent/telemetry.h"
+#include "agent/tls.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -15,6 +16,7 @@
 #include "cli/agent_log.h"
 #include "cli/agent_pool.h"
 #include "cli/command.h"
+#include "loop/tls_context.h"
 #include "schema/session.h"
 #include "server/client_agent.h"
 #include "server/rpc_pool.h"
@@ -45,6 +47,7 @@ struct program {
     struct client_agent *client;
     struct agent *agent;
     struct agent_front *front;
+    struct tls_configurator *tls;
     struct telemetry *telemetry;
     struct loop_timer leave_timer;
     bool is_leaving;
@@ -320,6 +323,7 @@ static int program_make_server(struct program *p, struct str node_id,
         .rpc_address = addr_text(&p->arena, &c->addresses.rpc_advertise),
         .advertise_address = c->addresses.advertise,
         .rpc_bind_host = rpc_bind_host(c),
+        .tls = p->tls,
         .data_dir = c->data_dir,
         .in_memory = c->is_dev,
         .bootstrap = c->bootstrap || c->is_dev,
@@ -403,6 +407,7 @@ static int program_start_delegate(struct program *p)
 static int program_make_worker(struct program *p, struct worker *w, const char *name, uint32_t id)
 {
     worker_init(w, loop_new(name), id);
+    rpc_pool_set_tls(w->pool, p->tls);
     return rpc_pool_bind(w->pool, rpc_bind_host(p->config), &p->err);
 }
 
@@ -426,9 +431,14 @@ static int program_make_loops(struct program *p)
 static int program_check_available(struct program *p)
 {
     const struct agent_config *c = p->config;
-    if (c->addresses.https.n > 0 && c->tls.cert_file.n > 0) {
+    if (c->auto_encrypt.tls || c->auto_config.enabled) {
         return err_set(&p->err, ERR_UNSUPPORTED,
-                       "ports.https: HTTPS with a certificate (cert_file) is not available yet");
+                       "%s: certificates from the servers are not available yet",
+                       c->auto_encrypt.tls ? "auto_encrypt.tls" : "auto_config.enabled");
+    }
+    if (c->auto_encrypt.allow_tls) {
+        log_write(LOG_WARN, "agent",
+                  "auto_encrypt.allow_tls: this server cannot sign certificates of clients yet");
     }
     return 0;
 }
@@ -456,6 +466,16 @@ static int program_acl_settings(struct program *p)
     return rc < 0 ? rc : acl_down_parse(c->down_policy, &s->down, &p->err);
 }
 
+static int program_load_tls(struct program *p)
+{
+    struct tls_context *context;
+    int rc = agent_tls_context(p->config, &context, &p->err);
+    if (rc >= 0) {
+        p->tls = tls_configurator_new(context);
+    }
+    return rc;
+}
+
 static int program_prepare(struct program *p)
 {
     struct strlist warnings;
@@ -472,6 +492,9 @@ static int program_prepare(struct program *p)
     }
     if (rc >= 0) {
         rc = program_acl_settings(p);
+    }
+    if (rc >= 0) {
+        rc = program_load_tls(p);
     }
     if (rc >= 0) {
         rc = config_setup_data_dir(p->config, &p->err);
@@ -499,12 +522,13 @@ static int program_start(struct program *p)
         .config = config_ref(p->config),
         .node_id = str_from_cstr(node_id),
         .main = &p->main,
+        .tls = p->tls,
         .ops = &program_agent_ops,
         .ops_data = p,
     };
     rc = agent_new(&agent, &p->agent, &p->err);
     if (rc >= 0) {
-        rc = agent_front_new(p->config, p->server, p->agent, p->workers, p->workers_count,
+        rc = agent_front_new(p->config, p->server, p->agent, p->tls, p->workers, p->workers_count,
                              &p->front, &p->err);
     }
     if (rc >= 0) {
@@ -568,6 +592,7 @@ static void program_free(struct program *p)
     p->agent = agent_free(p->agent);
     p->server = server_free(p->server);
     p->client = client_agent_free(p->client);
+    p->tls = tls_configurator_free(p->tls);
     p->log = agent_log_close(p->log);
     config_unref(p->config);
     config_flags_deinit(&p->flags);

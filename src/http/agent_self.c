@@ -87,7 +87,7 @@ static void put_client_stats(struct json_writer *w, const struct agent_config *c
 {
     json_object_begin(w);
     put_str(w, STR("acl"), config->acl.enabled ? STR("enabled") : STR("disabled"));
-    put_u64_text(w, STR("known_servers"), router_count_lan(client->router));
+    put_u64_text(w, STR("known_servers"), router_count_lan(client->delegate.router));
     put_str(w, STR("server"), STR("false"));
     json_object_end(w);
 }

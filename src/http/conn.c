@@ -16,6 +16,7 @@
  * then. */
 #include "http/front.h"
 #include "loop/conn_limit.h"
+#include "loop/tls.h"
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -606,7 +607,13 @@ static void conn_eof(struct tcp_stream *stream)
 static void conn_fail(struct tcp_stream *stream, int code)
 {
     (void)code;
-    http_conn_close(container_of(stream, struct http_conn, stream));
+    struct http_conn *c = container_of(stream, struct http_conn, stream);
+    if (tls_error(stream) != NULL) {
+        log_write(LOG_WARN, "agent.http", "TLS handshake error",
+                  LOG_STR("from", str_make(c->ip, c->ip_size)),
+                  LOG_CSTR("error", tls_error(stream)));
+    }
+    http_conn_close(c);
 }
 
 static void conn_drained(struct tcp_stream *stream)
@@ -659,7 +666,18 @@ static void refuse_client(struct http_conn *c)
     conn_end(c);
 }
 
-void http_accept(struct http_server *s, int fd, const struct address *peer)
+/* The request's first byte has to come within the time limit of handshakes, too. */
+static void conn_begin_tls(struct http_conn *c, struct tls_context *tls)
+{
+    uint64_t timeout_ms = c->server->front->options.https_handshake_timeout_ms;
+    if (tls_accept(&c->stream, tls, TLS_IN_HTTPS) < 0) {
+        http_conn_close(c);
+    } else if (timeout_ms > 0) {
+        loop_timer_start(c->server->loop, &c->timer, timeout_ms, conn_timeout);
+    }
+}
+
+void http_accept(struct http_server *s, int fd, const struct address *peer, struct tls_context *tls)
 {
     struct http_conn *c = xcalloc(1, sizeof(*c));
     char text[ADDRESS_IP_SIZE_MAX];
@@ -675,8 +693,14 @@ void http_accept(struct http_server *s, int fd, const struct address *peer)
     uint32_t max = atomic_load_explicit(&s->front->max_conns_per_client, memory_order_relaxed);
     c->counted = address_is_unix(peer) ||
                  conn_limit_add(s->front->clients, str_make(c->ip, c->ip_size), max);
+    if (tls != NULL) {
+        conn_begin_tls(c, tls);
+    }
     if (!c->counted) {
         refuse_client(c);
+        if (tls != NULL && !c->closed) { /* it is told once hands are shaken, if that is soon */
+            loop_timer_start(s->loop, &c->timer, HTTP_LINGER_MS, conn_timeout);
+        }
     } else if (address_is_unix(peer)) {
         c->counted = false; /* everybody there is "@" */
     }

@@ -19,6 +19,16 @@ static void fire_reply(struct http_req *req, struct rpc_call *call)
     http_json_reply(req, &user_event_schema, req->data);
 }
 
+/* A refusal is told in the same two words by a client agent, whose server has said it. */
+static bool fire_failed(struct http_req *req, struct rpc_call *call)
+{
+    bool is_denied = call->err->code == ERR_PERMISSION_DENIED;
+    if (is_denied) {
+        http_deny(req, NULL, STR_NULL);
+    }
+    return is_denied;
+}
+
 static void event_fire_handle(struct http_req *req)
 {
     if (!http_check_tail(req, "name")) {
@@ -39,6 +49,7 @@ static void event_fire_handle(struct http_req *req)
     if (call == NULL) {
         return;
     }
+    http_rpc_on_error(req, fire_failed);
     struct event_fire_request *args = call->args;
     req->data = event;
     args->name = event->name;

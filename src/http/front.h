@@ -38,6 +38,7 @@ struct config_cidrlist;
 struct conn_limit;
 struct http_gzip;
 struct metric;
+struct tls_context;
 
 /* By the place of the method's bit. Methods that have none are not measured: their names are the
  * clients'. */
@@ -156,7 +157,9 @@ static inline struct http_flight *flight_of(const struct http_req *req)
 }
 
 /* --- conn.c ---------------------------------------------------------------------------------- */
-void http_accept(struct http_server *s, int fd, const struct address *peer);
+/* tls NULL: plain. */
+void http_accept(struct http_server *s, int fd, const struct address *peer,
+                 struct tls_context *tls);
 void http_conn_close(struct http_conn *c);
 /* Close it when the client takes nothing for HTTP_WRITE_TIMEOUT_MS. */
 void http_conn_watch_reader(struct http_conn *c);

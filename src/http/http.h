@@ -149,6 +149,7 @@ struct http_route {
     X(coordinate) \
     X(discovery_chain) \
     X(event) \
+    X(federation_state) \
     X(health) \
     X(intention) \
     X(internal) \

@@ -10,15 +10,10 @@ static void later_unsupported(struct http_req *req)
 
 #define G HTTP_GET
 #define U HTTP_PUT
-#define P HTTP_POST
-#define D HTTP_DELETE
 #define PREFIX HTTP_ROUTE_PREFIX
 /* clang-format off */
 const struct http_route http_later_routes[] = {
     {"/v1/agent/connect/ca/leaf/", G, "GET", PREFIX, later_unsupported},
-    {"/v1/internal/federation-state/", G, "GET", PREFIX, later_unsupported},
-    {"/v1/internal/federation-states", G, "GET", 0, later_unsupported},
-    {"/v1/internal/federation-states/mesh-gateways", G, "GET", 0, later_unsupported},
     {"/v1/txn", U, "PUT", 0, later_unsupported},
 };
 /* clang-format on */

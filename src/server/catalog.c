@@ -98,15 +98,6 @@ static int deregister_prepare(struct rpc_ctx *ctx, void *data, void *reply UNUSE
 
 /* --- nodes and names of services ------------------------------------------------------------- */
 
-static int list_datacenters(struct rpc_ctx *ctx, const void *args UNUSED, void *data)
-{
-    struct strlist_reply *reply = data;
-    struct str *names = ARENA_ARRAY(ctx->arena, struct str, 1);
-    names[0] = ctx->server->options.datacenter;
-    reply->values = (struct strlist){names, 1};
-    return 0;
-}
-
 static struct str node_of_node(const void *element)
 {
     return ((const struct node *)element)->node;
@@ -306,16 +297,6 @@ const struct rpc_method rpc_catalog_deregister = {
     .acl = "node:write,service:write",
     .time = &time_deregister,
     .prepare = deregister_prepare,
-};
-const struct rpc_method rpc_catalog_list_datacenters = {
-    .name = "Catalog.ListDatacenters",
-    .flags = RPC_READ | RPC_LOCAL,
-    .args = &datacenters_request_schema,
-    .reply = &strlist_reply_schema,
-    .options_offset = offsetof(struct datacenters_request, options),
-    .meta_offset = -1,
-    .acl = "none",
-    .read = list_datacenters,
 };
 const struct rpc_method rpc_catalog_list_nodes = {
     .name = "Catalog.ListNodes",

@@ -14,7 +14,6 @@
 #include "server/worker.h"
 
 struct route;
-struct router;
 
 struct client_agent_options {
     struct str datacenter, primary_datacenter;
@@ -30,7 +29,6 @@ struct client_agent {
     struct delegate delegate;
     struct arena strings;
     struct worker *main;
-    struct router *router; /* of the known servers; workers read it */
     struct membership_listener listener;
     struct membership_leave leave;
     void (*left)(void *data); /* NULL: it stays, or nobody asks any more */

@@ -38,7 +38,6 @@ static int apply_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct bu
     if (r < 0 || (r = check_kind(ctx, args)) < 0) {
         return r;
     }
-    args->datacenter = ctx->server->options.primary_datacenter;
     config_entry_normalize(ctx->arena, args->entry);
     r = config_entry_validate(ctx->arena, args->entry, ctx->err);
     if (r < 0) {
@@ -57,7 +56,7 @@ static struct metric time_apply = METRIC_SAMPLE("config_entry.apply");
 
 const struct rpc_method rpc_config_entry_apply = {
     .name = "ConfigEntry.Apply",
-    .flags = RPC_WRITE,
+    .flags = RPC_WRITE | RPC_PRIMARY,
     .args = &config_entry_request_schema,
     .reply = &bool_reply_schema,
     .options_offset = -1,
@@ -76,7 +75,6 @@ static int delete_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct b
     if (r < 0 || (r = check_kind(ctx, args)) < 0) {
         return r;
     }
-    args->datacenter = ctx->server->options.primary_datacenter;
     config_entry_normalize(ctx->arena, args->entry);
     if (!acl_may_write_entry(ctx, args->entry)) {
         return acl_deny(ctx);
@@ -89,7 +87,7 @@ static struct metric time_delete = METRIC_SAMPLE("config_entry.delete");
 
 const struct rpc_method rpc_config_entry_delete = {
     .name = "ConfigEntry.Delete",
-    .flags = RPC_WRITE,
+    .flags = RPC_WRITE | RPC_PRIMARY,
     .args = &config_entry_request_schema,
     .options_offset = -1,
     .meta_offset = -1,
@@ -138,6 +136,10 @@ static int list_read(struct rpc_ctx *ctx, const void *data, void *out)
 {
     const struct config_entry_query *args = data;
     struct indexed_config_entries *reply = out;
+    int r = acl_known(ctx);
+    if (r < 0) {
+        return r;
+    }
     int type = args->kind.n > 0 ? config_entry_kind_find(args->kind, ctx->err) : 0;
     if (type < 0) {
         return type;

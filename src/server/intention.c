@@ -329,7 +329,6 @@ static int apply_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct bu
     if (r < 0) {
         return r;
     }
-    args->datacenter = ctx->server->options.primary_datacenter;
     if (!str_eq(system_metadata_get(ctx->view, SYSTEM_METADATA_INTENTION_FORMAT),
                 SYSTEM_METADATA_INTENTION_FORMAT_CONFIG)) {
         return err_set(ctx->err, ERR_FAILED,
@@ -372,7 +371,7 @@ static struct metric old_time_apply = METRIC_SAMPLE("consul.intention.apply");
 
 const struct rpc_method rpc_intention_apply = {
     .name = "Intention.Apply",
-    .flags = RPC_WRITE,
+    .flags = RPC_WRITE | RPC_PRIMARY,
     .args = &intention_request_schema,
     .reply = &string_reply_schema,
     .options_offset = -1,

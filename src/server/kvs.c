@@ -51,7 +51,8 @@ static int kvs_apply_prepare(struct rpc_ctx *ctx, void *args, void *reply, struc
 {
     struct kvs_request *request = args;
     struct bool_reply *done = reply;
-    int rc = kvs_check(ctx, request->op, &request->dir_ent);
+    int rc = acl_known(ctx);
+    rc = rc < 0 ? rc : kvs_check(ctx, request->op, &request->dir_ent);
     if (rc <= 0) {
         done->value = false;
         return rc < 0 ? rc : RPC_PREPARE_DONE;

@@ -21,6 +21,8 @@ struct leader {
     struct leader_tombstones *tombstones;
     struct leader_reconcile *reconcile;
     struct ca_manager *ca;
+    struct leader_replication *replication;
+    struct leader_federation *federation;
     struct membership_listener listener;
 };
 
@@ -92,15 +94,23 @@ void leader_legacy_token_made(struct leader *l)
 
 /* --- duties ---------------------------------------------------------------------------------- */
 
+static void duties_go_on(void *data)
+{
+    struct leader *l = data;
+    leader_config_entries(l->server);
+    leader_reconcile_start(l->reconcile);
+}
+
+/* Who sees a leader sees the CA's roots: reconciling, which ends with that, comes after them. */
 static void duties_start(struct leader *l)
 {
     leader_acl_start(l->acl);
     leader_sessions_start(l->sessions);
     autopilot_start(l->server->autopilot);
-    ca_manager_start(l->ca);
-    leader_config_entries(l->server);
+    leader_replication_start(l->replication);
+    leader_federation_start(l->federation);
     leader_tombstones_start(l->tombstones);
-    leader_reconcile_start(l->reconcile);
+    ca_manager_start(l->ca, duties_go_on, l);
 }
 
 static void leader_announced(void *data, const struct err *err)
@@ -132,6 +142,8 @@ static void duties_end(struct leader *l)
     leader_sessions_stop(l->sessions);
     autopilot_stop(l->server->autopilot);
     ca_manager_stop(l->ca);
+    leader_replication_stop(l->replication);
+    leader_federation_stop(l->federation);
     leader_tombstones_stop(l->tombstones);
     leader_reconcile_stop(l->reconcile);
 }
@@ -161,6 +173,8 @@ static void leader_take_up_again(struct leader *l)
     leader_acl_stop(l->acl);
     leader_sessions_stop(l->sessions);
     ca_manager_stop(l->ca);
+    leader_replication_stop(l->replication);
+    leader_federation_stop(l->federation);
     duties_start(l);
 }
 
@@ -212,6 +226,8 @@ struct leader *leader_new(struct server *s)
     l->tombstones = leader_tombstones_new(s);
     l->reconcile = leader_reconcile_new(s);
     l->ca = ca_manager_new(s);
+    l->replication = leader_replication_new(s);
+    l->federation = leader_federation_new(s);
     l->listener.event = leader_member_event;
     membership_listen(s->delegate.membership, &l->listener);
     return l;
@@ -225,6 +241,8 @@ struct leader *leader_free(struct leader *l)
         l->tombstones = leader_tombstones_free(l->tombstones);
         l->reconcile = leader_reconcile_free(l->reconcile);
         l->ca = ca_manager_free(l->ca);
+        l->replication = leader_replication_free(l->replication);
+        l->federation = leader_federation_free(l->federation);
     }
     return mem_free(l);
 }

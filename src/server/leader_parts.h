@@ -4,7 +4,9 @@
 #include "server/membership.h"
 
 struct leader_acl;
+struct leader_federation;
 struct leader_reconcile;
+struct leader_replication;
 struct leader_sessions;
 struct leader_tombstones;
 struct server;
@@ -41,3 +43,16 @@ struct leader_acl *leader_acl_free(struct leader_acl *l);
 void leader_acl_start(struct leader_acl *l);
 void leader_acl_stop(struct leader_acl *l);
 void leader_acl_legacy_token(struct leader_acl *l); /* one has come */
+/* Copies of what the primary data center has; in the primary itself there is nothing to do. */
+struct leader_replication *leader_replication_new(struct server *s);
+struct leader_replication *leader_replication_free(struct leader_replication *l);
+void leader_replication_start(struct leader_replication *l);
+void leader_replication_stop(struct leader_replication *l);
+
+/* This data center's federation state follows its mesh gateways; in the primary, those of data
+ * centers that are gone are removed, each FEDERATION_PRUNE_MS. */
+#define FEDERATION_PRUNE_MS 3600000u
+struct leader_federation *leader_federation_new(struct server *s);
+struct leader_federation *leader_federation_free(struct leader_federation *l);
+void leader_federation_start(struct leader_federation *l);
+void leader_federation_stop(struct leader_federation *l);

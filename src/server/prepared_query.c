@@ -2,7 +2,7 @@
  *
  * Running one: find it by id, name or template; take the healthy instances that fit; shuffle; sort
  * by distance if somebody asked for it; cut to the limit. When nothing is left, other data centers
- * would be asked; those that are not known are passed over, as always. */
+ * are asked (query_failover.c). */
 #include "server/prepared_query.h"
 
 #include "base/clock.h"
@@ -12,6 +12,7 @@
 #include "fsm/fsm.h"
 #include "schema/msgpack.h"
 #include "server/acl_filter.h"
+#include "server/query_failover.h"
 #include "server/read.h"
 #include "server/reply.h"
 #include "server/server.h"
@@ -462,19 +463,10 @@ static void cut(struct objlist *list, int64_t limit)
     }
 }
 
-/* No other data center is known, so there is none to try. */
-static void fail_over(const struct prepared_query *query)
+static int execute_read(struct rpc_ctx *ctx, const void *data, void *out)
 {
-    const struct strlist *datacenters = &query->service.failover.datacenters;
-    for (size_t i = 0; i < datacenters->n; i++) {
-        log_write(LOG_DEBUG, MODULE, "Skipping unknown datacenter in prepared query",
-                  LOG_STR("datacenter", datacenters->v[i]));
-    }
-}
-
-int prepared_query_execute(struct rpc_ctx *ctx, const struct prepared_query_execute_request *args,
-                           struct prepared_query_execute_response *reply)
-{
+    const struct prepared_query_execute_request *args = data;
+    struct prepared_query_execute_response *reply = out;
     const struct prepared_query *query;
     int r = resolve(ctx, args, &query);
     if (r < 0) {
@@ -487,10 +479,13 @@ int prepared_query_execute(struct rpc_ctx *ctx, const struct prepared_query_exec
     struct query_source source = find_source(ctx, query, args);
     sort_nodes(ctx, &source, &reply->nodes);
     cut(&reply->nodes, args->limit);
-    if (reply->nodes.n == 0) {
-        fail_over(query);
+    if (reply->nodes.n > 0 || !query_failover_wanted(query)) {
+        return 0;
     }
-    return 0;
+    reply->service = arena_str(ctx->arena, reply->service);
+    reply->dns.ttl = arena_str(ctx->arena, reply->dns.ttl);
+    ctx->more = schema_copy(ctx->arena, &prepared_query_schema, query);
+    return RPC_READ_MORE;
 }
 
 /* A query that has a token of its own finds what that may find, whoever runs it. */
@@ -500,11 +495,6 @@ static struct str execute_token(struct rpc_ctx *ctx, const void *data)
     const struct prepared_query *query;
     bool has_own = resolve(ctx, args, &query) >= 0 && query->token.n > 0;
     return has_own ? query->token : args->options.token;
-}
-
-static int execute_read(struct rpc_ctx *ctx, const void *args, void *reply)
-{
-    return prepared_query_execute(ctx, args, reply);
 }
 
 static struct metric time_execute = METRIC_SAMPLE("prepared-query.execute");
@@ -520,6 +510,7 @@ const struct rpc_method rpc_prepared_query_execute = {
     .time = &time_execute,
     .read = execute_read,
     .token = execute_token,
+    .more = query_failover,
 };
 
 /* For another data center that found nothing at home: it sends the query along. */

@@ -352,7 +352,13 @@ static void call_run_read(struct call *c)
         call->reply = arena_zalloc(&call->arena, method->reply->size);
     }
     int rc = method->read(&ctx, call->args, call->reply);
-    if (rc >= 0) {
+    if (rc == RPC_READ_MORE) {
+        ASSERT(!blocks);
+        fill_meta(c);
+        c->state = CALL_MORE;
+        call->more = ctx.more;
+        method->more(call);
+    } else if (rc >= 0) {
         fill_meta(c);
         if (ctx.ws != NULL && method->meta_offset >= 0) {
             const struct query_meta *meta =
@@ -366,6 +372,31 @@ static void call_run_read(struct call *c)
     } else {
         call_fail_with(c, &err, rc);
     }
+}
+
+struct rpc_call *rpc_more_new(struct rpc_call *call, const struct rpc_method *method,
+                              void (*done)(struct rpc_call *part))
+{
+    struct call *c = container_of(call, struct call, pub);
+    ASSERT(c->state == CALL_MORE && c->part == NULL);
+    c->part = rpc_call_new(call->worker, method);
+    c->part->is_served = true; /* it counts for nothing */
+    c->part->done = done;
+    c->part->data = call;
+    return c->part;
+}
+
+void rpc_more_end(struct rpc_call *call)
+{
+    struct call *c = container_of(call, struct call, pub);
+    rpc_call_free(TAKE(c->part));
+}
+
+void rpc_more_done(struct rpc_call *call)
+{
+    struct call *c = container_of(call, struct call, pub);
+    ASSERT(c->state == CALL_MORE && c->part == NULL);
+    call_done(c);
 }
 
 /* --- writes ---------------------------------------------------------------------------------- */
@@ -525,11 +556,19 @@ static void call_run_known(struct call *c)
 }
 
 /* The data center of the arguments, by the table: every request of Consul's has one or has none. */
-static struct str call_datacenter(const struct call *c)
+static struct str *datacenter_field(const struct call *c)
 {
+    const struct rpc_method *method = c->pub.method;
+    const char *name = method->datacenter != NULL ? method->datacenter : "Datacenter";
     size_t offset;
-    const struct field *f = schema_find(c->pub.method->args, STR("Datacenter"), &offset);
-    return f == NULL ? STR_NULL : *(const struct str *)((const char *)c->pub.args + offset);
+    const struct field *f = schema_find(method->args, str_from_cstr(name), &offset);
+    return f == NULL ? NULL : (struct str *)((char *)c->pub.args + offset);
+}
+
+struct str call_datacenter(const struct call *c)
+{
+    const struct str *field = datacenter_field(c);
+    return field != NULL ? *field : STR_NULL;
 }
 
 /* Whether this server takes it on; if not it is answered. Clients leave both to where it is sent.
@@ -537,16 +576,17 @@ static struct str call_datacenter(const struct call *c)
 static bool server_accepts(struct call *c)
 {
     struct delegate *d = c->pub.worker->delegate;
-    struct str datacenter = call_datacenter(c);
+    struct str *datacenter = datacenter_field(c);
     struct err err;
     if (!c->pub.is_duty && !c->pub.is_served && delegate_count_call(d, &err) < 0) {
         call_fail_with(c, &err, -err.code);
         return false;
     }
-    if (datacenter.n > 0 && !str_eq(datacenter, d->datacenter)) {
-        call_fail(c, ERR_NO_DC_PATH, "%s", err_code_text(ERR_NO_DC_PATH));
-        return false;
+    if ((c->pub.method->flags & RPC_PRIMARY) != 0 && d->primary_datacenter.n > 0) {
+        *datacenter = d->primary_datacenter;
     }
+    c->is_abroad =
+        datacenter != NULL && datacenter->n > 0 && !str_eq(*datacenter, d->datacenter);
     return true;
 }
 
@@ -574,6 +614,11 @@ void rpc_cancel(struct rpc_call *call)
         if (!call_forget_placed(c)) {
             c->is_canceled = true;
             return;
+        }
+        break;
+    case CALL_MORE:
+        if (c->part != NULL) {
+            rpc_cancel(TAKE(c->part));
         }
         break;
     case CALL_PROPOSED:

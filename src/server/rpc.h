@@ -2,8 +2,8 @@
  *
  * Whatever comes in (HTTP, DNS, a remote agent, another data center) becomes an rpc_call of one of
  * the methods below, which have the names and the structs of Consul's RPC on port 8300. rpc_start()
- * decides where it runs: here, or on the leader (docs/forwarding.md); other data centers are not
- * known yet.
+ * decides where it runs: here, on the leader (docs/rpc.md), or in another data center
+ * (docs/datacenters.md).
  *
  * A READ runs on the worker thread that received it, against an immutable view of the store; its
  * reply points into the view and into the call's arena. With MinQueryIndex set it blocks: if the
@@ -52,6 +52,7 @@ struct rpc_ctx {
     /* What its holder may do (acl.h); NULL: ACLs are off, or this server itself asks. */
     const struct acl_authorizer *who;
     const struct err *who_err; /* the token is none: told where the method first asks */
+    void *more;           /* of a read that returns RPC_READ_MORE, in the arena: call->more */
     struct raft_ask *ask; /* of a write that returns RPC_PREPARE_ASK, in the arena */
 };
 
@@ -62,6 +63,8 @@ enum rpc_method_flag {
     RPC_LOCAL = 1u << 3,    /* answered by any server, never forwarded to the leader (Status.*) */
     RPC_LEADER_ONLY = 1u << 4, /* no stale reads */
     RPC_INDEX_ONLY = 1u << 5,  /* of the metadata only the index is told, as in ConnectCA.Roots */
+    /* The primary data center's, whatever its arguments say: they are made to say so. */
+    RPC_PRIMARY = 1u << 6,
 };
 
 /* A prepared write. */
@@ -71,10 +74,14 @@ enum {
     RPC_PREPARE_ASK = 2, /* no entry of the log: ctx->ask is asked of the consensus node */
 };
 
+/* What a read may return besides 0: the method's `more` goes on. */
+#define RPC_READ_MORE 1
+
 struct rpc_method {
     const char *name; /* "KVS.Get" */
     unsigned flags;
-    const struct schema *args;  /* datacenter is its field "Datacenter" */
+    const struct schema *args;
+    const char *datacenter; /* the field of args that says which; NULL: "Datacenter", if it has it */
     const struct schema *reply; /* NULL: nothing but success */
     int16_t options_offset;     /* of struct query_options in args (reads), -1: none */
     int16_t meta_offset;        /* of struct query_meta in reply (reads), -1: none */
@@ -84,6 +91,10 @@ struct rpc_method {
     const char *acl;
     /* READ: fill *reply. meta.index is set by it; the dispatcher fills in the rest. */
     int (*read)(struct rpc_ctx *ctx, const void *args, void *reply);
+    /* READ that is not blocking: what `read` found is not the whole answer. Other calls are made by
+     * rpc_more_new(), one after the other, until rpc_more_done(). By then the view has gone: reply
+     * and call->more must not point into it. */
+    void (*more)(struct rpc_call *call);
     /* WRITE: check and complete *args; then either answer (RPC_PREPARE_DONE) or append the log
      * entry, type byte included, to `entry` and return RPC_PREPARE_PROPOSE; or make ctx->ask and
      * return RPC_PREPARE_ASK. Negative: ctx->err is set. */
@@ -114,9 +125,12 @@ struct rpc_call {
     const struct err *err; /* NULL: it went well. In the arena */
     void (*done)(struct rpc_call *call);
     void *data;
+    void *more; /* the method's own */
     bool
         is_duty; /* set before rpc_start(): a duty of this server as leader, never done elsewhere */
-    bool is_served; /* set before rpc_start(): it came by port 8300 */
+    /* Set before rpc_start(): not one of this agent's own, which the rate limit counts; it came by
+     * port 8300, or is part of another call. */
+    bool is_served;
     bool is_remote; /* another server has answered */
 };
 
@@ -127,6 +141,14 @@ void rpc_start(struct rpc_call *call);
 /* The asker is gone: done will not be called, the call frees itself when it can (a proposed write
  * is still carried out). */
 void rpc_cancel(struct rpc_call *call);
+/* Of a method's `more`: another call on the way to this one's answer; only one at a time. It is
+ * canceled with this one. Its done takes what it needs of the reply, then calls rpc_more_end(). */
+struct rpc_call *rpc_more_new(struct rpc_call *call, const struct rpc_method *method,
+                              void (*done)(struct rpc_call *part)); /* part->data is the call */
+/* The part is freed. */
+void rpc_more_end(struct rpc_call *call);
+void rpc_more_done(struct rpc_call *call);
+
 /* A blocking read that waits, for a watch of this server or, with the leader, of that one: who
  * asked may take all the time there is, or go. */
 bool rpc_is_parked(const struct rpc_call *call);
@@ -179,7 +201,7 @@ const struct rpc_method *rpc_method_at(size_t i);
     X(acl_legacy, rpc_acl_list)                 /* ACL.List */             \
     X(catalog, rpc_catalog_register)           /* Catalog.Register */         \
     X(catalog, rpc_catalog_deregister)         /* Catalog.Deregister */       \
-    X(catalog, rpc_catalog_list_datacenters)   /* Catalog.ListDatacenters */  \
+    X(datacenters, rpc_catalog_list_datacenters) /* Catalog.ListDatacenters */  \
     X(catalog, rpc_catalog_list_nodes)         /* Catalog.ListNodes */        \
     X(catalog, rpc_catalog_list_services)      /* Catalog.ListServices */     \
     X(catalog, rpc_catalog_service_list)       /* Catalog.ServiceList */      \
@@ -200,10 +222,14 @@ const struct rpc_method *rpc_method_at(size_t i);
     X(health, rpc_health_service_checks)       /* Health.ServiceChecks */     \
     X(health, rpc_health_service_nodes)        /* Health.ServiceNodes */      \
     X(coordinate, rpc_coordinate_update)            /* Coordinate.Update */   \
-    X(coordinate, rpc_coordinate_list_datacenters)  /* Coordinate.ListDatacenters */ \
+    X(datacenters, rpc_coordinate_list_datacenters) /* Coordinate.ListDatacenters */ \
     X(coordinate, rpc_coordinate_list_nodes)        /* Coordinate.ListNodes */ \
     X(coordinate, rpc_coordinate_node)              /* Coordinate.Node */     \
     X(discovery_chain, rpc_discovery_chain_get) /* DiscoveryChain.Get */      \
+    X(federation_state, rpc_federation_state_apply)  /* FederationState.Apply */ \
+    X(federation_state, rpc_federation_state_get)    /* FederationState.Get */   \
+    X(federation_state, rpc_federation_state_list)   /* FederationState.List */  \
+    X(federation_state, rpc_federation_state_list_mesh_gateways) /* FederationState.ListMeshGateways */ \
     X(intention, rpc_intention_apply)          /* Intention.Apply */          \
     X(intention, rpc_intention_get)            /* Intention.Get */            \
     X(intention, rpc_intention_list)           /* Intention.List */           \

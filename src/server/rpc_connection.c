@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "loop/tls.h"
 #include "proto/rpc_frame.h"
 #include "proto/yamux.h"
 #include "schema/field.h"
@@ -566,7 +567,9 @@ static void fail_cb(struct tcp_stream *tcp, int code)
 {
     struct rpc_connection *c = connection_of(tcp);
     if (c->is_connected) {
-        connection_fail(c, err_code_text(code));
+        connection_fail(c, tls_error(tcp) != NULL ? tls_error(tcp) : err_code_text(code));
+    } else if (c->pool != NULL && tls_error(tcp) != NULL) {
+        connection_fail(c, tls_error(tcp));
     } else if (c->pool != NULL) {
         dial_fail(c, "connect: ", err_code_text(code));
     }
@@ -594,7 +597,7 @@ struct rpc_connection *rpc_connection_new(struct rpc_pool *p, struct str address
     list_init(&c->queued);
     list_init(&c->sending);
     list_init(&c->idle);
-    int r = tcp_connect(&c->tcp, p->loop, &to, rpc_pool_source(p, &to), &ops);
+    int r = rpc_pool_connect(p, &c->tcp, &to, &ops);
     if (r < 0) {
         (void)err_set(err, ERR_UNREACHABLE, "dial tcp %s: %s", c->address, err_code_text(-r));
         closed(&c->tcp);

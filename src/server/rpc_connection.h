@@ -65,6 +65,7 @@ void rpc_connection_close(struct rpc_connection *c);
 struct rpc_pool {
     struct address from; /* connections are bound to it */
     bool is_bound;
+    struct tls_configurator *tls; /* NULL: plain */
     struct loop *loop;
     struct list connections;
     uint32_t connections_count, calls;

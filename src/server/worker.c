@@ -32,6 +32,7 @@ void worker_deinit(struct worker *w)
     w->idle_calls_count = UINT32_MAX;
     w->verifies = verifies_free(w->verifies);
     w->pool = rpc_pool_free(w->pool);
+    rpc_lanes_deinit(w);
     w->watches = watch_registry_free(w->watches);
     /* The loop stays: what comes back while it is freed may start a timer on it, which never fires. */
 }

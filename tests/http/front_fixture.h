@@ -63,7 +63,7 @@ UNUSED static void start(const struct http_options *extra)
     front = http_front_new(&options);
     http = http_server_new(front, &worker);
     if (options.https_handshake_timeout_ms > 0) {
-        http_server_listen_no_certificate_fd(http, listen_anywhere());
+        http_server_listen_tls_fd(http, listen_anywhere());
     } else {
         http_server_listen_fd(http, listen_anywhere());
     }
