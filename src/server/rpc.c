@@ -656,6 +656,9 @@ void rpc_worker_changed(struct worker *w, struct change_list *const *changes, si
 {
     struct list fired;
     list_init(&fired);
+    if (w->watches == NULL) {
+        return; /* the worker has ended; this was on its way */
+    }
     for (size_t i = 0; i < count; i++) {
         watch_fire(w->watches, changes[i], &fired);
     }
