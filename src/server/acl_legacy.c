@@ -82,7 +82,7 @@ static struct metric time_apply = METRIC_SAMPLE("acl.apply");
 
 const struct rpc_method rpc_acl_apply = {
     .name = "ACL.Apply",
-    .flags = RPC_WRITE,
+    .flags = RPC_WRITE | RPC_PRIMARY,
     .args = &acl_legacy_request_schema,
     .reply = &string_reply_schema,
     .options_offset = -1,
@@ -166,7 +166,7 @@ static int get_read(struct rpc_ctx *ctx, const void *data, void *out)
 
 const struct rpc_method rpc_acl_get = {
     .name = "ACL.Get",
-    .flags = RPC_READ | RPC_BLOCKING,
+    .flags = RPC_READ | RPC_BLOCKING | RPC_PRIMARY,
     .args = &acl_legacy_get_request_schema,
     .reply = &acl_legacy_list_schema,
     .options_offset = offsetof(struct acl_legacy_get_request, options),
@@ -202,7 +202,7 @@ static int list_read(struct rpc_ctx *ctx, const void *data, void *out)
 
 const struct rpc_method rpc_acl_list = {
     .name = "ACL.List",
-    .flags = RPC_READ | RPC_BLOCKING,
+    .flags = RPC_READ | RPC_BLOCKING | RPC_PRIMARY,
     .args = &dc_request_schema,
     .reply = &acl_legacy_list_schema,
     .options_offset = offsetof(struct dc_request, options),

@@ -259,6 +259,9 @@ static int logout_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct b
     if (token->auth_method.n == 0) {
         return err_set(ctx->err, ERR_PERMISSION_DENIED, "%s", err_code_text(ERR_PERMISSION_DENIED));
     }
+    if (!acl_is_primary(ctx) && !token->local) {
+        return RPC_PREPARE_PRIMARY;
+    }
     ((struct bool_reply *)reply)->value = true;
     struct str accessor = token->accessor_id;
     const struct acl_token_batch_delete_request request = {.token_ids = {&accessor, 1}};

@@ -98,7 +98,7 @@ static struct metric time_upsert = METRIC_SAMPLE("acl.policy.upsert");
 
 const struct rpc_method rpc_acl_policy_set = {
     .name = "ACL.PolicySet",
-    .flags = RPC_WRITE,
+    .flags = RPC_WRITE | RPC_PRIMARY,
     .args = &acl_policy_set_request_schema,
     .reply = &acl_policy_row_schema,
     .options_offset = -1,
@@ -139,7 +139,7 @@ static struct metric time_delete = METRIC_SAMPLE("acl.policy.delete");
 
 const struct rpc_method rpc_acl_policy_delete = {
     .name = "ACL.PolicyDelete",
-    .flags = RPC_WRITE,
+    .flags = RPC_WRITE | RPC_PRIMARY,
     .args = &acl_policy_delete_request_schema,
     .reply = &string_reply_schema,
     .options_offset = -1,

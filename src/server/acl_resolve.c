@@ -4,6 +4,7 @@
 #include "base/vec.h"
 #include "server/acl_data.h"
 #include "server/leader.h"
+#include "server/rpc_ask.h"
 #include "server/server.h"
 #include "store/acl.h"
 
@@ -156,13 +157,10 @@ const struct rpc_method rpc_acl_role_resolve = {
 /* --- ReplicationStatus ----------------------------------------------------------------------- */
 
 /* Of the leader; it needs no token, so that health checks can ask. */
-static int replication_status(struct rpc_ctx *ctx, const void *data, void *out)
+static void replication_status(struct rpc_ask *ask)
 {
-    struct acl_replication_status *reply = out;
-    (void)data;
-    (void)ctx;
-    reply->last_success = reply->last_error = TIME_ZERO;
-    return 0;
+    leader_acl_status(ask->server->leader, ask->reply);
+    rpc_ask_finish(ask);
 }
 
 const struct rpc_method rpc_acl_replication_status = {
@@ -173,5 +171,5 @@ const struct rpc_method rpc_acl_replication_status = {
     .options_offset = offsetof(struct dc_request, options),
     .meta_offset = -1,
     .acl = "none",
-    .read = replication_status,
+    .ask = replication_status,
 };

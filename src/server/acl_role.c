@@ -89,7 +89,7 @@ static struct metric time_upsert = METRIC_SAMPLE("acl.role.upsert");
 
 const struct rpc_method rpc_acl_role_set = {
     .name = "ACL.RoleSet",
-    .flags = RPC_WRITE,
+    .flags = RPC_WRITE | RPC_PRIMARY,
     .args = &acl_role_set_request_schema,
     .reply = &acl_role_schema,
     .options_offset = -1,
@@ -126,7 +126,7 @@ static struct metric time_delete = METRIC_SAMPLE("acl.role.delete");
 
 const struct rpc_method rpc_acl_role_delete = {
     .name = "ACL.RoleDelete",
-    .flags = RPC_WRITE,
+    .flags = RPC_WRITE | RPC_PRIMARY,
     .args = &acl_role_delete_request_schema,
     .reply = &string_reply_schema,
     .options_offset = -1,

@@ -12,6 +12,32 @@
 
 #define Q(s) STRF(go_quoted(ctx->arena, (s)))
 
+/* --- whose ----------------------------------------------------------------------------------- */
+
+/* Where there are no tokens of this data center all are the primary's. */
+static bool is_primarys(const struct rpc_ctx *ctx, void *args)
+{
+    (void)args;
+    return ctx->server->delegate.acl.enabled && !acl_has_local_tokens(ctx);
+}
+
+static bool is_primarys_set(const struct rpc_ctx *ctx, void *data)
+{
+    return ctx->server->delegate.acl.enabled &&
+           !((const struct acl_token_set_request *)data)->token.local;
+}
+
+static bool is_primarys_list(const struct rpc_ctx *ctx, void *data)
+{
+    struct acl_token_list_request *args = data;
+    bool is = is_primarys(ctx, data);
+    if (is && !str_eq(args->datacenter, ctx->server->options.primary_datacenter)) {
+        args->include_local = false; /* those would be the other's */
+        args->include_global = true;
+    }
+    return is;
+}
+
 /* --- writing --------------------------------------------------------------------------------- */
 
 /* The id a client chose, or a new one. `what`: AccessorID, SecretID; `same` is who has it. */
@@ -248,6 +274,7 @@ const struct rpc_method rpc_acl_token_set = {
     .reply = &acl_token_schema,
     .options_offset = -1,
     .meta_offset = -1,
+    .is_primary = is_primarys_set,
     .acl = "acl:write",
     .time = &time_upsert,
     .prepare = set_prepare,
@@ -277,6 +304,9 @@ static int clone_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct bu
     }
     if (from == NULL || acl_token_is_expired(from, clock_wall_ns())) {
         return not_found(ctx);
+    }
+    if (!acl_is_primary(ctx) && !from->local) {
+        return RPC_PREPARE_PRIMARY;
     }
     if (from->auth_method.n > 0) {
         return err_set(ctx->err, ERR_FAILED, "Cannot clone a token created from an auth method");
@@ -308,6 +338,7 @@ const struct rpc_method rpc_acl_token_clone = {
     .reply = &acl_token_schema,
     .options_offset = -1,
     .meta_offset = -1,
+    .is_primary = is_primarys,
     .acl = "acl:write",
     .time = &time_clone,
     .prepare = clone_prepare,
@@ -331,11 +362,14 @@ static int delete_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct b
     }
     const struct acl_token *token = acl_token_by_accessor(ctx->view, args->token_id);
     if (token == NULL) {
-        return RPC_PREPARE_DONE;
+        return acl_is_primary(ctx) ? RPC_PREPARE_DONE : RPC_PREPARE_PRIMARY;
     }
     if (str_eq(args->write.token, token->secret_id)) {
         return err_set(ctx->err, ERR_FAILED,
                        "Deletion of the request's authorization token is not permitted");
+    }
+    if (!acl_is_primary(ctx) && !token->local) {
+        return RPC_PREPARE_PRIMARY;
     }
     ((struct string_reply *)reply)->value = arena_str(ctx->arena, token->accessor_id);
     const struct acl_token_batch_delete_request request = {.token_ids = {&args->token_id, 1}};
@@ -352,6 +386,7 @@ const struct rpc_method rpc_acl_token_delete = {
     .reply = &string_reply_schema,
     .options_offset = -1,
     .meta_offset = -1,
+    .is_primary = is_primarys,
     .acl = "acl:write",
     .time = &time_delete,
     .prepare = delete_prepare,
@@ -416,6 +451,7 @@ const struct rpc_method rpc_acl_token_read = {
     .reply = &acl_token_response_schema,
     .options_offset = offsetof(struct acl_token_get_request, options),
     .meta_offset = offsetof(struct acl_token_response, meta),
+    .is_primary = is_primarys,
     .acl = "acl:read",
     .read = token_read,
 };
@@ -459,6 +495,7 @@ const struct rpc_method rpc_acl_token_list = {
     .reply = &acl_token_list_response_schema,
     .options_offset = offsetof(struct acl_token_list_request, options),
     .meta_offset = offsetof(struct acl_token_list_response, meta),
+    .is_primary = is_primarys_list,
     .acl = "acl:read",
     .read = token_list,
 };
@@ -491,6 +528,7 @@ const struct rpc_method rpc_acl_token_batch_read = {
     .reply = &acl_token_batch_response_schema,
     .options_offset = offsetof(struct acl_token_batch_get_request, options),
     .meta_offset = offsetof(struct acl_token_batch_response, meta),
+    .is_primary = is_primarys,
     .acl = "acl:read",
     .read = token_batch_read,
 };

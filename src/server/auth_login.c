@@ -12,6 +12,7 @@
 #include "loop/http_client.h"
 #include "schema/json.h"
 
+#define FAULT_SIZE_MAX 512u
 #define ANNOTATION STR("consul.hashicorp.com/service-name")
 
 struct auth_logins {
@@ -27,6 +28,7 @@ struct auth_login {
     struct acl_auth_method method;
     struct auth_config config;
     struct str token;
+    struct str asked; /* Get "https://…": the request under way, as Go's errors begin */
     struct jwt jwt;
     bool is_probe;
     struct str issuer; /* as the discovery says */
@@ -65,6 +67,7 @@ static void ask(struct auth_login *l, struct str method, struct str url, struct 
     struct str authorization = arena_printf(&l->a, "Bearer %.*s", STRF(bearer));
     struct strlist_pair headers[3];
     size_t n = 0;
+    l->asked = arena_printf(&l->a, "%s \"%.*s\": ", body.n > 0 ? "Post" : "Get", STRF(url));
     headers[n++] = (struct strlist_pair){STR("Accept"), {&json, 1}};
     if (bearer.n > 0) {
         headers[n++] = (struct strlist_pair){STR("Authorization"), {&authorization, 1}};
@@ -91,30 +94,46 @@ static void ask(struct auth_login *l, struct str method, struct str url, struct 
     }
 }
 
-/* The answer as JSON. False: it is none, and that is told. `what` is put before the fault. */
-static bool answer(struct auth_login *l, const char *what, struct value **ret_value)
-{
-    const struct http_client_result *r = http_client_result(l->transfer);
-    if (r->error != HTTP_CLIENT_OK) {
-        login_failed(l, "%s%.*s", what, STRF(r->error_text));
-        return false;
-    }
-    if (r->status < 200 || r->status > 299) {
-        login_failed(l, "%s%.*s: %.*s", what, STRF(r->status_text), STRF(str_first(r->body, 256)));
-        return false;
-    }
-    if (r->body_total > r->body.n ||
-        json_parse(&l->a, arena_str(&l->a, r->body), ret_value, &l->err) < 0) {
-        login_failed(l, "%sthe answer is no JSON", what);
-        return false;
-    }
-    return true;
-}
-
 static struct str text_at(const struct value *v, struct str name)
 {
     const struct value *text = value_get(v, name);
     return text != NULL && text->kind == VALUE_STR ? text->s : STR("");
+}
+
+/* What an answer that is none says: its "message", as Kubernetes puts it, or all of it. */
+static struct str fault_of(struct auth_login *l, const struct http_client_result *r,
+                           const char *separator)
+{
+    struct value *body;
+    struct str text = str_first(r->body, FAULT_SIZE_MAX);
+    if (!l->config.is_jwt && json_parse(&l->a, arena_str(&l->a, r->body), &body, NULL) >= 0 &&
+        text_at(body, STR("message")).n > 0) {
+        return str_first(text_at(body, STR("message")), FAULT_SIZE_MAX);
+    }
+    return arena_printf(&l->a, "%.*s%s%.*s", STRF(r->status_text), separator, STRF(text));
+}
+
+/* The answer as JSON. False: it is none, and that is told. `what` is put before the fault, with
+ * `separator` between it and a status and what came with that. */
+static bool answer(struct auth_login *l, const char *what, const char *separator,
+                   struct value **ret_value)
+{
+    const struct http_client_result *r = http_client_result(l->transfer);
+    struct err err;
+    if (r->error != HTTP_CLIENT_OK) {
+        login_failed(l, "%s%.*s%.*s", what, STRF(l->asked), STRF(r->error_text));
+        return false;
+    }
+    if (r->status < 200 || r->status > 299) {
+        login_failed(l, "%s%.*s", what, STRF(fault_of(l, r, separator)));
+        return false;
+    }
+    if (r->body_total > r->body.n ||
+        json_parse(&l->a, arena_str(&l->a, r->body), ret_value, &err) < 0) {
+        login_failed(l, "%sthe answer is no JSON", what);
+        return false;
+    }
+    return true;
 }
 
 /* --- Kubernetes ------------------------------------------------------------------------------ */
@@ -134,7 +153,7 @@ static void account_read(void *data, struct http_transfer *t)
     struct auth_login *l = data;
     struct value *account;
     (void)t;
-    if (!answer(l, "annotation lookup failed: ", &account)) {
+    if (!answer(l, "annotation lookup failed: ", ": ", &account)) {
         return;
     }
     const struct value *annotations =
@@ -187,7 +206,7 @@ static void token_reviewed(void *data, struct http_transfer *t)
     const struct auth_kubernetes *config = &l->config.kubernetes;
     struct value *review;
     (void)t;
-    if (!answer(l, "", &review)) {
+    if (!answer(l, "", ": ", &review)) {
         return;
     }
     const struct value *status = value_get(review, STR("status"));
@@ -260,13 +279,19 @@ static void keys_fetched(void *data, struct http_transfer *t)
     struct jwt_key_set keys = {.n = 0};
     struct value *json;
     (void)t;
-    const char *what = l->is_probe ? "error checking JWKSURL: fetching keys oidc: get keys failed: "
-                                   : "error verifying token: fetching keys oidc: get keys failed: ";
-    if (!answer(l, what, &json)) {
+    bool is_oidc = l->config.jwt.oidc_discovery_url.n > 0;
+    bool is_reached = http_client_result(l->transfer)->error == HTTP_CLIENT_OK;
+    struct str what =
+        arena_printf(&l->a, "%sfetching keys oidc: get keys failed%s ",
+                     l->is_probe ? "error checking JWKSURL: "
+                     : is_oidc   ? "error validating signature: failed to verify signature: "
+                                 : "error verifying token: ",
+                     is_reached ? ":" : "");
+    if (!answer(l, what.p, " ", &json)) {
         return;
     }
     if (jwt_key_set_parse(&l->a, http_client_result(l->transfer)->body, &keys, &l->err) < 0) {
-        login_failed(l, "%sno key set", what);
+        login_failed(l, "%.*sno key set", STRF(what));
         return;
     }
     verify_with(l, &keys);
@@ -279,7 +304,7 @@ static void discovered(void *data, struct http_transfer *t)
     const struct auth_jwt *config = &l->config.jwt;
     struct value *provider;
     (void)t;
-    if (!answer(l, "error checking OIDCDiscoveryURL: ", &provider)) {
+    if (!answer(l, "error checking OIDCDiscoveryURL: ", ": ", &provider)) {
         return;
     }
     l->issuer = text_at(provider, STR("issuer"));

@@ -22,6 +22,7 @@ struct leader {
     struct leader_reconcile *reconcile;
     struct ca_manager *ca;
     struct leader_replication *replication;
+    struct leader_acl_replication *acl_replication;
     struct leader_federation *federation;
     struct membership_listener listener;
 };
@@ -92,6 +93,11 @@ void leader_legacy_token_made(struct leader *l)
     leader_note(l, NOTE_LEGACY_TOKEN, STR(""), 0);
 }
 
+void leader_acl_status(const struct leader *l, struct acl_replication_status *ret)
+{
+    leader_acl_replication_status(l->acl_replication, ret);
+}
+
 /* --- duties ---------------------------------------------------------------------------------- */
 
 static void duties_go_on(void *data)
@@ -108,6 +114,7 @@ static void duties_start(struct leader *l)
     leader_sessions_start(l->sessions);
     autopilot_start(l->server->autopilot);
     leader_replication_start(l->replication);
+    leader_acl_replication_start(l->acl_replication);
     leader_federation_start(l->federation);
     leader_tombstones_start(l->tombstones);
     ca_manager_start(l->ca, duties_go_on, l);
@@ -143,6 +150,7 @@ static void duties_end(struct leader *l)
     autopilot_stop(l->server->autopilot);
     ca_manager_stop(l->ca);
     leader_replication_stop(l->replication);
+    leader_acl_replication_stop(l->acl_replication);
     leader_federation_stop(l->federation);
     leader_tombstones_stop(l->tombstones);
     leader_reconcile_stop(l->reconcile);
@@ -174,6 +182,7 @@ static void leader_take_up_again(struct leader *l)
     leader_sessions_stop(l->sessions);
     ca_manager_stop(l->ca);
     leader_replication_stop(l->replication);
+    leader_acl_replication_stop(l->acl_replication);
     leader_federation_stop(l->federation);
     duties_start(l);
 }
@@ -227,6 +236,7 @@ struct leader *leader_new(struct server *s)
     l->reconcile = leader_reconcile_new(s);
     l->ca = ca_manager_new(s);
     l->replication = leader_replication_new(s);
+    l->acl_replication = leader_acl_replication_new(s);
     l->federation = leader_federation_new(s);
     l->listener.event = leader_member_event;
     membership_listen(s->delegate.membership, &l->listener);
@@ -242,6 +252,7 @@ struct leader *leader_free(struct leader *l)
         l->reconcile = leader_reconcile_free(l->reconcile);
         l->ca = ca_manager_free(l->ca);
         l->replication = leader_replication_free(l->replication);
+        l->acl_replication = leader_acl_replication_free(l->acl_replication);
         l->federation = leader_federation_free(l->federation);
     }
     return mem_free(l);

@@ -252,6 +252,22 @@ static void check_expired(struct leader_acl *l, const struct store_view *v, bool
     arena_deinit(&a);
 }
 
+/* Versions before 1.4.5 copied a token with a hidden secret from the primary; everybody knows that
+ * one (CVE-2019-8336). */
+static void check_hidden(struct leader_acl *l, const struct store_view *v)
+{
+    const struct acl_token *token = acl_token_by_secret(v, ACL_REDACTED);
+    struct rpc_call *call;
+    if (token == NULL || token->accessor_id.n == 0) {
+        return;
+    }
+    struct acl_token_batch_delete_request *args = call_new(l, &acl_log_token_delete, &call);
+    struct str *id = ARENA_NEW(&call->arena, struct str);
+    *id = arena_str(&call->arena, token->accessor_id);
+    args->token_ids = (struct strlist){id, 1};
+    call_start(l, call);
+}
+
 static void check(struct leader_acl *l)
 {
     const struct store_view *v = store_view(l->server->store);
@@ -268,6 +284,9 @@ static void check(struct leader_acl *l)
         check_anonymous(l, v);
         check_legacy(l, v);
         check_expired(l, v, false);
+    }
+    if (!is_primary) {
+        check_hidden(l, v);
     }
     if (acl_has_local_tokens(&ctx)) {
         check_expired(l, v, true);

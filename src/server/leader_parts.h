@@ -3,7 +3,9 @@
 #pragma once
 #include "server/membership.h"
 
+struct acl_replication_status;
 struct leader_acl;
+struct leader_acl_replication;
 struct leader_federation;
 struct leader_reconcile;
 struct leader_replication;
@@ -56,3 +58,12 @@ struct leader_federation *leader_federation_new(struct server *s);
 struct leader_federation *leader_federation_free(struct leader_federation *l);
 void leader_federation_start(struct leader_federation *l);
 void leader_federation_stop(struct leader_federation *l);
+
+/* Policies, roles and tokens, copied from the primary data center; nothing happens in that. */
+struct leader_acl_replication *leader_acl_replication_new(struct server *s);
+struct leader_acl_replication *leader_acl_replication_free(struct leader_acl_replication *l);
+void leader_acl_replication_start(struct leader_acl_replication *l);
+void leader_acl_replication_stop(struct leader_acl_replication *l);
+/* Points to the server's own strings. */
+void leader_acl_replication_status(const struct leader_acl_replication *l,
+                                   struct acl_replication_status *ret);

@@ -494,6 +494,8 @@ static void call_ask(struct call *c)
     }
 }
 
+static struct str *datacenter_field(const struct call *c);
+
 static void call_run_write(struct call *c)
 {
     struct rpc_call *call = &c->pub;
@@ -515,6 +517,12 @@ static void call_run_write(struct call *c)
         c->proposal.entry = buf_view(&c->entry);
         c->proposal.done = call_proposal_done;
         raft_propose(call->worker->server->raft, &c->proposal);
+        return;
+    }
+    if (rc == RPC_PREPARE_PRIMARY) {
+        *datacenter_field(c) = call->worker->delegate->primary_datacenter;
+        c->is_abroad = true;
+        call_place(c);
         return;
     }
     if (rc == RPC_PREPARE_ASK) {
@@ -571,6 +579,14 @@ struct str call_datacenter(const struct call *c)
     return field != NULL ? *field : STR_NULL;
 }
 
+static bool is_primarys(struct call *c)
+{
+    const struct rpc_method *method = c->pub.method;
+    const struct rpc_ctx ctx = {.server = c->pub.worker->server, .worker = c->pub.worker};
+    return (method->flags & RPC_PRIMARY) != 0 ||
+           (method->is_primary != NULL && method->is_primary(&ctx, c->pub.args));
+}
+
 /* Whether this server takes it on; if not it is answered. Clients leave both to where it is sent.
  */
 static bool server_accepts(struct call *c)
@@ -582,11 +598,10 @@ static bool server_accepts(struct call *c)
         call_fail_with(c, &err, -err.code);
         return false;
     }
-    if ((c->pub.method->flags & RPC_PRIMARY) != 0 && d->primary_datacenter.n > 0) {
+    if (d->primary_datacenter.n > 0 && is_primarys(c)) {
         *datacenter = d->primary_datacenter;
     }
-    c->is_abroad =
-        datacenter != NULL && datacenter->n > 0 && !str_eq(*datacenter, d->datacenter);
+    c->is_abroad = datacenter != NULL && datacenter->n > 0 && !str_eq(*datacenter, d->datacenter);
     return true;
 }
 

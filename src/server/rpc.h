@@ -72,6 +72,7 @@ enum {
     RPC_PREPARE_DONE = 0, /* *reply is the answer, nothing to log */
     RPC_PREPARE_PROPOSE = 1,
     RPC_PREPARE_ASK = 2, /* no entry of the log: ctx->ask is asked of the consensus node */
+    RPC_PREPARE_PRIMARY = 3, /* it is the primary data center's: the call goes there as it is */
 };
 
 /* What a read may return besides 0: the method's `more` goes on. */
@@ -108,6 +109,9 @@ struct rpc_method {
      * has let the caller through on its worker. */
     void (*ask)(struct rpc_ask *ask);
     int (*permit)(struct rpc_ctx *ctx, const void *args);
+    /* Asked of servers before the call is placed: it is the primary data center's, as with
+     * RPC_PRIMARY, for what its arguments say, which may be changed for it. NULL: it never is. */
+    bool (*is_primary)(const struct rpc_ctx *ctx, void *args);
     /* Whose rights count, where that is not the token of the request. NULL: it always is. */
     struct str (*token)(struct rpc_ctx *ctx, const void *args);
     /* Put before what the state machine refused: "raft apply failed", or NULL. */

@@ -112,7 +112,7 @@ static void start(struct fixture *f, enum acl_default fallback)
     struct server_options options = SERVER_FIXTURE_OPTIONS;
     options.acl.enabled = true;
     options.acl.fallback = fallback;
-    options.acl_data.master_token = MASTER;
+    options.acl_master_token = MASTER;
     options.connect_enabled = true;
     server_fixture_init(&f->base, &options);
     server_fixture_start(&f->base);
