@@ -39,7 +39,7 @@ struct call {
     struct rpc_call pub;
     enum call_state state;
     bool is_canceled, is_blocking, is_expired, is_verified;
-    bool is_abroad; /* for another data center than this server's */
+    bool is_abroad;   /* for another data center than this server's */
     struct list node; /* of worker->waiting, ->forwarded or ->idle_calls, or verify.c's */
     struct loop_timer timer;
     uint64_t started_ns; /* where the method's time is measured */
@@ -108,7 +108,8 @@ void call_place_on_server(struct call *c);
 /* On the worker's thread: who leads has changed. */
 void rpc_worker_leader_known(struct worker *w);
 
-/* --- rpc_datacenter.c -------------------------------------------------------------------------- */
+/* --- rpc_datacenter.c --------------------------------------------------------------------------
+ */
 void call_place_abroad(struct call *c);
 /* It is with nobody in another data center any more, if it was. */
 void call_leave_lane(struct call *c);

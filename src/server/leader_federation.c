@@ -1,7 +1,7 @@
 /* The happy path: look() asks this server's own tables, as a blocking query, for this data center's
- * federation state and its mesh gateways; looked() has them written, to the primary data center, when
- * they differ; then the next look. In a secondary the record comes back by replication, which is
- * when the two agree.
+ * federation state and its mesh gateways; looked() has them written, to the primary data center,
+ * when they differ; then the next look. In a secondary the record comes back by replication, which
+ * is when the two agree.
  *
  * What fails is tried again later each time. */
 #include "base/clock.h"
@@ -29,7 +29,7 @@ struct leader_federation {
     struct retry retry;
     struct rpc_call *call; /* looking or writing */
     struct rpc_call *prune;
-    uint64_t index;        /* of the last look */
+    uint64_t index; /* of the last look */
     bool is_running;
 };
 
@@ -177,7 +177,8 @@ static void pruned(struct rpc_call *call)
     if (!is_done) {
         struct err err = *call->err;
         log_write(LOG_ERROR, MODULE, "error pruning stale federation states",
-                  LOG_STR("datacenter", args->state->datacenter), LOG_CSTR("error", err_text(&err)));
+                  LOG_STR("datacenter", args->state->datacenter),
+                  LOG_CSTR("error", err_text(&err)));
     }
     rpc_call_free(call);
     /* There may be more; else, or when it failed, in an hour. */

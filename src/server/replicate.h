@@ -7,13 +7,13 @@
  *     replicator_stop(r);           // not any more: what is under way is dropped
  *
  * A round: the primary is asked for all objects, as a blocking query behind the index of the last
- * round; they are compared with those here; what the primary has not is deleted, then what is new or
- * was changed there since the last round is written, so many steps a second. Then the next one. A
- * round that failed is followed by a full one, which believes nothing that is here to be current.
+ * round; they are compared with those here; what the primary has not is deleted, then what is new
+ * or was changed there since the last round is written, so many steps a second. Then the next one.
+ * A round that failed is followed by a full one, which believes nothing that is here to be current.
  *
  * A step that is refused does not keep the others from being made: objects may depend on each other
- * in another order than theirs, and the next round finds the first ones in place. The round counts as
- * failed.
+ * in another order than theirs, and the next round finds the first ones in place. The round counts
+ * as failed.
  *
  * On the main loop. */
 #pragma once
@@ -49,8 +49,8 @@ struct replicate_kind {
     struct metric *status, *index, *fetch, *apply;
     const struct rpc_method *list; /* blocking; it is asked in the primary, stale */
     const struct schema *object;
-    /* Complete its arguments: the token, and what else it wants. An error ends the round. NULL: there
-     * is nothing to complete. */
+    /* Complete its arguments: the token, and what else it wants. An error ends the round. NULL:
+     * there is nothing to complete. */
     int (*ask)(struct server *s, void *args, struct err *err);
     /* What it answered, and what is here; in any order, in the arena, pointing to the objects. */
     void (*remote)(const void *reply, struct arena *a, struct replicate_items *ret_items);

@@ -503,8 +503,7 @@ static bool server_accepts(struct call *c)
     if ((c->pub.method->flags & RPC_PRIMARY) != 0 && d->primary_datacenter.n > 0) {
         *datacenter = d->primary_datacenter;
     }
-    c->is_abroad =
-        datacenter != NULL && datacenter->n > 0 && !str_eq(*datacenter, d->datacenter);
+    c->is_abroad = datacenter != NULL && datacenter->n > 0 && !str_eq(*datacenter, d->datacenter);
     return true;
 }
 

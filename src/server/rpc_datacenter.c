@@ -1,5 +1,5 @@
-/* Where a call goes that another data center is to answer: to a server of it, by the router, whoever
- * leads there.
+/* Where a call goes that another data center is to answer: to a server of it, by the router,
+ * whoever leads there.
  *
  * What was not carried out there, for certain, goes on at once to the next server of that data
  * center, as often as there are servers: a call of which nothing was sent, and a read whose
@@ -8,8 +8,8 @@
  *
  * A data center that does not answer must not take the others down. So the calls that are under way
  * to one are bounded, for each worker, and so are those to all of them together; and who was not
- * reached is told to the router, which finds out on behalf of all: while nobody there answers, calls
- * fail at once. */
+ * reached is told to the router, which finds out on behalf of all: while nobody there answers,
+ * calls fail at once. */
 #include "base/err.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -119,8 +119,7 @@ static void no_server(struct call *c, struct str datacenter, bool is_known)
         call_fail(c, ERR_DC_NOT_AVAILABLE, "%s", err_code_text(ERR_DC_NOT_AVAILABLE));
         return;
     }
-    log_write(level, LOG_MODULE,
-              "RPC request for DC is currently failing as no path was found",
+    log_write(level, LOG_MODULE, "RPC request for DC is currently failing as no path was found",
               LOG_STR("datacenter", datacenter), LOG_CSTR("method", c->pub.method->name));
     call_fail(c, ERR_NO_DC_PATH, "%s", err_code_text(ERR_NO_DC_PATH));
 }
@@ -166,9 +165,9 @@ bool call_abroad_failed(struct call *c, int code)
     struct router *r = c->pub.worker->delegate->router;
     struct route route = {.address = STR("(left)")};
     (void)router_find_id(r, c->route, &route);
-    log_write(LOG_ERROR, LOG_MODULE, "RPC failed to server in DC",
-              LOG_STR("server", route.address), LOG_STR("datacenter", call_datacenter(c)),
-              LOG_CSTR("method", c->pub.method->name), LOG_CSTR("error", err_text(c->pub.err)));
+    log_write(LOG_ERROR, LOG_MODULE, "RPC failed to server in DC", LOG_STR("server", route.address),
+              LOG_STR("datacenter", call_datacenter(c)), LOG_CSTR("method", c->pub.method->name),
+              LOG_CSTR("error", err_text(c->pub.err)));
     if (is_unreachable(code)) {
         router_unreachable(r, c->route);
     } else if (code == ERR_NO_LEADER) {

@@ -78,9 +78,9 @@ struct server {
      * leader, so that whoever waits for one may create sessions at once. */
     _Atomic bool is_established;
     _Atomic bool has_federation_states; /* federation_state.c's, any thread */
-    struct worker *main;            /* the agent's main loop: the leader's duties run there */
-    struct server_members *members; /* what follows from it on every server */
-    struct rpc_asks *asks;          /* calls that wait for the main loop */
+    struct worker *main;                /* the agent's main loop: the leader's duties run there */
+    struct server_members *members;     /* what follows from it on every server */
+    struct rpc_asks *asks;              /* calls that wait for the main loop */
     struct bootstrap *bootstrap;
     struct datacenters *datacenters;      /* keeps the router's lists of the others */
     struct flood *flood;                  /* joins the data center's servers to the WAN pool */

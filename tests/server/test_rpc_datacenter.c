@@ -478,8 +478,8 @@ static void query_answered(struct rpc_call *call)
     const struct prepared_query_execute_response *reply = call->reply;
     assert_null(call->err);
     a->is_remote = call->is_remote;
-    (void)snprintf(a->text, sizeof(a->text), "%.*s %zu %lld", STRF(reply->datacenter), reply->nodes.n,
-                   (long long)reply->failovers);
+    (void)snprintf(a->text, sizeof(a->text), "%.*s %zu %lld", STRF(reply->datacenter),
+                   reply->nodes.n, (long long)reply->failovers);
     a->is_done = true;
     a->fixture->done++;
     rpc_call_free(call);
