@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "dns/internal.h"
 #include "dns/server.h"
+#include "server/router.h"
 #include "server/server.h"
 #include "server/worker.h"
 #include "store/catalog.h"
@@ -35,6 +36,26 @@ static void fixture_receive(const struct dns_client *client UNUSED, uint8_t *mes
     f->answers++;
     f->bytes = arena_str(&f->arena, str_make(message, size));
     assert_ok(dns_parse(&f->arena, f->bytes, &f->answer));
+}
+
+static size_t fixture_count_nodes(void *data UNUSED)
+{
+    return 1;
+}
+
+static void fixture_router_changed(void *data UNUSED) {}
+
+/* Which knows of no other data center. */
+static void fixture_add_router(struct fixture *f)
+{
+    const struct router_options options = {
+        .main = &f->worker,
+        .datacenter = STR("dc1"),
+        .nodes = fixture_count_nodes,
+        .changed = fixture_router_changed,
+    };
+    f->server.delegate.router = router_new(&options);
+    router_add_reader(f->server.delegate.router, f->worker.loop);
 }
 
 UNUSED static void fixture_configure(struct fixture *f)
@@ -70,6 +91,7 @@ UNUSED static int fixture_setup(void **state)
     f->worker.delegate = &f->server.delegate;
     f->worker.server = &f->server;
     rng_seed(&f->worker.rng, 7);
+    fixture_add_router(f);
     struct dns_settings *settings = dns_settings_new(&f->config, &err);
     assert_non_null(settings);
     f->dns = dns_server_new(&f->worker, settings);
@@ -84,12 +106,14 @@ UNUSED static int fixture_teardown(void **state)
 {
     struct fixture *f = *state;
     dns_server_stop(f->dns);
+    router_stop(f->server.delegate.router);
     struct loop *loop = f->worker.loop;
     loop_stop(loop);
     loop_run(loop);
     worker_deinit(&f->worker);
     (void)loop_free(loop);
     f->dns = dns_server_free(f->dns);
+    f->server.delegate.router = router_free(f->server.delegate.router);
     (void)store_free(f->server.store);
     (void)epoch_free(f->server.epoch);
     arena_deinit(&f->arena);
