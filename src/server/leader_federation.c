@@ -84,8 +84,10 @@ static void again(struct leader_federation *l, const struct err *failure)
     uint64_t wait_ms = 0;
     if (failure != NULL) {
         struct err err = *failure;
-        log_write(LOG_ERROR, MODULE, "error performing anti-entropy sync of federation state",
-                  LOG_CSTR("error", err_text(&err)));
+        if (err.code != ERR_NO_LEADER) { /* else this is about to end */
+            log_write(LOG_ERROR, MODULE, "error performing anti-entropy sync of federation state",
+                      LOG_CSTR("error", err_text(&err)));
+        }
         wait_ms = retry_failed_ms(&l->retry, &l->server->main->rng);
         l->index = 0;
     } else {
