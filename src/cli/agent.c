@@ -31,11 +31,13 @@
 /* A leave that takes longer is cut short. */
 #define LEAVE_TIMEOUT_MS 15000u
 #define AGENT_WORKERS_MAX 16u
+#define ACL_TTL_MS_DEFAULT 30000u
 
 struct program {
     struct config_flags flags;
     struct config_sources sources;
     struct agent_config *config; /* as started */
+    struct acl_settings acl;
     struct arena arena;
     struct agent_log *log;
     struct worker main;
@@ -302,6 +304,7 @@ static void program_make_client(struct program *p, struct str node_id,
         .rpc_hold_timeout_ms = (uint64_t)c->rpc_hold_timeout / NS_PER_MS,
         .kv_max_value_size = c->limits.kv_max_value_size,
         .txn_max_req_len = c->limits.txn_max_req_len,
+        .acl = p->acl,
     };
     p->client = client_agent_new(&options, &p->main);
 }
@@ -334,6 +337,7 @@ static int program_make_server(struct program *p, struct str node_id,
             c->session_ttl_min > 0 ? c->session_ttl_min : SESSION_TTL_MIN_NS_DEFAULT,
         .kv_max_value_size = c->limits.kv_max_value_size,
         .txn_max_req_len = c->limits.txn_max_req_len,
+        .acl = p->acl,
         .snapshot_threshold = (uint64_t)c->raft.snapshot_threshold,
         .snapshot_interval_ms = (uint64_t)c->raft.snapshot_interval / NS_PER_MS,
         .trailing_logs = (uint64_t)c->raft.trailing_logs,
@@ -343,6 +347,7 @@ static int program_make_server(struct program *p, struct str node_id,
         .coordinate_update_batch_size = (uint32_t)c->coordinates.update_batch_size,
         .coordinate_update_max_batches = (uint32_t)c->coordinates.update_max_batches,
         .raft_multiplier = (uint32_t)c->raft.multiplier,
+        .acl_master_token = c->acl.master_token,
         .connect_enabled = c->connect.enabled,
         .ca_provider = c->connect.ca_provider,
         .ca_config = c->connect.ca_config,
@@ -426,10 +431,6 @@ static int program_make_loops(struct program *p)
 static int program_check_available(struct program *p)
 {
     const struct agent_config *c = p->config;
-    if (c->acl.enabled) {
-        return err_set(&p->err, ERR_UNSUPPORTED,
-                       "acl.enabled: ACLs are not available yet, nothing would be enforced");
-    }
     if (c->auto_encrypt.tls || c->auto_config.enabled) {
         return err_set(&p->err, ERR_UNSUPPORTED,
                        "%s: certificates from the servers are not available yet",
@@ -440,6 +441,29 @@ static int program_check_available(struct program *p)
                   "auto_encrypt.allow_tls: this server cannot sign certificates of clients yet");
     }
     return 0;
+}
+
+/* 0 is the default, as in Consul. */
+static uint64_t acl_ttl_ms(int64_t ttl)
+{
+    return ttl > 0 ? (uint64_t)ttl / NS_PER_MS : ACL_TTL_MS_DEFAULT;
+}
+
+static int program_acl_settings(struct program *p)
+{
+    const struct config_acl *c = &p->config->acl;
+    struct acl_settings *s = &p->acl;
+    *s = (struct acl_settings){
+        .enabled = c->enabled,
+        .replicates_tokens = c->enable_token_replication,
+        .has_key_list = c->enable_key_list_policy,
+        .token_ttl_ms = acl_ttl_ms(c->token_ttl),
+        .policy_ttl_ms = acl_ttl_ms(c->policy_ttl),
+        .role_ttl_ms = acl_ttl_ms(c->role_ttl),
+        .disabled_ttl_ms = (uint64_t)MAX(c->disabled_ttl, 0) / NS_PER_MS,
+    };
+    int rc = acl_default_parse(c->default_policy, &s->fallback, &p->err);
+    return rc < 0 ? rc : acl_down_parse(c->down_policy, &s->down, &p->err);
 }
 
 static int program_load_tls(struct program *p)
@@ -465,6 +489,9 @@ static int program_prepare(struct program *p)
     }
     if (rc >= 0) {
         rc = program_check_available(p);
+    }
+    if (rc >= 0) {
+        rc = program_acl_settings(p);
     }
     if (rc >= 0) {
         rc = program_load_tls(p);

@@ -90,6 +90,7 @@ static struct http_flight *flight_deinit(struct http_flight *f)
 
 void http_flight_free(struct http_server *s, struct http_flight *f)
 {
+    f->req.who = acl_who_unref(f->req.who);
     if (f->cancel != NULL && f->call != NULL) {
         f->cancel(f); /* a call that was never started, or whose asker is gone */
     }
@@ -454,9 +455,15 @@ static size_t consume(struct http_conn *c, struct str in)
             if (tcp_pending(&c->stream) > 0) {
                 break; /* large answers are not piled up: the next when this one is read */
             }
-            if (c->scan.pos == 0 && (rest.p[0] == '\r' || rest.p[0] == '\n')) {
-                used++; /* line ends between requests, from old clients (RFC 7230, 3.5) */
-                continue;
+            if (c->scan.pos == 0 && (uint8_t)rest.p[0] < ' ') {
+                if (rest.p[0] == TLS_HANDSHAKE) { /* which its client would wait for */
+                    refuse(c, "400 Bad Request");
+                    break;
+                }
+                if (rest.p[0] == '\r' || rest.p[0] == '\n') {
+                    used++; /* line ends between requests, from old clients (RFC 7230, 3.5) */
+                    continue;
+                }
             }
             ptrdiff_t size = http1_head_size(&c->scan, rest, &c->server->front->limits);
             if (size == 0) {
@@ -631,6 +638,15 @@ static void conn_drained(struct tcp_stream *stream)
     }
 }
 
+/* The handshake is through: what follows may take its time. */
+static void conn_connected(struct tcp_stream *stream)
+{
+    struct http_conn *c = container_of(stream, struct http_conn, stream);
+    if (!c->last) {
+        loop_timer_stop(c->server->loop, &c->timer);
+    }
+}
+
 static void conn_closed(struct tcp_stream *stream)
 {
     struct http_conn *c = container_of(stream, struct http_conn, stream);
@@ -648,6 +664,7 @@ static const struct tcp_ops conn_ops = {.read = conn_read,
                                         .eof = conn_eof,
                                         .fail = conn_fail,
                                         .drained = conn_drained,
+                                        .connected = conn_connected,
                                         .closed = conn_closed};
 
 static void refuse_client(struct http_conn *c)
@@ -665,7 +682,6 @@ static void refuse_client(struct http_conn *c)
     conn_end(c);
 }
 
-/* The request's first byte has to come within the time limit of handshakes, too. */
 static void conn_begin_tls(struct http_conn *c, struct tls_context *tls)
 {
     uint64_t timeout_ms = c->server->front->options.https_handshake_timeout_ms;

@@ -503,6 +503,9 @@ void tcp_read_start(struct tcp_stream *s)
 {
     s->reading = true;
     update_events(s);
+    if (s->filter != NULL) {
+        s->filter->resume(s);
+    }
 }
 
 static int keep(struct tcp_stream *s, struct buf *b, size_t done)

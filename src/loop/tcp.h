@@ -80,6 +80,7 @@ struct tcp_filter_ops {
     int (*output)(struct tcp_stream *s, const struct iovec *iov, size_t count);
     void (*connected)(struct tcp_stream *s);
     void (*eof)(struct tcp_stream *s);
+    void (*resume)(struct tcp_stream *s); /* tcp_read_start(): what it holds back may go on */
     void (*shutdown)(struct tcp_stream *s);
     void (*close)(struct tcp_stream *s);
 };

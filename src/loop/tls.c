@@ -44,9 +44,11 @@ struct tls_session {
     size_t unasked; /* sent of our own, since all was written */
     uint8_t first[RECORD_HEADER_SIZE], first_size;
     bool is_server, is_https;
-    bool is_open;   /* the handshake is through */
-    bool is_broken; /* OpenSSL shall not be called any more */
-    bool is_shut;   /* we have said that we are done */
+    bool is_open;    /* the handshake is through */
+    bool is_broken;  /* OpenSSL shall not be called any more */
+    bool is_shut;    /* we have said that we are done */
+    bool is_end_due; /* it has come, and was not told yet */
+    struct loop_timer end_timer;
 };
 
 static const struct tcp_filter_ops filter_ops;
@@ -294,6 +296,24 @@ static char *plain_buffer(struct loop *l)
     return l->plain_buffer;
 }
 
+/* The end, good or bad, that came behind what was delivered; one that is good waits while its owner
+ * does not read. */
+static void end_if_due(struct tls_session *t)
+{
+    struct tcp_stream *s = t->s;
+    if (!t->is_end_due) {
+        return;
+    }
+    if (t->is_broken) {
+        tcp_fail(s, -ERR_CONNECTION);
+    } else if (s->reading) {
+        t->is_end_due = false;
+        if (!s->eof) {
+            tcp_end(s);
+        }
+    }
+}
+
 static void filter_input(struct tcp_stream *s, const char *p, size_t n)
 {
     struct tls_session *t = session_of(s);
@@ -316,14 +336,27 @@ static void filter_input(struct tcp_stream *s, const char *p, size_t n)
     if (!t->is_open && come != COME_ERROR && SSL_is_init_finished(t->ssl) && !open_session(t)) {
         return;
     }
+    t->is_end_due = come != COME_MORE;
     tcp_deliver(s, plain, size);
-    if (s->filter_data != t || s->failed) {
-        return;
+    if (s->filter_data == t && !s->failed) {
+        end_if_due(t);
     }
-    if (come == COME_ERROR) {
-        tcp_fail(s, -ERR_CONNECTION);
-    } else if (come == COME_END && !s->eof) {
-        tcp_end(s);
+}
+
+static void end_timer_fire(struct loop_timer *timer)
+{
+    struct tls_session *t = container_of(timer, struct tls_session, end_timer);
+    if (!t->s->failed) {
+        end_if_due(t);
+    }
+}
+
+/* Not from inside tcp_read_start(), as with a plain stream. */
+static void filter_resume(struct tcp_stream *s)
+{
+    struct tls_session *t = session_of(s);
+    if (t->is_end_due) {
+        loop_timer_start(s->loop, &t->end_timer, 0, end_timer_fire);
     }
 }
 
@@ -394,6 +427,7 @@ static void filter_close(struct tcp_stream *s)
     }
     s->filter_data = NULL;
     s->pending_size = 0;
+    loop_timer_stop(s->loop, &t->end_timer);
     (void)tls_session_free(t);
 }
 
@@ -402,6 +436,7 @@ static const struct tcp_filter_ops filter_ops = {
     .output = filter_output,
     .connected = filter_connected,
     .eof = filter_eof,
+    .resume = filter_resume,
     .shutdown = filter_shutdown,
     .close = filter_close,
 };
@@ -443,12 +478,16 @@ void tls_attach(struct tcp_stream *s, struct tls_session *take_session)
     take_session->s = s;
     s->filter = &filter_ops;
     s->filter_data = take_session;
+    if (take_session->is_end_due) { /* it came with the last that was read */
+        loop_timer_start(s->loop, &take_session->end_timer, 0, end_timer_fire);
+    }
 }
 
 struct tls_session *tls_detach(struct tcp_stream *s)
 {
     struct tls_session *t = session_of(s);
     ASSERT(t != NULL && t->is_open && s->pending_size == 0);
+    loop_timer_stop(s->loop, &t->end_timer);
     s->filter = NULL;
     s->filter_data = NULL;
     t->s = NULL;

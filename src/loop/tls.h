@@ -25,6 +25,8 @@
 
 struct tls_session;
 
+#define TLS_HANDSHAKE 0x16 /* the first byte of what begins as TLS */
+
 /* Sent in the clear to one that speaks HTTP on an HTTPS port, as Go's server does. */
 #define TLS_HTTP_REFUSAL               \
     "HTTP/1.0 400 Bad Request\r\n\r\n" \

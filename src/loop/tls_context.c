@@ -7,19 +7,15 @@
  * SHA-1 where TLS 1.0 or 1.1 are asked for. */
 #include "loop/tls_context.h"
 
-#include <dirent.h>
-#include <errno.h>
+#include <limits.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/mem.h"
-#include "loop/file.h"
+#include "loop/tls_files.h"
 #include "loop/tls_handshake.h"
 
 /* Without tls_cipher_suites: what Go 1.16 offers, but for 3DES and what is done with plain RSA and
@@ -28,183 +24,36 @@
     "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:"         \
     "ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA:AES128-GCM-SHA256:AES256-GCM-SHA384:" \
     "AES128-SHA:AES256-SHA"
-#define CA_PATH_DEPTH_MAX 16u
 
 struct loading {
+    struct tls_context *context;
     SSL_CTX *ssl;
     struct arena arena;
     struct err *err;
-    uint32_t ca_files;
-    bool has_ca;
 };
 
 /* --- files ----------------------------------------------------------------------------------- */
 
-/* "open PATH: no such file or directory", as Go says it. */
-static int load_file(struct loading *l, struct str path, struct str *ret_bytes, const char *what)
-{
-    struct err err = {0};
-    int rc = file_read(path, TLS_FILE_SIZE_MAX, &l->arena, ret_bytes, &err);
-    if (rc < 0 && err.code < ERR_INVALID) {
-        char text[128];
-        const char *words = strerror_r(err.code, text, sizeof(text));
-        struct str lower = arena_lower(&l->arena, str_from_cstr(words));
-        return err_set(l->err, err.code, "%s%s %.*s: %.*s", what,
-                       err.code == EISDIR ? "read" : "open", STRF(path), STRF(lower));
-    }
-    return rc < 0 ? err_set(l->err, err.code, "%s%s", what, err_text(&err)) : 0;
-}
-
-static BIO *bio_of(struct str bytes)
-{
-    return BIO_new_mem_buf(bytes.p != NULL ? bytes.p : "", (int)bytes.n); /* TLS_FILE_SIZE_MAX */
-}
-
-/* All certificates of a file that can be read; 0: there is none. */
-static int load_authorities(struct loading *l, struct str pem)
-{
-    BIO *bio = bio_of(pem);
-    X509_STORE *store = SSL_CTX_get_cert_store(l->ssl);
-    int count = 0;
-    for (;;) {
-        ERR_clear_error();
-        X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
-        if (cert == NULL &&
-            (ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE || BIO_eof(bio))) {
-            break;
-        }
-        if (cert != NULL) {
-            count +=
-                X509_STORE_add_cert(store, cert) == 1 && SSL_CTX_add_client_CA(l->ssl, cert) == 1;
-            X509_free(cert);
-        }
-    }
-    ERR_clear_error();
-    BIO_free(bio);
-    return count;
-}
-
-static int load_ca_file(struct loading *l, struct str path)
-{
-    struct str pem;
-    struct err *err = l->err, why = {0};
-    l->err = &why;
-    int rc = load_file(l, path, &pem, "");
-    l->err = err;
-    if (rc < 0) {
-        return err_set(err, ERR_INVALID, "Error loading from %.*s: %s", STRF(path), err_text(&why));
-    }
-    if (load_authorities(l, pem) == 0) {
-        return err_set(err, ERR_INVALID, "failed to parse PEM %.*s", STRF(path));
-    }
-    l->ca_files++;
-    l->has_ca = true;
-    return 0;
-}
-
-/* Every file below, in the order of names. */
-static int load_ca_path(struct loading *l, struct str path, uint32_t depth)
-{
-    struct dirent **entries = NULL;
-    int count = scandir(path.p, &entries, NULL, alphasort), rc = 0;
-    if (count < 0) {
-        return err_set(l->err, ERR_INVALID, "lstat %.*s: no such file or directory", STRF(path));
-    }
-    for (int i = 0; i < count; i++) {
-        const char *name = entries[i]->d_name;
-        bool is_dots = strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-        struct str child = arena_printf(&l->arena, "%.*s/%s", STRF(path), name);
-        struct stat st;
-        if (rc < 0 || is_dots) {
-            continue;
-        }
-        if (depth >= CA_PATH_DEPTH_MAX || l->ca_files >= TLS_CA_FILES_MAX) {
-            rc = err_set(l->err, ERR_TOO_LARGE, "Error loading from CAPath: too many files");
-        } else if (lstat(child.p, &st) == 0 && S_ISDIR(st.st_mode)) {
-            rc = load_ca_path(l, child, depth + 1);
-        } else {
-            rc = load_ca_file(l, child);
-        }
-    }
-    for (int i = 0; i < count; i++) {
-        free(entries[i]);
-    }
-    free(entries);
-    return rc;
-}
-
 static int load_cas(struct loading *l, const struct tls_settings *s)
 {
-    if (s->ca_file.n > 0) {
-        return load_ca_file(l, s->ca_file);
+    struct str path = STR_NULL;
+    struct err why = {0};
+    int rc = s->ca_file.n > 0 ? tls_load_ca_file(l->ssl, s->ca_file, &l->arena, &path, &why)
+                              : tls_load_ca_path(l->ssl, s->ca_path, &l->arena, &path, &why);
+    if (rc == -ERR_CORRUPT) {
+        return err_set(l->err, ERR_INVALID, "failed to parse PEM %.*s", STRF(path));
     }
-    if (s->ca_path.n == 0) {
-        return 0;
+    if (rc < 0 && path.n > 0) {
+        return err_set(l->err, ERR_INVALID, "Error loading from %.*s: %s", STRF(path),
+                       err_text(&why));
     }
-    int rc = load_ca_path(l, arena_str(&l->arena, s->ca_path), 0);
-    if (rc >= 0 && l->ca_files == 0) {
-        rc = err_set(l->err, ERR_INVALID, "Error loading from CAPath: no CAs found");
+    if (rc < 0) {
+        return err_set(l->err, ERR_INVALID, "%s", err_text(&why));
     }
-    return rc;
-}
-
-/* --- certificate and key --------------------------------------------------------------------- */
-
-#define KEY_PAIR "Failed to load cert/key pair: "
-
-/* The first is ours, the others lead up to an authority. */
-static int load_chain(struct loading *l, struct str pem)
-{
-    BIO *bio = bio_of(pem);
-    X509 *cert = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
-    int ok = cert != NULL && SSL_CTX_use_certificate(l->ssl, cert) == 1;
-    X509_free(cert);
-    while (ok && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
-        ok = SSL_CTX_add0_chain_cert(l->ssl, cert) == 1;
-        if (!ok) {
-            X509_free(cert);
-        }
+    if (rc == 0 && s->ca_file.n == 0) {
+        return err_set(l->err, ERR_INVALID, "Error loading from CAPath: no CAs found");
     }
-    ERR_clear_error();
-    BIO_free(bio);
-    return ok ? 0
-              : err_set(l->err, ERR_INVALID,
-                        KEY_PAIR "tls: failed to find any PEM data in certificate input");
-}
-
-static int no_passphrase(char *to, int size, int is_write, void *data)
-{
-    (void)to, (void)size, (void)is_write, (void)data;
     return 0;
-}
-
-static int load_key(struct loading *l, struct str pem)
-{
-    BIO *bio = bio_of(pem);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
-    int rc = 0;
-    if (key == NULL) {
-        rc = err_set(l->err, ERR_INVALID, KEY_PAIR "tls: failed to find any PEM data in key input");
-    } else if (SSL_CTX_use_PrivateKey(l->ssl, key) != 1 || SSL_CTX_check_private_key(l->ssl) != 1) {
-        rc = err_set(l->err, ERR_INVALID, KEY_PAIR "tls: private key does not match public key");
-    }
-    ERR_clear_error();
-    EVP_PKEY_free(key);
-    BIO_free(bio);
-    return rc;
-}
-
-static int load_key_pair(struct loading *l, const struct tls_settings *s)
-{
-    struct str cert, key;
-    int rc = load_file(l, s->cert_file, &cert, KEY_PAIR);
-    rc = rc < 0 ? rc : load_file(l, s->key_file, &key, KEY_PAIR);
-    rc = rc < 0 ? rc : load_chain(l, cert);
-    if (rc >= 0) {
-        rc = load_key(l, key);
-        OPENSSL_cleanse((void *)(uintptr_t)key.p, key.n);
-    }
-    return rc;
 }
 
 /* --- versions and ciphers -------------------------------------------------------------------- */
@@ -244,6 +93,7 @@ static int set_ciphers(struct loading *l, struct str names)
     }
     const char *text = list.n > 0 ? arena_str(&l->arena, buf_view(&list)).p : CIPHERS_DEFAULT;
     int ok = SSL_CTX_set_cipher_list(l->ssl, text);
+    l->context->ciphers = str_to_cstr(str_from_cstr(text));
     buf_deinit(&list);
     ERR_clear_error();
     return ok == 1 ? 0 : err_set(l->err, ERR_INVALID, "tls_cipher_suites: none can be used");
@@ -305,13 +155,15 @@ static int context_load(struct tls_context *c, const struct tls_settings *s, str
         tls_error_words(words);
         return err_set(err, ERR_INTERNAL, "%s", words);
     }
-    struct loading l = {.ssl = c->ssl, .err = err};
+    struct loading l = {.context = c, .ssl = c->ssl, .err = err};
     int rc = set_versions(&l, s);
-    if (rc >= 0 && c->has_cert) {
-        rc = load_key_pair(&l, s);
+    if (rc >= 0 && c->has_cert && tls_load_key_pair(c->ssl, s->cert_file, s->key_file, err) < 0) {
+        rc = err_wrap(err, "Failed to load cert/key pair");
     }
-    rc = rc < 0 ? rc : load_cas(&l, s);
-    c->has_ca = l.has_ca;
+    c->has_ca = s->ca_file.n > 0 || s->ca_path.n > 0;
+    if (rc >= 0 && c->has_ca) {
+        rc = load_cas(&l, s);
+    }
     tls_handshake_install(c->ssl, NULL);
     arena_deinit(&l.arena);
     return rc < 0 ? rc : check(c, err);
@@ -353,9 +205,70 @@ struct tls_context *tls_context_unref(struct tls_context *c)
     if (c != NULL && atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1) {
         SSL_CTX_free(c->ssl);
         mem_free(c->server_name);
+        mem_free(c->ciphers);
         mem_free(c);
     }
     return NULL;
+}
+
+/* --- for clients that somebody else makes ---------------------------------------------------- */
+
+static X509_STORE *system_store; /* kept: its bundle takes milliseconds to read */
+static pthread_once_t system_once = PTHREAD_ONCE_INIT;
+
+static void system_store_make(void)
+{
+    system_store = X509_STORE_new();
+    ASSERT(system_store != NULL);
+    (void)X509_STORE_set_default_paths(system_store);
+    ERR_clear_error();
+}
+
+static void lend_identity(const struct tls_context *c, SSL_CTX *to)
+{
+    STACK_OF(X509) *chain = NULL;
+    (void)SSL_CTX_use_certificate(to, SSL_CTX_get0_certificate(c->ssl));
+    (void)SSL_CTX_use_PrivateKey(to, SSL_CTX_get0_privatekey(c->ssl));
+    (void)SSL_CTX_get0_chain_certs(c->ssl, &chain);
+    (void)SSL_CTX_set1_chain(to, chain);
+}
+
+void tls_lend(const struct tls_context *c, struct ssl_ctx_st *to, bool is_verified)
+{
+    bool has_settings = c != NULL && c->ssl != NULL;
+    if (has_settings && c->has_cert) {
+        lend_identity(c, to);
+    }
+    if (has_settings && c->has_ca) {
+        SSL_CTX_set1_cert_store(to, SSL_CTX_get_cert_store(c->ssl));
+    } else if (is_verified) {
+        (void)pthread_once(&system_once, system_store_make);
+        SSL_CTX_set1_cert_store(to, system_store);
+    }
+    SSL_CTX_set_security_level(to, has_settings ? SSL_CTX_get_security_level(c->ssl) : 0);
+    (void)SSL_CTX_set_min_proto_version(
+        to, has_settings ? (int)SSL_CTX_get_min_proto_version(c->ssl) : TLS1_VERSION);
+    if (has_settings) {
+        (void)SSL_CTX_set_cipher_list(to, c->ciphers);
+    }
+    ERR_clear_error();
+}
+
+bool tls_trust_pem(SSL_CTX *to, struct str pem)
+{
+    X509_STORE *store = X509_STORE_new();
+    BIO *bio = BIO_new_mem_buf(pem.p, (int)MIN(pem.n, (size_t)INT_MAX));
+    bool has_any = false;
+    X509 *cert;
+    while (store != NULL && bio != NULL &&
+           (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+        has_any |= X509_STORE_add_cert(store, cert) == 1;
+        X509_free(cert);
+    }
+    BIO_free(bio);
+    SSL_CTX_set_cert_store(to, store); /* takes it */
+    ERR_clear_error();
+    return has_any;
 }
 
 /* --- the newest ------------------------------------------------------------------------------ */

@@ -16,9 +16,6 @@
 
 struct ssl_ctx_st;
 
-#define TLS_FILE_SIZE_MAX (4u << 20)
-#define TLS_CA_FILES_MAX 4096u
-
 struct tls_settings { /* borrowed for the call */
     struct str ca_file, ca_path, cert_file, key_file;
     struct str min_version; /* tls10, tls11, tls12, tls13; empty: tls10 */
@@ -44,6 +41,7 @@ struct tls_context {
     bool verify_incoming_rpc, verify_incoming_https;
     bool verify_outgoing, verify_server_hostname;
     char *server_name; /* "server.dc1.consul" */
+    char *ciphers;     /* OpenSSL's list, up to 1.2 */
 };
 
 /* On failure the sentence is the reference's, up to what OpenSSL or Go say of broken files. */
@@ -61,6 +59,13 @@ static inline bool tls_context_is_mutual(const struct tls_context *c)
 {
     return c->has_cert && c->has_ca;
 }
+
+/* Certificate, authorities, versions and ciphers for a client that somebody else makes. c NULL:
+ * none, those of the system (which are read once, if anything is to be verified), and any that Go
+ * takes. */
+void tls_lend(const struct tls_context *c, struct ssl_ctx_st *to, bool is_verified);
+/* In place of any other authorities those of a PEM text. False: it has none. */
+bool tls_trust_pem(struct ssl_ctx_st *to, struct str pem);
 
 struct tls_configurator;
 

@@ -133,11 +133,18 @@ static int verify_cb(X509_STORE_CTX *store, void *data)
     SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct tls_handshake *h = data != NULL ? data : SSL_get_app_data(ssl);
     X509_STORE_CTX_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
-    if (X509_verify_cert(store) != 1) {
-        chain_error(store, h->error);
-    } else if (h->name == NULL ||
-               tls_verify_name(X509_STORE_CTX_get0_cert(store), h->name, h->error)) {
+    bool is_good = X509_verify_cert(store) == 1;
+    int code = X509_STORE_CTX_get_error(store);
+    bool is_out_of_time = !is_good && (code == X509_V_ERR_CERT_NOT_YET_VALID ||
+                                       code == X509_V_ERR_CERT_HAS_EXPIRED);
+    /* In Go's order: the time, the name, the authority. */
+    bool is_named = is_out_of_time || h->name == NULL ||
+                    tls_verify_name(X509_STORE_CTX_get0_cert(store), h->name, h->error);
+    if (is_good && is_named) {
         return 1;
+    }
+    if (is_named) {
+        chain_error(store, h->error);
     }
     X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
     return 0;
@@ -235,9 +242,8 @@ static const char *reason_words(int reason)
     }
 }
 
-void tls_error_words(char error[TLS_ERROR_SIZE])
+void tls_code_words(unsigned long code, char error[TLS_ERROR_SIZE])
 {
-    unsigned long code = ERR_peek_error();
     int reason = ERR_GET_REASON(code);
     const char *words = NULL;
     if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET) {
@@ -255,5 +261,10 @@ void tls_error_words(char error[TLS_ERROR_SIZE])
         const char *text = ERR_reason_error_string(code);
         (void)snprintf(error, TLS_ERROR_SIZE, "tls: %s", text != NULL ? text : "failed");
     }
+}
+
+void tls_error_words(char error[TLS_ERROR_SIZE])
+{
+    tls_code_words(ERR_peek_error(), error);
     ERR_clear_error();
 }

@@ -30,6 +30,7 @@ struct tls_handshake {
 void tls_handshake_install(SSL_CTX *ctx, struct tls_handshake *h);
 /* Whether it is good for the name. False: the sentence that says which ones it is good for. */
 bool tls_verify_name(X509 *cert, const char *name, char error[TLS_ERROR_SIZE]);
-/* What went wrong last on this thread's error queue, which is emptied: "remote error: tls: bad
- * certificate". */
+/* OpenSSL's code for people: "remote error: tls: bad certificate". */
+void tls_code_words(unsigned long code, char error[TLS_ERROR_SIZE]);
+/* What went wrong last on this thread's error queue, which is emptied. */
 void tls_error_words(char error[TLS_ERROR_SIZE]);

@@ -10,12 +10,14 @@
 #include "fsm/fsm.h"
 #include "loop/loop.h"
 #include "raft/raft.h"
+#include "server/acl_resolver.h"
 #include "server/rpc.h"
 #include "server/rpc_pool.h"
 
 enum call_state {
     CALL_NEW,
     CALL_RUNNING,
+    CALL_RESOLVING, /* its token, by asking another server */
     CALL_PARKED,    /* a blocking read, in worker->watches */
     CALL_HELD,      /* waits for a server, in worker->waiting */
     CALL_FORWARDED, /* is with another server, in worker->forwarded */
@@ -43,9 +45,14 @@ struct call {
     struct list node; /* of worker->waiting, ->forwarded or ->idle_calls, or verify.c's */
     struct loop_timer timer;
     uint64_t started_ns; /* where the method's time is measured */
+    struct acl_who *who;   /* of the run under way; NULL: ACLs are off */
+    struct err *who_err;   /* in the arena */
 
     /* elsewhere */
-    struct rpc_remote remote;
+    union {
+        struct rpc_remote remote;
+        struct acl_wait acl_wait; /* while it is CALL_RESOLVING */
+    };
     uint64_t hold_deadline_ms; /* it may be held until then; 0: it has not been */
     uint64_t wait_deadline_ms; /* of a blocking one; 0: it has not been elsewhere */
     uint32_t route; /* whom it is with: worker->leader_generation, or the router's id of a server */

@@ -20,9 +20,11 @@ static struct tls_files files;
 struct end {
     struct tcp_stream s;
     struct buf in;
-    bool is_connected, is_eof, is_closed, does_echo, closes_at_read, stops_at_read;
-    int code; /* of fail() */
-    int drained;
+    bool is_connected, is_eof, is_closed, does_echo, closes_at_read, stops_at_read,
+        detaches_at_read;
+    int code;        /* of fail() */
+    int drained, fd; /* once it is detached, as the session */
+    struct tls_session *session;
     char error[600];
 };
 
@@ -54,6 +56,10 @@ static void end_read(struct tcp_stream *s, const char *p, size_t n)
     }
     if (e->closes_at_read) {
         tcp_close(s);
+    }
+    if (e->detaches_at_read) {
+        e->session = tls_detach(s);
+        e->fd = tcp_detach(s);
     }
 }
 
@@ -376,6 +382,19 @@ static void test_read_stop_holds(void **state)
     assert_int_equal(e.in.n, 6);
     tcp_read_start(&e.s);
     TURN_UNTIL(e.in.n == 11);
+    /* The end, too, though it came with what was read. */
+    e.stops_at_read = false;
+    tcp_read_start(&e.s);
+    e.stops_at_read = true;
+    assert_int_equal(SSL_write(r.ssl, "last", 4), 4);
+    (void)SSL_shutdown(r.ssl);
+    raw_pump(&r, 100000);
+    raw_pump(&r, 100000);
+    assert_int_equal(e.in.n, 15);
+    assert_false(e.is_eof);
+    tcp_read_start(&e.s);
+    assert_false(e.is_eof); /* not from inside */
+    TURN_UNTIL(e.is_eof);
     end_finish(&e);
     raw_close(&r);
     (void)tls_context_unref(c);
@@ -619,6 +638,21 @@ static void test_moving(void **state)
     char text[16];
     assert_int_equal(SSL_read(r.ssl, text, sizeof(text)), 4);
     end_finish(&other);
+    raw_close(&r);
+    /* From inside of the read that has brought the end, too. */
+    struct end third = {0};
+    raw_open(&r, &e, c, TLS_IN_RPC, TLS1_3_VERSION);
+    raw_handshake(&r, &e, 100000);
+    e.detaches_at_read = true;
+    assert_int_equal(SSL_write(r.ssl, "!", 1), 1);
+    (void)SSL_shutdown(r.ssl);
+    raw_pump(&r, 100000);
+    TURN_UNTIL(e.is_closed);
+    assert_false(e.is_eof);
+    tcp_start(&third.s, loop, e.fd, &end_ops);
+    tls_attach(&third.s, e.session);
+    TURN_UNTIL(third.is_eof);
+    end_finish(&third);
     raw_close(&r);
     buf_deinit(&e.in);
     (void)tls_context_unref(c);

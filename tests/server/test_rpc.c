@@ -349,7 +349,6 @@ static void test_every_method_names_its_check(void **state)
         assert_int_equal((m->read != NULL) + (m->prepare != NULL) + (m->ask != NULL), 1);
         assert_true(m->read == NULL || (m->flags & RPC_READ) != 0);
         assert_true(m->prepare == NULL || (m->flags & RPC_WRITE) != 0);
-        assert_true(m->ask == NULL || (m->flags & RPC_LOCAL) != 0);
         assert_true(m->more == NULL || (m->read != NULL && (m->flags & RPC_BLOCKING) == 0));
         size_t offset;
         const char *datacenter = m->datacenter != NULL ? m->datacenter : "Datacenter";
