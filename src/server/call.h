@@ -45,8 +45,8 @@ struct call {
     struct list node; /* of worker->waiting, ->forwarded or ->idle_calls, or verify.c's */
     struct loop_timer timer;
     uint64_t started_ns; /* where the method's time is measured */
-    struct acl_who *who;   /* of the run under way; NULL: ACLs are off */
-    struct err *who_err;   /* in the arena */
+    struct acl_who *who; /* of the run under way; NULL: ACLs are off */
+    struct err *who_err; /* in the arena */
 
     /* elsewhere */
     union {
@@ -81,6 +81,7 @@ _Static_assert(sizeof(struct call) <= 768, "tens of thousands wait at a time");
 /* --- rpc.c ------------------------------------------------------------------------------------ */
 struct query_options *call_options(const struct call *c); /* NULL: the method has none */
 struct str call_datacenter(const struct call *c);         /* of its arguments; "": none is named */
+struct str *call_token_field(const struct call *c); /* of its arguments; NULL: they have none */
 void call_run_here(struct call *c);
 void call_done(struct call *c);
 void call_ask_done(struct loop_msg *msg); /* rpc_ask.c has the answer */

@@ -16,6 +16,7 @@
 #include "server/call.h"
 #include "server/router.h"
 #include "server/server.h"
+#include "store/acl.h"
 
 #define LOG_MODULE "agent.server.rpc"
 #define WARN_PAUSE_MS 1000u
@@ -124,6 +125,19 @@ static void no_server(struct call *c, struct str datacenter, bool is_known)
     call_fail(c, ERR_NO_DC_PATH, "%s", err_code_text(ERR_NO_DC_PATH));
 }
 
+/* A token that is this data center's alone means nothing there: who has one is anonymous. */
+static void strip_local_token(struct call *c)
+{
+    struct str *token = call_token_field(c);
+    if (token != NULL && token->n > 0) {
+        const struct store_view *v = store_view(c->pub.worker->server->store);
+        const struct acl_token *found = acl_token_by_secret(v, *token);
+        if (found != NULL && found->local) {
+            *token = STR_NULL;
+        }
+    }
+}
+
 void call_place_abroad(struct call *c)
 {
     struct worker *w = c->pub.worker;
@@ -141,6 +155,7 @@ void call_place_abroad(struct call *c)
                   "RPC rate limit exceeded: too many calls to datacenter \"%.*s\" are under way",
                   STRF(datacenter));
     } else {
+        strip_local_token(c);
         call_forward(c, route.address, route.id);
     }
 }
