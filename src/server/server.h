@@ -59,6 +59,7 @@ struct server_options {
     struct str rpc_bind_host;     /* connect to other servers from here; "": from anywhere */
     uint32_t raft_multiplier;     /* of Raft's timeouts; 0 is 1 */
     struct str acl_master_token;  /* "": none; a leader makes a token of it */
+    uint64_t federation_prune_ms; /* 0: an hour */
     bool connect_enabled;
     struct str ca_provider;            /* "": the built-in one */
     const struct value *ca_config;     /* a map with CamelCase keys, or NULL */
