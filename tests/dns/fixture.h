@@ -66,6 +66,15 @@ UNUSED static void fixture_configure(struct fixture *f)
     dns_server_configure(f->dns, settings);
 }
 
+static size_t fixture_nodes(void *data UNUSED)
+{
+    return 1;
+}
+
+static void fixture_changed(void *data UNUSED)
+{
+}
+
 UNUSED static int fixture_setup(void **state)
 {
     struct fixture *f = xcalloc(1, sizeof(*f));
@@ -88,6 +97,12 @@ UNUSED static int fixture_setup(void **state)
     f->server.delegate.datacenter = f->server.options.datacenter = STR("dc1");
     worker_init(&f->worker, loop_new("test"), 0);
     loop_add_epoch(f->worker.loop, f->server.epoch);
+    const struct router_options router = {.main = &f->worker,
+                                          .datacenter = STR("dc1"),
+                                          .nodes = fixture_nodes,
+                                          .changed = fixture_changed};
+    f->server.delegate.router = router_new(&router);
+    router_add_reader(f->server.delegate.router, f->worker.loop);
     f->worker.delegate = &f->server.delegate;
     f->worker.server = &f->server;
     rng_seed(&f->worker.rng, 7);
