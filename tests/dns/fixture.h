@@ -38,26 +38,6 @@ static void fixture_receive(const struct dns_client *client UNUSED, uint8_t *mes
     assert_ok(dns_parse(&f->arena, f->bytes, &f->answer));
 }
 
-static size_t fixture_count_nodes(void *data UNUSED)
-{
-    return 1;
-}
-
-static void fixture_router_changed(void *data UNUSED) {}
-
-/* Which knows of no other data center. */
-static void fixture_add_router(struct fixture *f)
-{
-    const struct router_options options = {
-        .main = &f->worker,
-        .datacenter = STR("dc1"),
-        .nodes = fixture_count_nodes,
-        .changed = fixture_router_changed,
-    };
-    f->server.delegate.router = router_new(&options);
-    router_add_reader(f->server.delegate.router, f->worker.loop);
-}
-
 UNUSED static void fixture_configure(struct fixture *f)
 {
     struct err err = {0};
@@ -106,7 +86,6 @@ UNUSED static int fixture_setup(void **state)
     f->worker.delegate = &f->server.delegate;
     f->worker.server = &f->server;
     rng_seed(&f->worker.rng, 7);
-    fixture_add_router(f);
     struct dns_settings *settings = dns_settings_new(&f->config, &err);
     assert_non_null(settings);
     f->dns = dns_server_new(&f->worker, settings);
