@@ -52,7 +52,7 @@ struct tls_configurator;
 #define RPC_POOL_OUT_SIZE_MAX ((size_t)128 << 20) /* of requests that wait to be sent */
 /* Of those to one server: one that takes nothing leaves room for the others. */
 #define RPC_POOL_CONNECTION_OUT_SIZE_MAX ((size_t)64 << 20)
-#define RPC_POOL_IDLE_STREAMS_MAX 64u             /* kept of a connection; the reference's number */
+#define RPC_POOL_IDLE_STREAMS_MAX 64u /* kept of a connection; the reference's number */
 #define RPC_POOL_IDLE_MS 120000u
 #define RPC_POOL_CONNECT_MS 10000u
 #define RPC_POOL_WRITE_MS 10000u
