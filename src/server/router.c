@@ -247,6 +247,7 @@ static void lane_ping(struct lane *lane)
     lane->ping = (struct rpc_remote){
         .method = &rpc_status_ping,
         .args = arena_zalloc(&lane->arena, rpc_status_ping.args->size),
+        .datacenter = lane->datacenter,
         .arena = &lane->arena,
         .done = lane_pinged,
     };
