@@ -88,12 +88,12 @@ static int get_config(struct client *c)
 
 /* --- set-config ------------------------------------------------------------------------------ */
 
-static int invalid(const struct cli_flag *flag, struct str text, const char *what, struct err *err)
+static int invalid(const struct cli_flag *flag, struct str text, struct str why, struct err *err)
 {
     struct buf quoted = {0};
     go_quote(&quoted, text);
-    (void)err_set(err, ERR_INVALID, "invalid value %.*s for flag -%s: %s %.*s",
-                  STRF(buf_view(&quoted)), flag->name, what, STRF(buf_view(&quoted)));
+    (void)err_set(err, ERR_INVALID, "invalid value %.*s for flag -%s: %.*s",
+                  STRF(buf_view(&quoted)), flag->name, STRF(why));
     buf_deinit(&quoted);
     return -ERR_INVALID;
 }
@@ -114,16 +114,30 @@ static int set_uint(void *data, const struct cli_flag *flag, struct str text, st
 {
     __typeof__(set.trailing) *to = data;
     to->is_set = true;
-    return str_parse_u64(text, &to->value) < 0
-               ? invalid(flag, text, "strconv.ParseUint: parsing", err)
-               : 0;
+    int rc = str_parse_u64(text, &to->value);
+    if (rc < 0) {
+        struct buf why = {0};
+        buf_lit(&why, "strconv.ParseUint: parsing ");
+        go_quote(&why, text);
+        buf_printf(&why, ": %s", rc == -ERR_RANGE ? "value out of range" : "invalid syntax");
+        rc = invalid(flag, text, buf_view(&why), err);
+        buf_deinit(&why);
+    }
+    return rc;
 }
 
 static int set_duration(void *data, const struct cli_flag *flag, struct str text, struct err *err)
 {
     int64_t ns;
     *(struct str *)data = text;
-    return duration_parse(text, &ns) < 0 ? invalid(flag, text, "time: invalid duration", err) : 0;
+    int rc = duration_parse(text, &ns);
+    if (rc < 0) {
+        struct buf why = {0};
+        duration_put_fault(&why, text);
+        rc = invalid(flag, text, buf_view(&why), err);
+        buf_deinit(&why);
+    }
+    return rc;
 }
 
 /* clang-format off */
