@@ -240,8 +240,8 @@ static bool take_scalar(struct merge *m, struct str name, const struct config_ke
                         const struct value *v, struct value *ret_value)
 {
     static const char *const wanted[] = {
-        [CONFIG_STR] = "string",    [CONFIG_BOOL] = "bool",       [CONFIG_INT] = "int",
-        [CONFIG_PORT] = "int",      [CONFIG_UINT] = "uint",       [CONFIG_UINT32] = "uint32",
+        [CONFIG_STR] = "string",    [CONFIG_BOOL] = "bool",     [CONFIG_INT] = "int",
+        [CONFIG_PORT] = "int",      [CONFIG_UINT] = "uint",     [CONFIG_UINT32] = "uint32",
         [CONFIG_UINT64] = "uint64", [CONFIG_FLOAT] = "float64", [CONFIG_DURATION] = "string"};
     v = unwrap(v);
     int64_t i;

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "cli/command.h"
+#include "cli/tls_files.h"
 #include "cli/transport.h"
 #include "cli/url.h"
 #include "proto/http1.h"
@@ -75,16 +76,12 @@ static bool choose_bool(const char *variable, bool otherwise)
     struct str text = str_from_cstr(getenv(variable));
     bool value = otherwise;
     if (text.n > 0 && str_parse_bool(text, &value) < 0) {
-        time_t now = time(NULL);
-        struct tm tm;
-        char stamp[64] = "";
-        if (localtime_r(&now, &tm) != NULL) {
-            (void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S.000%z", &tm);
+        for (int i = 0; i < 2; i++) { /* 1.10.3 reads the environment twice */
+            cli_log("WARN", "consul-api",
+                    "could not parse %s: error=\"strconv.ParseBool: parsing \"%.*s\": invalid "
+                    "syntax\"",
+                    variable, STRF(text));
         }
-        fprintf(stderr,
-                "%s [WARN]  consul-api: could not parse %s: error=\"strconv.ParseBool: parsing "
-                "\\\"%.*s\\\": invalid syntax\"\n",
-                stamp, variable, STRF(text));
         value = false;
     }
     return value;
@@ -154,18 +151,7 @@ static int config_tls(struct client *c, struct err *err)
     if ((config->cert_file.n > 0) != (config->key_file.n > 0)) {
         return err_set(err, ERR_INVALID, "both client cert and client key must be provided");
     }
-    struct str ignored;
-    struct str files[] = {config->cert_file, config->key_file};
-    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-        if (files[i].n > 0 && cli_file_read(&c->config_arena, files[i], &ignored, err) < 0) {
-            return -ERR_INVALID;
-        }
-    }
-    if (config->ca_file.n > 0 &&
-        cli_file_read(&c->config_arena, config->ca_file, &ignored, err) < 0) {
-        return err_wrap(err, "Error loading CA File");
-    }
-    return 0;
+    return tls_files_check(&c->config_arena, config, err);
 }
 
 /* As Go: plain HTTP goes through $HTTP_PROXY, except to this machine. */
@@ -174,10 +160,10 @@ static bool wants_proxy(const struct client_config *config)
     struct str host, port;
     const char *proxy = getenv("HTTP_PROXY");
     proxy = proxy != NULL && *proxy != '\0' ? proxy : getenv("http_proxy");
-    if (proxy == NULL || *proxy == '\0' || config->is_unix || config->is_https ||
-        !url_host_port_split(config->address, &host, &port)) {
+    if (proxy == NULL || *proxy == '\0' || config->is_unix || config->is_https) {
         return false;
     }
+    url_authority_split(config->address, &host, &port);
     return !str_has_prefix(host, STR("127.")) && !str_eq_lit(host, "localhost") &&
            !str_eq_lit(host, "::1") && host.n > 0;
 }

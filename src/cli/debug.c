@@ -6,6 +6,7 @@
 #include "base/vec.h"
 #include "cli/child.h"
 #include "cli/command.h"
+#include "cli/file.h"
 #include "cli/worker.h"
 #include "schema/json.h"
 
@@ -387,6 +388,10 @@ static int capture_prepare(struct capture *c)
     bool wants_all = captures.n == 0;
     for (size_t j = 0; wants_all && j < ARRAY_SIZE(targets); j++) {
         vec_push(&captures, targets[j]);
+    }
+    if (cli_parents_make(client_arena(c->client), str_from_cstr(c->directory), &err) < 0) {
+        return told("Capture validation failed: could not create output directory: %s",
+                    err_text(&err));
     }
     if (mkdir(c->directory, 0755) < 0) {
         return errno == EEXIST

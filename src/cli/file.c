@@ -17,8 +17,7 @@ static int failed(struct err *err, const char *what, const char *path)
     return err_set(err, ERR_FAILED, "%s %s: %s", what, path, text);
 }
 
-/* Every directory above the last slash, as mkdir -p. */
-static int directories_make(struct arena *a, struct str path, struct err *err)
+int cli_parents_make(struct arena *a, struct str path, struct err *err)
 {
     for (size_t i = 1; i < path.n; i++) {
         if (path.p[i] != '/') {
@@ -77,7 +76,7 @@ int cli_file_replace(struct str path, struct str bytes, mode_t mode, struct err 
     char id[UUID_TEXT_SIZE];
     uuid_generate(id);
     struct str temporary = arena_printf(&a, "%.*s-%.*s.tmp", STRF(path), (int)UUID_TEXT_SIZE, id);
-    int rc = directories_make(&a, path, err);
+    int rc = cli_parents_make(&a, path, err);
     if (rc == 0) {
         rc = replace(arena_str(&a, path).p, temporary.p, bytes, mode, err);
     }

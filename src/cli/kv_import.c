@@ -81,6 +81,11 @@ static int import_data(struct client *c, struct str data)
         if (v->kind == VALUE_NULL) { /* 1.10.3 ends at one */
             return cli_error("Cannot unmarshal data: entry %zu is null", i + 1);
         }
+        if (v->kind != VALUE_MAP) {
+            return cli_error("Cannot unmarshal data: json: cannot unmarshal %s into Go value of "
+                             "type impexp.Entry",
+                             value_kind_text(v->kind));
+        }
         if (schema_decode(&entry_schema, v, &decoded[i], client_arena(c), 0, &err) < 0) {
             return cli_error("Cannot unmarshal data: %s", err_text(&err));
         }

@@ -44,13 +44,15 @@ static void settings_read(const struct value *v, struct settings *ret_settings)
     };
 }
 
-static int settings_get(struct client *c, struct settings *ret_settings)
+static int settings_get(struct client *c, bool may_be_stale, struct settings *ret_settings)
 {
     struct err err = {0};
     struct client_request r;
     const struct value *v;
     client_request_init(&r, c, "GET", "/v1/operator/autopilot/configuration");
-    client_param_stale(&r);
+    if (may_be_stale) {
+        client_param_stale(&r);
+    }
     if (client_get(&r, &v, &err) < 0) {
         return cli_error("Error querying Autopilot configuration: %s", err_text(&err));
     }
@@ -71,7 +73,7 @@ static void print_quoted(const char *format, struct str text)
 static int get_config(struct client *c)
 {
     struct settings s;
-    int code = settings_get(c, &s);
+    int code = settings_get(c, true, &s);
     if (code != 0) {
         return code;
     }
@@ -191,7 +193,7 @@ static void settings_write(struct buf *to, const struct settings *s)
 static int set_config(struct client *c)
 {
     struct settings s;
-    int code = settings_get(c, &s);
+    int code = settings_get(c, false, &s);
     if (code != 0) {
         return code;
     }
@@ -326,25 +328,26 @@ static int state_get(struct client *c)
 {
     struct err err = {0};
     struct client_request r;
-    const struct value *answer;
-    bool is_json = str_eq_lit(format, "json");
-    if (!is_json && !str_eq_lit(format, "pretty")) {
-        return cli_error("Unknown format: %.*s", STRF(format));
-    }
+    struct client_response response;
+    struct value *state;
     client_request_init(&r, c, "GET", "/v1/operator/autopilot/state");
     client_param_stale(&r);
-    if (is_json) { /* as the agent has it: members in their order */
-        struct client_response response;
-        client_param(&r, STR("pretty"), STR(""));
-        if (client_send_ok(&r, &response, &err) == 0) {
-            printf("%.*s\n", STRF(str_trim(response.body)));
-            return 0;
-        }
-    } else if (client_get(&r, &answer, &err) == 0) {
-        state_print((struct value *)answer);
+    if (client_send_ok(&r, &response, &err) < 0 ||
+        json_parse(client_arena(c), response.body, &state, &err) < 0) {
+        return cli_error("Error querying Autopilot state: %s", err_text(&err));
+    }
+    if (str_eq_lit(format, "json")) { /* as the agent has it: members in their order */
+        struct buf text = {0};
+        json_indent(&text, str_trim(response.body));
+        printf("%.*s\n", STRF(buf_view(&text)));
+        buf_deinit(&text);
         return 0;
     }
-    return cli_error("Error querying Autopilot state: %s", err_text(&err));
+    if (str_eq_lit(format, "pretty")) {
+        state_print(state);
+        return 0;
+    }
+    return cli_error("Unknown format: %.*s", STRF(format));
 }
 
 /* --- all of them ----------------------------------------------------------------------------- */

@@ -135,7 +135,8 @@ static int snapshot_save(struct client *c, const char *path)
     if (code == 0 && rename(unverified, path) < 0) {
         char text[128];
         errno_text(errno, text, sizeof(text));
-        code = cli_error("Error renaming \"%s\" to \"%s\": %s", unverified, path, text);
+        code = cli_error("Error renaming \"%s\" to \"%s\": rename %s %s: %s", unverified, path,
+                         unverified, path, text);
     }
     if (code != 0) {
         (void)unlink(unverified);

@@ -462,7 +462,8 @@ static size_t consume(struct http_conn *c, struct str in)
                 break;
             }
             if (size < 0) {
-                refuse(c, "431 Request Header Fields Too Large");
+                refuse(c, size == -ERR_TOO_LARGE ? "431 Request Header Fields Too Large"
+                                                 : "400 Bad Request");
                 break;
             }
             c->scan = (struct http1_scan){0};

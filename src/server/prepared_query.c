@@ -84,8 +84,8 @@ static int check_ttl(struct str ttl, struct err *err)
     if (duration_parse(ttl, &ns) < 0) {
         struct buf fault = {0};
         duration_put_fault(&fault, ttl);
-        int r = err_set(err, ERR_FAILED, "Bad DNS TTL '%.*s': %.*s", STRF(ttl),
-                        STRF(buf_view(&fault)));
+        int r =
+            err_set(err, ERR_FAILED, "Bad DNS TTL '%.*s': %.*s", STRF(ttl), STRF(buf_view(&fault)));
         buf_deinit(&fault);
         return r;
     }
