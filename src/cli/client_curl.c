@@ -9,13 +9,12 @@
 #include <stdio.h>
 
 #define CURL_LIBRARY "libcurl.so.4"
-#define CURL_FUNCTIONS(X) \
-    X(curl_global_init)   \
-    X(curl_easy_init)     \
-    X(curl_easy_cleanup)  \
-    X(curl_easy_setopt)   \
-    X(curl_easy_getinfo)  \
-    X(curl_easy_perform) X(curl_easy_strerror) X(curl_slist_append) X(curl_slist_free_all)
+#define CURL_FUNCTIONS(X)                                                               \
+    X(curl_global_init)                                                                 \
+    X(curl_easy_init)                                                                   \
+    X(curl_easy_cleanup)                                                                \
+    X(curl_easy_setopt) X(curl_easy_getinfo) X(curl_easy_perform) X(curl_easy_strerror) \
+        X(curl_slist_append) X(curl_slist_free_all)
 
 /* curl.h's type-checking macros would hide the members below. */
 #undef curl_easy_setopt

@@ -7,11 +7,11 @@
 #include "cli/flags.h"
 
 struct cli_command {
-    const char *name;                  /* words with a space between: "kv put" */
-    const char *synopsis;              /* one line, for the list of commands */
+    const char *name;     /* words with a space between: "kv put" */
+    const char *synopsis; /* one line, for the list of commands */
     int (*run)(int argc, char **argv); /* NULL: a group of subcommands ("kv") */
-    const char *help;  /* what it does, above the flags; for a group the text above its list */
-    const char *usage; /* what follows the name in "Usage: consul NAME …"; NULL: "[options]" */
+    const char *help;     /* what it does, above the flags; for a group the text above its list */
+    const char *usage;    /* what follows the name in "Usage: consul NAME …"; NULL: "[options]" */
 };
 
 /* Each file of cli/ exports its commands; cli/cli.c lists the files. */
@@ -27,8 +27,8 @@ struct cli_command {
     X(services) X(services_deregister) X(services_register) X(snapshot) X(snapshot_inspect)      \
     X(tls) X(tls_ca) X(tls_cert) X(validate) X(version) X(watch)
 /* clang-format on */
-#define X(file)                                              \
-    extern const struct cli_command cli_##file##_commands[]; \
+#define X(file)                                                \
+    extern const struct cli_command cli_##file##_commands[];   \
     extern const size_t cli_##file##_commands_count;
 CLI_COMMAND_FILES(X)
 #undef X
@@ -38,9 +38,9 @@ const struct cli_command *cli_command_at(size_t index);
 /* The whole program. */
 int cli_main(int argc, char **argv);
 
-/* Parse a command's flags; on failure the message and the usage are shown. False: exit with
- * *ret_code (1, or 0 after -help). "-help" anywhere before "--" asks for help: cli_main() then
- * leaves only it in argv. */
+/* Parse a command's flags; on failure the message and the usage are shown. False: exit with *ret_code
+ * (1, or 0 after -help). "-help" anywhere before "--" asks for help: cli_main() then leaves only it
+ * in argv. */
 bool cli_parse(const char *command, int argc, char **argv, const struct cli_flag_group *groups,
                size_t groups_count, struct cli_args *ret_args, int *ret_code);
 /* The usage, the help text and the flags of a command. */
@@ -53,8 +53,7 @@ int cli_usage_error(const char *command, const struct cli_flag_group *groups, si
 int cli_error(const char *format, ...) PRINTF(1, 2);
 /* A line of a log on stderr, as libraries of 1.10.3 write there: "<time> [WARN]  module: …". */
 void cli_log(const char *level, const char *module, const char *format, ...) PRINTF(3, 4);
-/* Whether a regular expression compiles; told when not: "Failed to compile node filter regexp: …".
- */
+/* Whether a regular expression compiles; told when not: "Failed to compile node filter regexp: …". */
 bool cli_filter_is_valid(const char *what, struct str pattern);
 /* JSON that is indented by four spaces, by another unit instead. */
 void cli_print_indented(FILE *to, struct str json, const char *unit);

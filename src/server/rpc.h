@@ -132,58 +132,56 @@ size_t rpc_method_count(void);
 const struct rpc_method *rpc_method_at(size_t i);
 
 /* X(service file, C name of the method). Each is defined in server/<file>.c as
- *     const struct rpc_method rpc_kvs_get = {"KVS.Get", RPC_READ | RPC_BLOCKING,
- * &key_request_schema, ...}; */
-#define RPC_METHODS(X)                                                                             \
-    X(catalog, rpc_catalog_register)                  /* Catalog.Register */                       \
-    X(catalog, rpc_catalog_deregister)                /* Catalog.Deregister */                     \
-    X(catalog, rpc_catalog_list_datacenters)          /* Catalog.ListDatacenters */                \
-    X(catalog, rpc_catalog_list_nodes)                /* Catalog.ListNodes */                      \
-    X(catalog, rpc_catalog_list_services)             /* Catalog.ListServices */                   \
-    X(catalog, rpc_catalog_service_list)              /* Catalog.ServiceList */                    \
-    X(catalog, rpc_catalog_service_nodes)             /* Catalog.ServiceNodes */                   \
-    X(catalog, rpc_catalog_node_services)             /* Catalog.NodeServices */                   \
-    X(catalog, rpc_catalog_node_service_list)         /* Catalog.NodeServiceList */                \
-    X(gateway_services, rpc_catalog_gateway_services) /* Catalog.GatewayServices */                \
-    X(config_entry, rpc_config_entry_apply)           /* ConfigEntry.Apply */                      \
-    X(config_entry, rpc_config_entry_get)             /* ConfigEntry.Get */                        \
-    X(config_entry, rpc_config_entry_list)            /* ConfigEntry.List */                       \
-    X(config_entry, rpc_config_entry_list_all)        /* ConfigEntry.ListAll */                    \
-    X(config_entry, rpc_config_entry_delete)          /* ConfigEntry.Delete */                     \
-    X(config_resolve,                                                                              \
-      rpc_config_entry_resolve_service_config)             /* ConfigEntry.ResolveServiceConfig */  \
-    X(connect_ca, rpc_connect_ca_roots)                    /* ConnectCA.Roots */                   \
-    X(connect_ca, rpc_connect_ca_configuration_get)        /* ConnectCA.ConfigurationGet */        \
-    X(health, rpc_health_checks_in_state)                  /* Health.ChecksInState */              \
-    X(health, rpc_health_node_checks)                      /* Health.NodeChecks */                 \
-    X(health, rpc_health_service_checks)                   /* Health.ServiceChecks */              \
-    X(health, rpc_health_service_nodes)                    /* Health.ServiceNodes */               \
-    X(coordinate, rpc_coordinate_update)                   /* Coordinate.Update */                 \
-    X(coordinate, rpc_coordinate_list_datacenters)         /* Coordinate.ListDatacenters */        \
-    X(coordinate, rpc_coordinate_list_nodes)               /* Coordinate.ListNodes */              \
-    X(coordinate, rpc_coordinate_node)                     /* Coordinate.Node */                   \
-    X(discovery_chain, rpc_discovery_chain_get)            /* DiscoveryChain.Get */                \
-    X(intention, rpc_intention_apply)                      /* Intention.Apply */                   \
-    X(intention, rpc_intention_get)                        /* Intention.Get */                     \
-    X(intention, rpc_intention_list)                       /* Intention.List */                    \
-    X(intention, rpc_intention_match)                      /* Intention.Match */                   \
-    X(intention, rpc_intention_check)                      /* Intention.Check */                   \
-    X(event_fire, rpc_internal_event_fire)                 /* Internal.EventFire */                \
-    X(keyring, rpc_internal_keyring_operation)             /* Internal.KeyringOperation */         \
-    X(internal, rpc_internal_node_info)                    /* Internal.NodeInfo */                 \
-    X(internal, rpc_internal_node_dump)                    /* Internal.NodeDump */                 \
-    X(gateway_services, rpc_internal_gateway_service_dump) /* Internal.GatewayServiceDump */       \
-    X(internal, rpc_internal_service_dump)                 /* Internal.ServiceDump */              \
-    X(topology, rpc_internal_service_topology)             /* Internal.ServiceTopology */          \
-    X(topology, rpc_internal_intention_upstreams)          /* Internal.IntentionUpstreams */       \
-    X(topology, rpc_internal_gateway_intentions)           /* Internal.GatewayIntentions */        \
-    X(kvs, rpc_kvs_apply)                                  /* KVS.Apply */                         \
-    X(kvs, rpc_kvs_get)                                    /* KVS.Get */                           \
-    X(kvs, rpc_kvs_list)                                   /* KVS.List */                          \
-    X(kvs, rpc_kvs_list_keys)                              /* KVS.ListKeys */                      \
-    X(operator, rpc_operator_raft_get_configuration)       /* Operator.RaftGetConfiguration */     \
-    X(operator, rpc_operator_raft_remove_peer_by_address)  /* Operator.RaftRemovePeerByAddress */  \
-    X(operator, rpc_operator_raft_remove_peer_by_id)       /* Operator.RaftRemovePeerByID */       \
+ *     const struct rpc_method rpc_kvs_get = {"KVS.Get", RPC_READ | RPC_BLOCKING, &key_request_schema, ...}; */
+#define RPC_METHODS(X)                 \
+    X(catalog, rpc_catalog_register)           /* Catalog.Register */         \
+    X(catalog, rpc_catalog_deregister)         /* Catalog.Deregister */       \
+    X(catalog, rpc_catalog_list_datacenters)   /* Catalog.ListDatacenters */  \
+    X(catalog, rpc_catalog_list_nodes)         /* Catalog.ListNodes */        \
+    X(catalog, rpc_catalog_list_services)      /* Catalog.ListServices */     \
+    X(catalog, rpc_catalog_service_list)       /* Catalog.ServiceList */      \
+    X(catalog, rpc_catalog_service_nodes)      /* Catalog.ServiceNodes */     \
+    X(catalog, rpc_catalog_node_services)      /* Catalog.NodeServices */     \
+    X(catalog, rpc_catalog_node_service_list)  /* Catalog.NodeServiceList */  \
+    X(gateway_services, rpc_catalog_gateway_services)   /* Catalog.GatewayServices */  \
+    X(config_entry, rpc_config_entry_apply)    /* ConfigEntry.Apply */        \
+    X(config_entry, rpc_config_entry_get)      /* ConfigEntry.Get */          \
+    X(config_entry, rpc_config_entry_list)     /* ConfigEntry.List */         \
+    X(config_entry, rpc_config_entry_list_all) /* ConfigEntry.ListAll */      \
+    X(config_entry, rpc_config_entry_delete)   /* ConfigEntry.Delete */       \
+    X(config_resolve, rpc_config_entry_resolve_service_config) /* ConfigEntry.ResolveServiceConfig */ \
+    X(connect_ca, rpc_connect_ca_roots)        /* ConnectCA.Roots */          \
+    X(connect_ca, rpc_connect_ca_configuration_get) /* ConnectCA.ConfigurationGet */ \
+    X(health, rpc_health_checks_in_state)      /* Health.ChecksInState */     \
+    X(health, rpc_health_node_checks)          /* Health.NodeChecks */        \
+    X(health, rpc_health_service_checks)       /* Health.ServiceChecks */     \
+    X(health, rpc_health_service_nodes)        /* Health.ServiceNodes */      \
+    X(coordinate, rpc_coordinate_update)            /* Coordinate.Update */   \
+    X(coordinate, rpc_coordinate_list_datacenters)  /* Coordinate.ListDatacenters */ \
+    X(coordinate, rpc_coordinate_list_nodes)        /* Coordinate.ListNodes */ \
+    X(coordinate, rpc_coordinate_node)              /* Coordinate.Node */     \
+    X(discovery_chain, rpc_discovery_chain_get) /* DiscoveryChain.Get */      \
+    X(intention, rpc_intention_apply)          /* Intention.Apply */          \
+    X(intention, rpc_intention_get)            /* Intention.Get */            \
+    X(intention, rpc_intention_list)           /* Intention.List */           \
+    X(intention, rpc_intention_match)          /* Intention.Match */          \
+    X(intention, rpc_intention_check)          /* Intention.Check */          \
+    X(event_fire, rpc_internal_event_fire)     /* Internal.EventFire */       \
+    X(keyring, rpc_internal_keyring_operation) /* Internal.KeyringOperation */ \
+    X(internal, rpc_internal_node_info)        /* Internal.NodeInfo */        \
+    X(internal, rpc_internal_node_dump)        /* Internal.NodeDump */        \
+    X(gateway_services, rpc_internal_gateway_service_dump) /* Internal.GatewayServiceDump */ \
+    X(internal, rpc_internal_service_dump)     /* Internal.ServiceDump */     \
+    X(topology, rpc_internal_service_topology)    /* Internal.ServiceTopology */   \
+    X(topology, rpc_internal_intention_upstreams) /* Internal.IntentionUpstreams */ \
+    X(topology, rpc_internal_gateway_intentions)  /* Internal.GatewayIntentions */ \
+    X(kvs, rpc_kvs_apply)                      /* KVS.Apply */                \
+    X(kvs, rpc_kvs_get)                        /* KVS.Get */                  \
+    X(kvs, rpc_kvs_list)                       /* KVS.List */                 \
+    X(kvs, rpc_kvs_list_keys)                  /* KVS.ListKeys */             \
+    X(operator, rpc_operator_raft_get_configuration)      /* Operator.RaftGetConfiguration */ \
+    X(operator, rpc_operator_raft_remove_peer_by_address) /* Operator.RaftRemovePeerByAddress */ \
+    X(operator, rpc_operator_raft_remove_peer_by_id)      /* Operator.RaftRemovePeerByID */ \
     X(operator, rpc_operator_autopilot_get_configuration) /* Operator.AutopilotGetConfiguration */ \
     X(operator, rpc_operator_autopilot_set_configuration) /* Operator.AutopilotSetConfiguration */ \
     X(operator, rpc_operator_server_health)               /* Operator.ServerHealth */              \

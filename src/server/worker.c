@@ -30,6 +30,5 @@ void worker_deinit(struct worker *w)
     w->verifies = verifies_free(w->verifies);
     w->pool = rpc_pool_free(w->pool);
     w->watches = watch_registry_free(w->watches);
-    /* The loop stays: what comes back while it is freed may start a timer on it, which never fires.
-     */
+    /* The loop stays: what comes back while it is freed may start a timer on it, which never fires. */
 }
