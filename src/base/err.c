@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,8 +50,19 @@ int err_wrap(struct err *err, const char *format, ...)
 
 int err_from_errno(struct err *err, int errnum, const char *what)
 {
+    char text[ERRNO_TEXT_SIZE];
     int code = abs(errnum);
-    return err_set(err, code, "%s: %s", what, err_code_text(code));
+    return err_set(err, code, "%s: %s", what,
+                   code < 1000 ? errno_text(code, text) : err_code_text(code));
+}
+
+const char *errno_text(int errnum, char to[ERRNO_TEXT_SIZE])
+{
+    (void)snprintf(to, ERRNO_TEXT_SIZE, "%s", err_code_text(errnum));
+    if (to[0] != '\0' && islower((unsigned char)to[1])) {
+        to[0] = (char)tolower((unsigned char)to[0]);
+    }
+    return to;
 }
 
 const char *err_text(const struct err *err)

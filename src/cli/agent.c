@@ -232,7 +232,7 @@ static int program_write_pid(struct program *p)
             (void)close(fd);
         }
         return err_set(&p->err, saved, "Could not open pid file: open %s: %s", path.p,
-                       strerror(saved));
+                       errno_text(saved, (char[ERRNO_TEXT_SIZE]){0}));
     }
     (void)close(fd);
     return 0;
@@ -432,17 +432,13 @@ static int program_check_available(struct program *p)
     return 0;
 }
 
-static int program_prepare(struct program *p)
+static int program_prepare(struct program *p, struct strlist *ret_warnings)
 {
-    struct strlist warnings;
-    int rc = program_load_config(p, &p->config, &warnings, &p->err);
+    int rc = program_load_config(p, &p->config, ret_warnings, &p->err);
     if (rc < 0) {
         return rc;
     }
     rc = agent_log_open(&p->config->log, &p->log, &p->err);
-    if (rc >= 0) {
-        program_log_warnings(p, warnings);
-    }
     if (rc >= 0) {
         rc = program_check_available(p);
     }
@@ -455,7 +451,8 @@ static int program_prepare(struct program *p)
 static int program_start(struct program *p)
 {
     char node_id[CONFIG_NODE_ID_SIZE];
-    int rc = program_prepare(p);
+    struct strlist warnings;
+    int rc = program_prepare(p, &warnings);
     if (rc >= 0) {
         rc = config_setup_node_id(p->config, node_id, &p->err);
     }
@@ -463,6 +460,7 @@ static int program_start(struct program *p)
         return rc;
     }
     program_banner(p, node_id);
+    program_log_warnings(p, warnings); /* like everything in the log, behind the banner */
     rc = program_make_loops(p);
     rc = rc < 0 ? rc : program_make_delegate(p, str_from_cstr(node_id));
     if (rc < 0) {
@@ -496,6 +494,12 @@ static int program_start(struct program *p)
         loop_thread_start(p->workers[i].loop);
     }
     p->telemetry = telemetry_new(p->config, p->main.loop, p->server);
+    if (!p->config->telemetry.disable_compat_one_nine) {
+        log_write(LOG_WARN, "agent",
+                  "DEPRECATED Backwards compatibility with pre-1.9 metrics enabled. These metrics "
+                  "will be removed in a future version of Consul. Set `telemetry { "
+                  "disable_compat_1.9 = true }` to disable them.");
+    }
     return agent_start(p->agent, &p->err);
 }
 

@@ -121,7 +121,7 @@ static int start_failed(const struct image *image, int problem, struct err *err)
         return err_set(err, ERR_FAILED, "exec: \"%s\": executable file not found in $PATH",
                        image->path);
     }
-    errno_text(problem, text, sizeof(text));
+    (void)errno_text(problem, text);
     return err_set(err, ERR_FAILED, "fork/exec %s: %s", image->path, text);
 }
 

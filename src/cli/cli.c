@@ -206,6 +206,11 @@ void cli_print_tabs(FILE *to, struct str json)
     cli_print_indented(to, json, "\t");
 }
 
+static bool is_help(const char *arg)
+{
+    return strcmp(arg, "-h") == 0 || strcmp(arg, "-help") == 0 || strcmp(arg, "--help") == 0;
+}
+
 bool cli_parse(const char *command, int argc, char **argv, const struct cli_flag_group *groups,
                size_t groups_count, struct cli_args *ret_args, int *ret_code)
 {
@@ -214,17 +219,13 @@ bool cli_parse(const char *command, int argc, char **argv, const struct cli_flag
     if (rc >= 0) {
         return true;
     }
+    bool asked = rc == -ERR_CANCELED && argc == 1 && is_help(argv[0]); /* "-help=x" is a mistake */
     if (rc != -ERR_CANCELED) {
         fprintf(stderr, "%s\n", err_text(&err));
     }
-    cli_help(stderr, command, groups, groups_count);
-    *ret_code = 1;
+    cli_help(asked ? stdout : stderr, command, groups, groups_count);
+    *ret_code = asked ? 0 : 1;
     return false;
-}
-
-static bool is_help(const char *arg)
-{
-    return strcmp(arg, "-h") == 0 || strcmp(arg, "-help") == 0 || strcmp(arg, "--help") == 0;
 }
 
 /* Whether help is asked for anywhere before "--": the rest of the line does not matter then. */

@@ -528,13 +528,13 @@ int cli_file_read(struct arena *a, struct str path, struct str *ret_data, struct
     char text[128];
     int fd = open(arena_str(a, path).p, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        errno_text(errno, text, sizeof(text));
+        (void)errno_text(errno, text);
         return err_set(err, ERR_FAILED, "open %.*s: %s", STRF(path), text);
     }
     int rc = fd_read(a, fd, ret_data);
     (void)close(fd);
     if (rc < 0) {
-        errno_text(-rc, text, sizeof(text));
+        (void)errno_text(-rc, text);
         return err_set(err, ERR_FAILED, "read %.*s: %s", STRF(path), text);
     }
     return 0;
@@ -552,8 +552,8 @@ int cli_data_read(struct arena *a, struct str argument, struct str *ret_data, st
     }
     int rc = fd_read(a, STDIN_FILENO, ret_data);
     if (rc < 0) {
-        char text[128];
-        errno_text(-rc, text, sizeof(text));
+        char text[ERRNO_TEXT_SIZE];
+        (void)errno_text(-rc, text);
         return err_set(err, ERR_FAILED, "Failed to read stdin: read /dev/stdin: %s", text);
     }
     return 0;

@@ -20,18 +20,10 @@
 
 #define READ_SIZE (64u * 1024u)
 
-void errno_text(int errnum, char *to, size_t size)
-{
-    char storage[128];
-    (void)snprintf(to, size, "%s", strerror_r(errnum, storage, sizeof(storage)));
-    to[0] = (char)tolower((unsigned char)to[0]);
-}
-
 static int error_of(struct err *err, int errnum, const char *what)
 {
-    char text[128];
-    errno_text(errnum, text, sizeof(text));
-    return err_set(err, ERR_CONNECTION, "%s: %s", what, text);
+    char text[ERRNO_TEXT_SIZE];
+    return err_set(err, ERR_CONNECTION, "%s: %s", what, errno_text(errnum, text));
 }
 
 int transport_wait(const struct client_interrupt *interrupt, int fd, short events,

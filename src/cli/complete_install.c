@@ -23,8 +23,8 @@ typedef VEC(struct place) places;
 
 static int failed(struct err *err, const char *what, struct str path)
 {
-    char text[128];
-    errno_text(errno, text, sizeof(text));
+    char text[ERRNO_TEXT_SIZE];
+    (void)errno_text(errno, text);
     return err_set(err, ERR_FAILED, "%s %.*s: %s", what, STRF(path), text);
 }
 

@@ -47,8 +47,8 @@ static int check_authorities(struct str text, const char *what, struct str path,
 
 static int path_failed(const char *what, struct str path, struct err *err)
 {
-    char text[128];
-    errno_text(errno, text, sizeof(text));
+    char text[ERRNO_TEXT_SIZE];
+    (void)errno_text(errno, text);
     return err_set(err, ERR_INVALID, "%s %.*s: %s", what, STRF(path), text);
 }
 

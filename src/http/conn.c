@@ -668,6 +668,7 @@ void http_accept(struct http_server *s, int fd, const struct address *peer)
     c->in.max = HTTP1_HEAD_SIZE_MAX_DEFAULT + s->front->limits.head_size_max + HTTP_BODY_SIZE_MAX;
     c->ip_size = (uint8_t)MIN(ip.n, sizeof(c->ip));
     memcpy(c->ip, ip.p, c->ip_size);
+    c->port = address_port(peer);
     list_push_back(&s->conns, &c->node);
     s->conns_count++;
     tcp_start(&c->stream, s->loop, fd, &conn_ops);
