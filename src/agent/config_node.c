@@ -18,8 +18,7 @@
 
 static int path_error(struct err *err, const char *what, const char *path, int errnum)
 {
-    return err_set(err, errnum > 0 ? errnum : EIO, "%s %s: %s", what, path,
-                   errno_text(errnum, (char[ERRNO_TEXT_SIZE]){0}));
+    return err_set(err, errnum > 0 ? errnum : EIO, "%s %s: %s", what, path, err_code_text(errnum));
 }
 
 /* mkdir -p */

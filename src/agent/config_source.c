@@ -37,8 +37,7 @@ static int file_read(struct config_builder *b, struct str path, struct err *err)
     }
     FILE *file = fopen(path.p, "re");
     if (file == NULL) {
-        char why[ERRNO_TEXT_SIZE];
-        (void)errno_text(errno, why);
+        const char *why = err_code_text(errno);
         return err_set(err, ERR_FAILED, "config: failed to read %.*s: open %.*s: %s", STRF(path),
                        STRF(path), why);
     }
@@ -51,8 +50,7 @@ static int file_read(struct config_builder *b, struct str path, struct err *err)
     }
     int rc = 0;
     if (ferror(file)) {
-        char why[ERRNO_TEXT_SIZE];
-        (void)errno_text(errno, why);
+        const char *why = err_code_text(errno);
         rc = err_set(err, ERR_FAILED, "config: failed to read %.*s: read %.*s: %s", STRF(path),
                      STRF(path), why);
     } else if (text.failed) {
@@ -94,8 +92,7 @@ static int dir_read(struct config_builder *b, struct str path, struct err *err)
 {
     DIR *dir = opendir(path.p);
     if (dir == NULL) {
-        char why[ERRNO_TEXT_SIZE];
-        (void)errno_text(errno, why);
+        const char *why = err_code_text(errno);
         return err_set(err, ERR_FAILED, "config: Readdir failed on %.*s. open %.*s: %s", STRF(path),
                        STRF(path), why);
     }
@@ -115,8 +112,7 @@ static int dir_read(struct config_builder *b, struct str path, struct err *err)
         if (lstat(file.p, &st) == 0 && S_ISLNK(st.st_mode)) {
             char *real = realpath(file.p, NULL); /* a link goes by the name of what it points to */
             if (real == NULL) {
-                char why[ERRNO_TEXT_SIZE];
-                (void)errno_text(errno, why);
+                const char *why = err_code_text(errno);
                 return err_set(err, ERR_FAILED, "lstat %.*s: %s", STRF(file), why);
             }
             file = arena_str(b->a, str_from_cstr(real));
@@ -143,8 +139,7 @@ int config_path_read(struct config_builder *b, struct str path, struct err *err)
     path = arena_str(b->a, path);
     FILE *file = fopen(path.p, "re");
     if (file == NULL) {
-        char why[ERRNO_TEXT_SIZE];
-        (void)errno_text(errno, why);
+        const char *why = err_code_text(errno);
         return err_set(err, ERR_FAILED, "config: Open failed on %.*s. open %.*s: %s", STRF(path),
                        STRF(path), why);
     }

@@ -5,8 +5,12 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define ERRNO_MAX 133 /* Linux's */
+#define ERRNO_TEXT_SIZE 64
 
 int err_vset(struct err *err, int code, const char *format, va_list args)
 {
@@ -50,24 +54,35 @@ int err_wrap(struct err *err, const char *format, ...)
 
 int err_from_errno(struct err *err, int errnum, const char *what)
 {
-    char text[ERRNO_TEXT_SIZE];
     int code = abs(errnum);
-    return err_set(err, code, "%s: %s", what,
-                   code < 1000 ? errno_text(code, text) : err_code_text(code));
-}
-
-const char *errno_text(int errnum, char to[ERRNO_TEXT_SIZE])
-{
-    (void)snprintf(to, ERRNO_TEXT_SIZE, "%s", err_code_text(errnum));
-    if (to[0] != '\0' && islower((unsigned char)to[1])) {
-        to[0] = (char)tolower((unsigned char)to[0]);
-    }
-    return to;
+    return err_set(err, code, "%s: %s", what, err_code_text(code));
 }
 
 const char *err_text(const struct err *err)
 {
     return err->text[0] != '\0' ? err->text : err_code_text(err->code);
+}
+
+static char errno_texts[ERRNO_MAX + 1][ERRNO_TEXT_SIZE];
+
+static void errno_texts_make(void)
+{
+    for (int i = 0; i <= ERRNO_MAX; i++) {
+        const char *text = strerrordesc_np(i);
+        char *to = errno_texts[i];
+        (void)snprintf(to, ERRNO_TEXT_SIZE, "%s", text != NULL ? text : "unknown error");
+        if (islower((unsigned char)to[1])) { /* not "RPC version wrong" */
+            to[0] = (char)tolower((unsigned char)to[0]);
+        }
+    }
+}
+
+/* In lower case, as Go has them. */
+static const char *errno_text(int errnum)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, errno_texts_make);
+    return errnum <= ERRNO_MAX ? errno_texts[errnum] : "unknown error";
 }
 
 const char *err_code_text(int code)
@@ -80,11 +95,8 @@ const char *err_code_text(int code)
         return text;
         ERR_CODES(X)
 #undef X
-    default: {
-        /* Not strerror(): its buffer is shared between threads for unknown numbers. */
-        const char *text = strerrordesc_np(abs(code));
-        return text != NULL ? text : "unknown error";
-    }
+    default:
+        return errno_text(abs(code));
     }
 }
 

@@ -64,9 +64,6 @@ int err_vset(struct err *err, int code, const char *format, va_list args) PRINTF
 int err_wrap(struct err *err, const char *format, ...) PRINTF(2, 3);
 /* From errno, an ERR_x, or either negated as returned: "what: <its text>". */
 int err_from_errno(struct err *err, int errnum, const char *what);
-/* What an errno says, in Go's lower case: "no such file or directory". Returns `to`. */
-#define ERRNO_TEXT_SIZE 128
-const char *errno_text(int errnum, char to[ERRNO_TEXT_SIZE]);
 /* The sentence, or the code's name where none was set. */
 const char *err_text(const struct err *err);
 const char *err_code_text(int code);

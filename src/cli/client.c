@@ -525,17 +525,14 @@ static int fd_read(struct arena *a, int fd, struct str *ret_data)
 
 int cli_file_read(struct arena *a, struct str path, struct str *ret_data, struct err *err)
 {
-    char text[128];
     int fd = open(arena_str(a, path).p, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        (void)errno_text(errno, text);
-        return err_set(err, ERR_FAILED, "open %.*s: %s", STRF(path), text);
+        return err_set(err, ERR_FAILED, "open %.*s: %s", STRF(path), err_code_text(errno));
     }
     int rc = fd_read(a, fd, ret_data);
     (void)close(fd);
     if (rc < 0) {
-        (void)errno_text(-rc, text);
-        return err_set(err, ERR_FAILED, "read %.*s: %s", STRF(path), text);
+        return err_set(err, ERR_FAILED, "read %.*s: %s", STRF(path), err_code_text(-rc));
     }
     return 0;
 }
@@ -552,8 +549,7 @@ int cli_data_read(struct arena *a, struct str argument, struct str *ret_data, st
     }
     int rc = fd_read(a, STDIN_FILENO, ret_data);
     if (rc < 0) {
-        char text[ERRNO_TEXT_SIZE];
-        (void)errno_text(-rc, text);
+        const char *text = err_code_text(-rc);
         return err_set(err, ERR_FAILED, "Failed to read stdin: read /dev/stdin: %s", text);
     }
     return 0;

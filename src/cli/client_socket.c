@@ -22,8 +22,7 @@
 
 static int error_of(struct err *err, int errnum, const char *what)
 {
-    char text[ERRNO_TEXT_SIZE];
-    return err_set(err, ERR_CONNECTION, "%s: %s", what, errno_text(errnum, text));
+    return err_set(err, ERR_CONNECTION, "%s: %s", what, err_code_text(errnum));
 }
 
 int transport_wait(const struct client_interrupt *interrupt, int fd, short events,

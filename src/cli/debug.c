@@ -85,7 +85,7 @@ static FILE *file_open(const struct capture *c, struct client *client, const cha
     FILE *f = fopen(path.p, "we");
     if (f == NULL) {
         (void)told("Error encountered during collection: open %s: %s", path.p,
-                   errno_text(errno, (char[ERRNO_TEXT_SIZE]){0}));
+                   err_code_text(errno));
     }
     return f;
 }
@@ -218,7 +218,7 @@ static int interval_capture(struct capture *c, unsigned count)
     struct str path = arena_printf(client_arena(c->client), "%s/%s", c->directory, folder);
     if (mkdir(path.p, 0755) < 0 && errno != EEXIST) {
         return told("Error encountered during collection: mkdir %s: %s", path.p,
-                    errno_text(errno, (char[ERRNO_TEXT_SIZE]){0}));
+                    err_code_text(errno));
     }
     if (wants(STR("pprof"))) {
         heap_capture(c, folder);
@@ -399,7 +399,7 @@ static int capture_prepare(struct capture *c)
                           c->directory)
                    : told("Capture validation failed: could not create output directory: mkdir "
                           "%s: %s",
-                          c->directory, errno_text(errno, (char[ERRNO_TEXT_SIZE]){0}));
+                          c->directory, err_code_text(errno));
     }
     client_reset(c->client);
     return 0;

@@ -24,8 +24,7 @@ struct packing {
 
 static int failed(struct err *err, const char *what, const char *path)
 {
-    return err_set(err, ERR_FAILED, "%s %s: %s", what, path,
-                   errno_text(errno, (char[ERRNO_TEXT_SIZE]){0}));
+    return err_set(err, ERR_FAILED, "%s %s: %s", what, path, err_code_text(errno));
 }
 
 static int put(struct packing *p, struct str bytes, struct err *err)

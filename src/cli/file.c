@@ -12,8 +12,7 @@
 
 static int failed(struct err *err, const char *what, const char *path)
 {
-    char text[ERRNO_TEXT_SIZE];
-    (void)errno_text(errno, text);
+    const char *text = err_code_text(errno);
     return err_set(err, ERR_FAILED, "%s %s: %s", what, path, text);
 }
 
@@ -60,8 +59,7 @@ static int replace(const char *path, const char *temporary, struct str bytes, mo
         rc = failed(err, "close", temporary);
     }
     if (rc == 0 && rename(temporary, path) < 0) {
-        char text[ERRNO_TEXT_SIZE];
-        (void)errno_text(errno, text);
+        const char *text = err_code_text(errno);
         rc = err_set(err, ERR_FAILED, "rename %s %s: %s", temporary, path, text);
     }
     if (rc < 0) {

@@ -47,8 +47,7 @@ static int check_authorities(struct str text, const char *what, struct str path,
 
 static int path_failed(const char *what, struct str path, struct err *err)
 {
-    char text[ERRNO_TEXT_SIZE];
-    (void)errno_text(errno, text);
+    const char *text = err_code_text(errno);
     return err_set(err, ERR_INVALID, "%s %.*s: %s", what, STRF(path), text);
 }
 
