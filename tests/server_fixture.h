@@ -20,6 +20,8 @@ struct server_fixture {
     struct worker main;
     struct server *server;
     struct scripted_membership *pool; /* the server's */
+    bool wants_wan;                   /* set before server_fixture_init() */
+    struct scripted_membership *wan;  /* of the servers everywhere: nobody is in it yet */
     struct loop_timer poll, limit, begin;
     struct rpc_call *call; /* to be started */
     bool (*until)(void *data);
@@ -111,6 +113,10 @@ static inline void server_fixture_init(struct server_fixture *f,
     f->pool = scripted_membership_of_server(f->main.loop, own.node_name, own.node_id,
                                             own.rpc_address, own.advertise_address);
     own.membership = &f->pool->pub;
+    if (f->wants_wan) {
+        f->wan = scripted_membership_new(f->main.loop);
+        own.wan = &f->wan->pub;
+    }
     assert_ok(server_new(&own, &f->main, &f->server, &err));
 }
 

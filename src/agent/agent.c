@@ -7,11 +7,13 @@
 #include "agent/service.h"
 #include "agent/state.h"
 #include "agent/sync.h"
+#include "agent/tls.h"
 #include "agent/user_event.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "loop/tls_context.h"
 #include "proto/serf.h"
 #include "server/delegate.h"
 #include "server/membership.h"
@@ -319,6 +321,8 @@ int agent_new(const struct agent_options *options, struct agent **ret_agent, str
     a->listener.user_event = leader_event;
     membership_listen(a->worker->delegate->membership, &a->listener);
     user_events_start(a->events, a);
+    a->tokens.shared = &a->worker->delegate->secrets;
+    tokens_load(&a->tokens, conf(a)); /* before any request comes */
     *ret_agent = a;
     return 0;
 }
@@ -326,7 +330,6 @@ int agent_new(const struct agent_options *options, struct agent **ret_agent, str
 int agent_start(struct agent *a, struct err *err)
 {
     const struct agent_config *config = conf(a);
-    tokens_load(&a->tokens, config);
     load_metadata(a, config);
     int rc = load_services(a, config, NULL, err);
     rc = rc < 0 ? rc : load_checks(a, config, NULL, err);
@@ -506,11 +509,20 @@ int agent_reload(struct agent *a, struct err *err)
     if (rc < 0) {
         return rc;
     }
-    rc = reload(a, config, err);
+    struct tls_context *tls = NULL;
+    if (agent_tls_context(config, &tls, err) < 0) { /* before anything is taken down */
+        rc = err_wrap(err, "Failed reloading tls configuration");
+    }
+    rc = rc < 0 ? rc : reload(a, config, err);
     if (rc < 0) {
+        (void)tls_context_unref(tls);
         config_unref(config);
         return rc;
     }
+    if (a->options.tls != NULL) {
+        tls_configurator_set(a->options.tls, TAKE(tls));
+    }
+    (void)tls_context_unref(tls);
     struct agent_config *old = atomic_exchange(&a->config, config);
     epoch_retire(a->epoch, old, config_retired);
     if (a->options.ops->config_changed != NULL) {

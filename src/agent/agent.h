@@ -20,6 +20,7 @@ struct agent_config;
 struct arena;
 struct epoch;
 struct local_root;
+struct tls_configurator;
 struct worker;
 
 struct agent_ops {
@@ -35,9 +36,10 @@ struct agent_ops {
 };
 
 struct agent_options {
-    struct agent_config *config; /* a reference, taken */
-    struct str node_id;          /* from config_setup_node_id() */
-    struct worker *main;         /* its loop is the agent's, its delegate too */
+    struct agent_config *config;  /* a reference, taken */
+    struct str node_id;           /* from config_setup_node_id() */
+    struct worker *main;          /* its loop is the agent's, its delegate too */
+    struct tls_configurator *tls; /* given what a reload brings; NULL: nobody's */
     const struct agent_ops *ops;
     void *ops_data;
 };

@@ -34,19 +34,18 @@ struct loop *check_loop(const struct check *c)
 
 struct http_client_tls check_tls(const struct check *c)
 {
-    const struct config_tls *tls = &conf(c->checks->agent)->tls;
-    struct http_client_tls out = {.server_name = c->def->tls_server_name,
-                                  .skip_verify = c->def->tls_skip_verify};
-    if (tls->enable_agent_tls_for_checks) {
-        out.ca_file = tls->ca_file;
-        out.ca_path = tls->ca_path;
-        out.cert_file = tls->cert_file;
-        out.key_file = tls->key_file;
-        if (out.server_name.n == 0) {
-            out.server_name = tls->server_name;
-        }
+    struct agent *a = c->checks->agent;
+    const struct agent_config *config = conf(a);
+    struct http_client_tls tls = {.skip_verify = c->def->tls_skip_verify};
+    if (config->tls.enable_agent_tls_for_checks) {
+        tls.agent = a->options.tls;
+        tls.server_name =
+            config->tls.server_name.n > 0 ? config->tls.server_name : config->node_name;
     }
-    return out;
+    if (c->def->tls_server_name.n > 0) {
+        tls.server_name = c->def->tls_server_name;
+    }
+    return tls;
 }
 
 static const struct check_ops *ops_of(const struct check_def *def)

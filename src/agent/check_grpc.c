@@ -36,6 +36,21 @@ static bool answer_passes(const struct check_def *def, const struct http_client_
         buf_lit(output, "rpc error: code = DeadlineExceeded desc = context deadline exceeded");
         return false;
     }
+    if (r->error == HTTP_CLIENT_TLS_FAILED) {
+        buf_printf(output,
+                   "rpc error: code = Unavailable desc = all SubConns are in TransientFailure, "
+                   "latest connection error: connection error: desc = \"transport: authentication "
+                   "handshake failed: %.*s\"",
+                   STRF(r->error_text));
+        return false;
+    }
+    if (r->error != HTTP_CLIENT_OK && def->grpc_use_tls) {
+        buf_printf(output,
+                   "rpc error: code = Unavailable desc = all SubConns are in TransientFailure, "
+                   "latest connection error: %.*s",
+                   STRF(r->error_text));
+        return false;
+    }
     if (r->error != HTTP_CLIENT_OK) {
         buf_printf(output, "rpc error: code = Unavailable desc = %.*s", STRF(r->error_text));
         return false;

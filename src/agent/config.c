@@ -361,23 +361,31 @@ struct strlist config_diff_nonreloadable(struct arena *a, const struct agent_con
 /* --- questions
  * --------------------------------------------------------------------------------------- */
 
-struct str config_http_addr(struct arena *a, const struct agent_config *config)
+/* One that is not a wildcard, else this machine's, else a socket; empty: none. */
+static struct str api_url(struct arena *a, struct config_addrlist addresses, const char *scheme)
 {
     struct str any = STR("");
     struct str socket = STR("");
-    for (size_t i = 0; i < config->addresses.http.n; i++) {
-        struct config_addr addr = config->addresses.http.v[i];
+    for (size_t i = 0; i < addresses.n; i++) {
+        struct config_addr addr = addresses.v[i];
         bool is_v6 = str_find_byte(addr.host, ':') >= 0, is_any = ip_text_is_any(addr.host);
         if (addr.path.n > 0) {
             socket = socket.n > 0 ? socket : arena_printf(a, "unix://%.*s", STRF(addr.path));
             continue;
         }
         struct str host = !is_any ? addr.host : is_v6 ? STR("::1") : STR("127.0.0.1");
-        struct str text = arena_printf(a, is_v6 ? "[%.*s]:%u" : "%.*s:%u", STRF(host), addr.port);
+        struct str text = arena_printf(a, is_v6 ? "%s://[%.*s]:%u" : "%s://%.*s:%u", scheme,
+                                       STRF(host), addr.port);
         if (!is_any) {
             return text;
         }
         any = any.n > 0 ? any : text;
     }
     return any.n > 0 ? any : socket;
+}
+
+struct str config_api_url(struct arena *a, const struct agent_config *config)
+{
+    struct str plain = api_url(a, config->addresses.http, "http");
+    return plain.n > 0 ? plain : api_url(a, config->addresses.https, "https");
 }

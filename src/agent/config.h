@@ -325,6 +325,6 @@ NODISCARD int config_setup_node_id(const struct agent_config *config,
 /* The configuration as /v1/agent/self shows it in DebugConfig: Consul's names, secrets "hidden". */
 void config_write_debug(struct json_writer *w, const struct agent_config *config,
                         struct str node_id);
-/* The address of this agent's own HTTP API, for watches and `consul.*` children: "127.0.0.1:8500",
- * "unix:///path"; empty when HTTP is off. Allocated in `a`. */
-struct str config_http_addr(struct arena *a, const struct agent_config *config);
+/* The URL of this agent's own HTTP API, for watches: "http://127.0.0.1:8500", "unix:///path", and
+ * "https://..." where there is no other; empty when both are off. Allocated in `a`. */
+struct str config_api_url(struct arena *a, const struct agent_config *config);

@@ -48,7 +48,7 @@ static void server_tags(struct tags *t, const struct agent_config *config, bool 
         tag(t, STR("nonvoter"), STR("1"));
         tag(t, STR("read_replica"), STR("1"));
     }
-    if (config->tls.cert_file.n > 0) {
+    if (config->tls.ca_file.n > 0 || config->tls.ca_path.n > 0) {
         tag(t, STR("use_tls"), STR("1"));
     }
 }

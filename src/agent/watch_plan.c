@@ -578,22 +578,23 @@ static void plan_query(struct plan *p)
     struct agent *a = p->plans->agent;
     struct arena arena = {0};
     struct err err = {0};
-    struct str address = config_http_addr(&arena, conf(a));
+    struct str url = config_api_url(&arena, conf(a));
     struct strlist_pair header = {STR("X-Consul-Token"), {&p->token, 1}};
     struct http_client_options options = {
         .timeout_ms = QUERY_TIMEOUT_MS,
         .body_size_max = ANSWER_SIZE_MAX,
         .headers = {&header, p->token.n > 0 ? 1 : 0},
         .wanted_header = p->kind == PLAN_AGENT_SERVICE ? "X-Consul-ContentHash" : "X-Consul-Index",
+        .tls = {.agent = a->options.tls, .skip_verify = !conf(a)->tls.verify_outgoing},
         .done = query_answered,
         .data = p,
     };
     struct str scheme = STR("unix://");
-    if (str_has_prefix(address, scheme)) {
-        options.unix_socket = str_from(address, scheme.n);
-        address = STR("localhost");
+    if (str_has_prefix(url, scheme)) {
+        options.unix_socket = str_from(url, scheme.n);
+        url = STR("http://localhost");
     }
-    options.url = arena_printf(&arena, "http://%.*s%.*s%s%.*s", STRF(address), STRF(p->path),
+    options.url = arena_printf(&arena, "%.*s%.*s%s%.*s", STRF(url), STRF(p->path),
                                p->index.n == 0                 ? ""
                                : p->kind == PLAN_AGENT_SERVICE ? "&hash="
                                                                : "&index=",
@@ -640,7 +641,7 @@ int watch_plans_load(struct watch_plans *plans, const struct agent_config *confi
         return 0;
     }
     struct arena a = {0};
-    bool has_http = config_http_addr(&a, config).n > 0;
+    bool has_http = config_api_url(&a, config).n > 0;
     arena_deinit(&a);
     if (!has_http) {
         return err_set(err, ERR_INVALID, "watch plans require an HTTP or HTTPS endpoint");

@@ -41,7 +41,8 @@ struct arena;
     X(ERR_CONNECTION, 1023, "connection failed")                                   \
     X(ERR_RATE_LIMIT, 1024, "rate limit reached") /* HTTP 429 */                   \
     X(ERR_UNREACHABLE, 1025, "unreachable")       /* and nothing was sent there */ \
-    X(ERR_NO_SERVERS, 1026, "No known Consul servers")
+    X(ERR_NO_SERVERS, 1026, "No known Consul servers")                             \
+    X(ERR_DC_NOT_AVAILABLE, 1027, "Remote DC has no server currently reachable")
 
 enum err_code {
 #define X(name, value, text) name = value,

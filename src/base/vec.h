@@ -20,24 +20,30 @@
 void *vec_grow_(void *v, size_t n, size_t *cap, size_t size);
 void *avec_grow_(struct arena *a, void *v, size_t n, size_t *cap, size_t size);
 
-#define vec_push(vec, item)                                                              \
-    do {                                                                                 \
-        if ((vec)->n == (vec)->cap) {                                                    \
-            (vec)->v = vec_grow_((vec)->v, (vec)->n, &(vec)->cap, sizeof(*(vec)->v));    \
-        }                                                                                \
-        (vec)->v[(vec)->n++] = (item);                                                   \
+#define vec_push(vec, item)                                                           \
+    do {                                                                              \
+        if ((vec)->n == (vec)->cap) {                                                 \
+            (vec)->v = vec_grow_((vec)->v, (vec)->n, &(vec)->cap, sizeof(*(vec)->v)); \
+        }                                                                             \
+        (vec)->v[(vec)->n++] = (item);                                                \
     } while (0)
-#define avec_push(arena, vec, item)                                                              \
-    do {                                                                                         \
-        if ((vec)->n == (vec)->cap) {                                                            \
-            (vec)->v = avec_grow_((arena), (vec)->v, (vec)->n, &(vec)->cap, sizeof(*(vec)->v));  \
-        }                                                                                        \
-        (vec)->v[(vec)->n++] = (item);                                                           \
+#define avec_push(arena, vec, item)                                                             \
+    do {                                                                                        \
+        if ((vec)->n == (vec)->cap) {                                                           \
+            (vec)->v = avec_grow_((arena), (vec)->v, (vec)->n, &(vec)->cap, sizeof(*(vec)->v)); \
+        }                                                                                       \
+        (vec)->v[(vec)->n++] = (item);                                                          \
     } while (0)
-#define vec_deinit(vec)             \
-    do {                            \
-        mem_free((vec)->v);         \
-        (vec)->v = NULL;            \
-        (vec)->n = (vec)->cap = 0;  \
+#define vec_deinit(vec)            \
+    do {                           \
+        mem_free((vec)->v);        \
+        (vec)->v = NULL;           \
+        (vec)->n = (vec)->cap = 0; \
+    } while (0)
+/* Item i goes, those behind it move up. */
+#define vec_remove(vec, i)                                                                 \
+    do {                                                                                   \
+        (vec)->n--;                                                                        \
+        memmove(&(vec)->v[i], &(vec)->v[(i) + 1], ((vec)->n - (i)) * sizeof((vec)->v[0])); \
     } while (0)
 #define vec_clear(vec) ((void)((vec)->n = 0))

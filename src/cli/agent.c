@@ -8,6 +8,7 @@
 #include "agent/config.h"
 #include "agent/config_flags.h"
 #include "agent/telemetry.h"
+#include "agent/tls.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -15,6 +16,7 @@
 #include "cli/agent_log.h"
 #include "cli/agent_pool.h"
 #include "cli/command.h"
+#include "loop/tls_context.h"
 #include "schema/session.h"
 #include "server/client_agent.h"
 #include "server/rpc_pool.h"
@@ -31,11 +33,13 @@
 #define AGENT_WORKERS_MAX 16u
 #define PROTOCOL_MIN 2 /* of Consul, that 1.10.3 starts with */
 #define PROTOCOL_MAX 3
+#define ACL_TTL_MS_DEFAULT 30000u
 
 struct program {
     struct config_flags flags;
     struct config_sources sources;
     struct agent_config *config; /* as started */
+    struct acl_settings acl;
     struct arena arena;
     struct agent_log *log;
     struct worker main;
@@ -45,6 +49,7 @@ struct program {
     struct client_agent *client;
     struct agent *agent;
     struct agent_front *front;
+    struct tls_configurator *tls;
     struct telemetry *telemetry;
     struct loop_timer leave_timer;
     bool is_leaving;
@@ -302,6 +307,7 @@ static void program_make_client(struct program *p, struct str node_id,
         .rpc_hold_timeout_ms = (uint64_t)c->rpc_hold_timeout / NS_PER_MS,
         .kv_max_value_size = c->limits.kv_max_value_size,
         .txn_max_req_len = c->limits.txn_max_req_len,
+        .acl = p->acl,
     };
     p->client = client_agent_new(&options, &p->main);
 }
@@ -320,6 +326,7 @@ static int program_make_server(struct program *p, struct str node_id,
         .rpc_address = addr_text(&p->arena, &c->addresses.rpc_advertise),
         .advertise_address = c->addresses.advertise,
         .rpc_bind_host = rpc_bind_host(c),
+        .tls = p->tls,
         .data_dir = c->data_dir,
         .in_memory = c->is_dev,
         .bootstrap = c->bootstrap || c->is_dev,
@@ -333,6 +340,7 @@ static int program_make_server(struct program *p, struct str node_id,
             c->session_ttl_min > 0 ? c->session_ttl_min : SESSION_TTL_MIN_NS_DEFAULT,
         .kv_max_value_size = c->limits.kv_max_value_size,
         .txn_max_req_len = c->limits.txn_max_req_len,
+        .acl = p->acl,
         .snapshot_threshold = (uint64_t)c->raft.snapshot_threshold,
         .snapshot_interval_ms = (uint64_t)c->raft.snapshot_interval / NS_PER_MS,
         .trailing_logs = (uint64_t)c->raft.trailing_logs,
@@ -342,6 +350,7 @@ static int program_make_server(struct program *p, struct str node_id,
         .coordinate_update_batch_size = (uint32_t)c->coordinates.update_batch_size,
         .coordinate_update_max_batches = (uint32_t)c->coordinates.update_max_batches,
         .raft_multiplier = (uint32_t)c->raft.multiplier,
+        .acl_master_token = c->acl.master_token,
         .connect_enabled = c->connect.enabled,
         .ca_provider = c->connect.ca_provider,
         .ca_config = c->connect.ca_config,
@@ -401,6 +410,7 @@ static int program_start_delegate(struct program *p)
 static int program_make_worker(struct program *p, struct worker *w, const char *name, uint32_t id)
 {
     worker_init(w, loop_new(name), id);
+    rpc_pool_set_tls(w->pool, p->tls);
     return rpc_pool_bind(w->pool, rpc_bind_host(p->config), &p->err);
 }
 
@@ -424,15 +434,49 @@ static int program_make_loops(struct program *p)
 static int program_check_available(struct program *p)
 {
     const struct agent_config *c = p->config;
-    if (c->acl.enabled) {
+    if (c->auto_encrypt.tls || c->auto_config.enabled) {
         return err_set(&p->err, ERR_UNSUPPORTED,
-                       "acl.enabled: ACLs are not available yet, nothing would be enforced");
+                       "%s: certificates from the servers are not available yet",
+                       c->auto_encrypt.tls ? "auto_encrypt.tls" : "auto_config.enabled");
     }
-    if (c->addresses.https.n > 0 && c->tls.cert_file.n > 0) {
-        return err_set(&p->err, ERR_UNSUPPORTED,
-                       "ports.https: HTTPS with a certificate (cert_file) is not available yet");
+    if (c->auto_encrypt.allow_tls) {
+        log_write(LOG_WARN, "agent",
+                  "auto_encrypt.allow_tls: this server cannot sign certificates of clients yet");
     }
     return 0;
+}
+
+/* 0 is the default, as in Consul. */
+static uint64_t acl_ttl_ms(int64_t ttl)
+{
+    return ttl > 0 ? (uint64_t)ttl / NS_PER_MS : ACL_TTL_MS_DEFAULT;
+}
+
+static int program_acl_settings(struct program *p)
+{
+    const struct config_acl *c = &p->config->acl;
+    struct acl_settings *s = &p->acl;
+    *s = (struct acl_settings){
+        .enabled = c->enabled,
+        .replicates_tokens = c->enable_token_replication,
+        .has_key_list = c->enable_key_list_policy,
+        .token_ttl_ms = acl_ttl_ms(c->token_ttl),
+        .policy_ttl_ms = acl_ttl_ms(c->policy_ttl),
+        .role_ttl_ms = acl_ttl_ms(c->role_ttl),
+        .disabled_ttl_ms = (uint64_t)MAX(c->disabled_ttl, 0) / NS_PER_MS,
+    };
+    int rc = acl_default_parse(c->default_policy, &s->fallback, &p->err);
+    return rc < 0 ? rc : acl_down_parse(c->down_policy, &s->down, &p->err);
+}
+
+static int program_load_tls(struct program *p)
+{
+    struct tls_context *context;
+    int rc = agent_tls_context(p->config, &context, &p->err);
+    if (rc >= 0) {
+        p->tls = tls_configurator_new(context);
+    }
+    return rc;
 }
 
 static int program_prepare(struct program *p, struct strlist *ret_warnings)
@@ -444,6 +488,12 @@ static int program_prepare(struct program *p, struct strlist *ret_warnings)
     rc = agent_log_open(&p->config->log, &p->log, &p->err);
     if (rc >= 0) {
         rc = program_check_available(p);
+    }
+    if (rc >= 0) {
+        rc = program_acl_settings(p);
+    }
+    if (rc >= 0) {
+        rc = program_load_tls(p);
     }
     if (rc >= 0) {
         rc = config_setup_data_dir(p->config, &p->err);
@@ -499,12 +549,13 @@ static int program_start(struct program *p)
         .config = config_ref(p->config),
         .node_id = str_from_cstr(node_id),
         .main = &p->main,
+        .tls = p->tls,
         .ops = &program_agent_ops,
         .ops_data = p,
     };
     rc = agent_new(&agent, &p->agent, &p->err);
     if (rc >= 0) {
-        rc = agent_front_new(p->config, p->server, p->agent, p->workers, p->workers_count,
+        rc = agent_front_new(p->config, p->server, p->agent, p->tls, p->workers, p->workers_count,
                              &p->front, &p->err);
     }
     if (rc >= 0) {
@@ -574,6 +625,7 @@ static void program_free(struct program *p)
     p->agent = agent_free(p->agent);
     p->server = server_free(p->server);
     p->client = client_agent_free(p->client);
+    p->tls = tls_configurator_free(p->tls);
     p->log = agent_log_close(p->log);
     config_unref(p->config);
     config_flags_deinit(&p->flags);

@@ -62,7 +62,7 @@ static int front_listen_http(struct agent_front *f, const struct agent_config *c
     for (uint32_t i = 0; rc >= 0 && i < (is_unix ? 1 : f->workers_count); i++) {
         options.exclusive = i == 0;
         rc = is_https && !is_unix
-                 ? http_server_listen_no_certificate(f->http_servers[i], &address, &options, err)
+                 ? http_server_listen_tls(f->http_servers[i], &address, &options, err)
                  : http_server_listen(f->http_servers[i], &address, &options, err);
     }
     if (rc >= 0) {
@@ -120,7 +120,7 @@ static uint64_t rpc_handshake_timeout_ms(const struct agent_config *config)
 
 /* Where this process is a server. */
 static int front_new_rpc(struct agent_front *f, const struct agent_config *config,
-                         struct server *server, struct err *err)
+                         struct server *server, struct tls_configurator *tls, struct err *err)
 {
     const struct config_addr *from = &config->addresses.rpc_bind;
     const struct rpc_front_options options = {
@@ -128,6 +128,7 @@ static int front_new_rpc(struct agent_front *f, const struct agent_config *confi
         .handshake_timeout_ms = rpc_handshake_timeout_ms(config),
         .raft_accept = server_raft_accept,
         .raft_accept_data = server,
+        .tls = tls,
     };
     struct address address;
     f->rpc = rpc_front_new(&options);
@@ -143,11 +144,11 @@ static int front_new_rpc(struct agent_front *f, const struct agent_config *confi
 }
 
 int agent_front_new(const struct agent_config *config, struct server *server, struct agent *agent,
-                    struct worker *workers, uint32_t workers_count, struct agent_front **ret_front,
-                    struct err *err)
+                    struct tls_configurator *tls, struct worker *workers, uint32_t workers_count,
+                    struct agent_front **ret_front, struct err *err)
 {
     struct agent_front *f = xcalloc(1, sizeof(*f));
-    struct http_options options = {.agent = agent, .route_sets = http_all_routes};
+    struct http_options options = {.agent = agent, .tls = tls, .route_sets = http_all_routes};
     *ret_front = f; /* freed by the caller, failed or not */
     f->workers = workers;
     f->workers_count = workers_count;
@@ -165,7 +166,7 @@ int agent_front_new(const struct agent_config *config, struct server *server, st
         rc = front_listen_http(f, config, &config->addresses.https.v[i], true, err);
     }
     rc = rc < 0 ? rc : front_new_dns(f, config, err);
-    return rc < 0 || server == NULL ? rc : front_new_rpc(f, config, server, err);
+    return rc < 0 || server == NULL ? rc : front_new_rpc(f, config, server, tls, err);
 }
 
 struct dns_configure_msg {

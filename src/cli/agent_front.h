@@ -7,11 +7,13 @@ struct agent;
 struct agent_config;
 struct agent_front;
 struct server;
+struct tls_configurator;
 struct worker;
 
 /* Before the workers' loops run: opens every listener, so that a port in use is found at once. */
 NODISCARD int agent_front_new(const struct agent_config *config, struct server *server,
-                              struct agent *agent, struct worker *workers, uint32_t workers_count,
+                              struct agent *agent, struct tls_configurator *tls,
+                              struct worker *workers, uint32_t workers_count,
                               struct agent_front **ret_front, struct err *err);
 /* A reload: limits of connections, DNS settings. On the main loop; the configuration is valid until
  * the next call. */

@@ -30,6 +30,8 @@ static void config_serf(const struct agent_config *c, bool is_wan, struct serf_c
     to->swim.verify_incoming = c->encrypt_verify_incoming;
     to->swim.verify_outgoing = c->encrypt_verify_outgoing;
     to->rejoin_after_leave = c->rejoin_after_leave;
+    /* A server never ends itself for that: a vote must not cost a cluster its voters. */
+    to->enable_name_conflict_resolution = !c->is_server;
     if (reconnect > 0) {
         to->reconnect_timeout_ns = (uint64_t)reconnect;
     }

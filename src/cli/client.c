@@ -3,8 +3,8 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "cli/client_tls.h"
 #include "cli/command.h"
-#include "cli/tls_files.h"
 #include "cli/transport.h"
 #include "cli/url.h"
 #include "proto/http1.h"
@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/ssl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,16 +152,19 @@ static int config_tls(struct client *c, struct err *err)
     if ((config->cert_file.n > 0) != (config->key_file.n > 0)) {
         return err_set(err, ERR_INVALID, "both client cert and client key must be provided");
     }
-    return tls_files_check(&c->config_arena, config, err);
+    bool has_files = config->cert_file.n > 0 || config->ca_file.n > 0 || config->ca_path.n > 0;
+    return has_files || config->is_https ? client_tls_context(config, &config->tls, err) : 0;
 }
 
-/* As Go: plain HTTP goes through $HTTP_PROXY, except to this machine. */
+/* As Go: HTTP goes through $HTTP_PROXY, HTTPS through $HTTPS_PROXY, except to this machine. */
 static bool wants_proxy(const struct client_config *config)
 {
     struct str host, port;
-    const char *proxy = getenv("HTTP_PROXY");
-    proxy = proxy != NULL && *proxy != '\0' ? proxy : getenv("http_proxy");
-    if (proxy == NULL || *proxy == '\0' || config->is_unix || config->is_https) {
+    const char *proxy = getenv(config->is_https ? "HTTPS_PROXY" : "HTTP_PROXY");
+    proxy = proxy != NULL && *proxy != '\0'
+                ? proxy
+                : getenv(config->is_https ? "https_proxy" : "http_proxy");
+    if (proxy == NULL || *proxy == '\0' || config->is_unix) {
         return false;
     }
     url_authority_split(config->address, &host, &port);
@@ -204,6 +208,7 @@ struct client *client_open(const char *failure)
 struct client *client_free(struct client *c)
 {
     if (c != NULL) {
+        SSL_CTX_free(c->config.tls);
         arena_deinit(&c->config_arena);
         arena_deinit(&c->arena);
         mem_free(c);
@@ -401,8 +406,8 @@ int client_send(struct client_request *r, struct client_response *ret_response, 
         return request_failed(&c->config, &call, err);
     }
     for (unsigned i = 0;; i++) {
-        int rc = c->config.is_https || c->uses_proxy ? curl_perform(&call, ret_response, err)
-                                                     : socket_perform(&call, ret_response, err);
+        int rc = c->uses_proxy ? curl_perform(&call, ret_response, err)
+                               : socket_perform(&call, ret_response, err);
         if (rc < 0) {
             return rc == -ERR_CANCELED ? rc : request_failed(&c->config, &call, err);
         }

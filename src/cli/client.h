@@ -10,9 +10,9 @@
  *
  * Where the agent is, the token and the rest come from the flags (cli_client_flags or
  * cli_http_flags go into the command's groups), else from CONSUL_HTTP_ADDR and its kin. Requests
- * and answers live in the client's arena until client_free(). Over plain connections
- * (client_socket.c) nothing is loaded and nothing but the sockets is used, which is what makes the
- * command line quick; https and proxies go through libcurl (client_curl.c), loaded for that.
+ * and answers live in the client's arena until client_free(). Nothing but sockets (client_socket.c)
+ * and, for https, OpenSSL (client_tls.c) is used, which is what makes the command line quick;
+ * proxies are reached by libcurl (client_curl.c), loaded for that.
  *
  * Error texts are those of Go's client, method and URL in front. One thread. */
 #pragma once
@@ -25,6 +25,7 @@
 #include <signal.h>
 
 struct client;
+struct ssl_ctx_st;
 
 #define CLIENT_TITLE "HTTP API Options"
 #define CLIENT_PARAMS_MAX 64u
@@ -56,6 +57,7 @@ struct client_config {
     struct str ca_file, ca_path, cert_file, key_file, server_name;
     struct str datacenter, ns;
     bool has_auth;
+    struct ssl_ctx_st *tls; /* what those files hold; NULL: there are none, and it is not HTTPS */
 };
 
 struct client_param {
@@ -74,7 +76,7 @@ struct client_request {
     size_t params_count;
     bool has_body;
     struct str body, content_type; /* JSON when the type is empty */
-    struct str token; /* in place of the configuration's, unless empty */
+    struct str token;              /* in place of the configuration's, unless empty */
     /* When set, told the content of a 200 as it comes; negative ends the request with
      * -ERR_CANCELED. Other answers are collected as usual. */
     int (*on_body)(void *data, struct str bytes);

@@ -1,4 +1,4 @@
-/* HTTPS, and HTTP through a proxy: libcurl does it, loaded (with its dozen libraries) at the first
+/* HTTP and HTTPS through a proxy: libcurl does it, loaded (with its dozen libraries) at the first
  * such request only. */
 #include "cli/transport.h"
 
@@ -9,12 +9,13 @@
 #include <stdio.h>
 
 #define CURL_LIBRARY "libcurl.so.4"
-#define CURL_FUNCTIONS(X)                                                               \
-    X(curl_global_init)                                                                 \
-    X(curl_easy_init)                                                                   \
-    X(curl_easy_cleanup)                                                                \
-    X(curl_easy_setopt) X(curl_easy_getinfo) X(curl_easy_perform) X(curl_easy_strerror) \
-        X(curl_slist_append) X(curl_slist_free_all)
+#define CURL_FUNCTIONS(X)                                                                \
+    X(curl_global_init)                                                                  \
+    X(curl_easy_init)                                                                    \
+    X(curl_easy_cleanup)                                                                 \
+    X(curl_easy_setopt)                                                                  \
+    X(curl_easy_getinfo) X(curl_easy_perform) X(curl_easy_strerror) X(curl_slist_append) \
+        X(curl_slist_free_all)
 
 /* curl.h's type-checking macros would hide the members below. */
 #undef curl_easy_setopt
@@ -196,9 +197,6 @@ static int curl_failed(const struct curl_answer *a, CURLcode code, const char *d
         const char *text = err_code_text((int)errnum);
         return err_set(err, ERR_CONNECTION, "dial tcp %.*s: connect: %s",
                        STRF(a->call->config->address), text);
-    }
-    if (code == CURLE_SSL_CONNECT_ERROR && strstr(detail, "wrong version number") != NULL) {
-        return err_set(err, ERR_CONNECTION, "http: server gave HTTP response to HTTPS client");
     }
     if (code == CURLE_PEER_FAILED_VERIFICATION) {
         return err_set(err, ERR_CONNECTION, "x509: %s", detail);

@@ -1,7 +1,8 @@
-/* Plain HTTP over TCP or a Unix socket, with blocking waits that signals can end.
+/* HTTP, plain or with TLS, over TCP or a Unix socket, with blocking waits that signals can end.
  *
  * A connection carries one request ("Connection: close"). Addresses of a name are tried in order;
  * when none answers the first one's error is told, as Go does. */
+#include "cli/client_tls.h"
 #include "cli/response.h"
 #include "cli/transport.h"
 #include "cli/url.h"
@@ -119,7 +120,9 @@ static int dial_tcp(const struct transport_call *call, int *ret_fd, struct err *
         return err_set(err, ERR_INVALID, "dial tcp: address %.*s: invalid port", STRF(port));
     }
     struct str host_z = arena_str(call->arena, host);
-    struct str port_z = arena_str(call->arena, port.n > 0 ? port : STR("80"));
+    struct str port_z = arena_str(call->arena, port.n > 0               ? port
+                                               : call->config->is_https ? STR("443")
+                                                                        : STR("80"));
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *list = NULL;
     int problem = getaddrinfo(host.n > 0 ? host_z.p : "localhost", port_z.p, &hints, &list);
     if (problem != 0) {
@@ -152,39 +155,68 @@ static void head_write(const struct transport_call *call, struct buf *to)
     buf_lit(to, "\r\n");
 }
 
-static int send_all(const struct transport_call *call, int fd, struct str bytes, struct err *err)
+struct connection {
+    const struct transport_call *call;
+    int fd;
+    struct client_tls *tls; /* NULL: plain */
+};
+
+/* Bytes that went or came, 0 at the end, negative: an error, or -EAGAIN with what to wait for. */
+static ssize_t connection_send(const struct connection *c, struct str bytes, short *ret_events,
+                               struct err *err)
+{
+    if (c->tls != NULL) {
+        return client_tls_send(c->tls, bytes, ret_events, err);
+    }
+    *ret_events = POLLOUT;
+    ssize_t n = send(c->fd, bytes.p, bytes.n, MSG_NOSIGNAL);
+    return n >= 0 ? n : errno == EAGAIN || errno == EINTR ? -EAGAIN : error_of(err, errno, "write");
+}
+
+static ssize_t connection_recv(const struct connection *c, char *to, size_t size, short *ret_events,
+                               struct err *err)
+{
+    if (c->tls != NULL) {
+        return client_tls_recv(c->tls, to, size, ret_events, err);
+    }
+    *ret_events = POLLIN;
+    ssize_t n = recv(c->fd, to, size, 0);
+    return n >= 0 ? n : errno == EAGAIN || errno == EINTR ? -EAGAIN : error_of(err, errno, "read");
+}
+
+static int connection_wait(const struct connection *c, short events, struct err *err)
+{
+    int rc = transport_wait(c->call->interrupt, c->fd, events, -1, err);
+    return rc < 0 ? rc : 0;
+}
+
+static int send_all(const struct connection *c, struct str bytes, struct err *err)
 {
     while (bytes.n > 0) {
-        ssize_t n = send(fd, bytes.p, bytes.n, MSG_NOSIGNAL);
-        if (n >= 0) {
-            bytes = str_from(bytes, (size_t)n);
-        } else if (errno == EAGAIN) {
-            int rc = transport_wait(call->interrupt, fd, POLLOUT, -1, err);
-            if (rc < 0) {
-                return rc;
-            }
-        } else if (errno != EINTR) {
-            return error_of(err, errno, "write");
+        short events;
+        ssize_t n = connection_send(c, bytes, &events, err);
+        int rc = n == -EAGAIN ? connection_wait(c, events, err) : n < 0 ? (int)n : 0;
+        if (rc < 0) {
+            return rc;
         }
+        bytes = str_from(bytes, n > 0 ? (size_t)n : 0);
     }
     return 0;
 }
 
-static int read_answer(const struct transport_call *call, int fd, struct response_parser *p,
-                       struct err *err)
+static int read_answer(const struct connection *c, struct response_parser *p, struct err *err)
 {
-    char *bytes = arena_alloc(call->arena, READ_SIZE);
+    char *bytes = arena_alloc(c->call->arena, READ_SIZE);
     while (!p->done) {
-        ssize_t n = recv(fd, bytes, READ_SIZE, 0);
-        int rc = 0;
+        short events;
+        ssize_t n = connection_recv(c, bytes, READ_SIZE, &events, err);
+        int rc = (int)n;
         if (n > 0) {
             rc = response_feed(p, str_make(bytes, (size_t)n), err);
         } else if (n == 0) {
             rc = response_end(p, err);
-        } else if (errno == EAGAIN) {
-            rc = transport_wait(call->interrupt, fd, POLLIN, -1, err);
-        } else if (errno != EINTR) {
-            rc = error_of(err, errno, "read");
+        } else if (n == -EAGAIN) {
+            rc = connection_wait(c, events, err);
         }
         if (rc < 0) {
             return rc;
@@ -196,8 +228,14 @@ static int read_answer(const struct transport_call *call, int fd, struct respons
 int socket_perform(const struct transport_call *call, struct client_response *ret_response,
                    struct err *err)
 {
-    int fd = -1;
-    int rc = call->config->is_unix ? dial_unix(call, &fd, err) : dial_tcp(call, &fd, err);
+    struct connection c = {.call = call, .fd = -1};
+    int rc = call->config->is_unix ? dial_unix(call, &c.fd, err) : dial_tcp(call, &c.fd, err);
+    if (rc >= 0 && call->config->is_https) {
+        rc = client_tls_open(call, c.fd, &c.tls, err);
+        if (rc < 0) {
+            (void)close(c.fd);
+        }
+    }
     if (rc < 0) {
         return rc;
     }
@@ -205,14 +243,14 @@ int socket_perform(const struct transport_call *call, struct client_response *re
     head_write(call, &head);
     struct response_parser p;
     response_init(&p, call->arena, strcmp(call->method, "HEAD") == 0, call->on_body, call->data);
-    rc = send_all(call, fd, buf_view(&head), err);
+    rc = send_all(&c, buf_view(&head), err);
     if (rc == 0) {
-        rc = send_all(call, fd, call->body, err);
+        rc = send_all(&c, call->body, err);
     }
     /* A server that refuses the body answers before it has read it all: its words count more. */
     struct err write_err = *err;
     if (rc != -ERR_CANCELED) {
-        int read_rc = read_answer(call, fd, &p, err);
+        int read_rc = read_answer(&c, &p, err);
         if (rc < 0 && read_rc < 0) {
             *err = write_err;
         } else {
@@ -225,6 +263,7 @@ int socket_perform(const struct transport_call *call, struct client_response *re
     }
     response_deinit(&p);
     buf_deinit(&head);
-    (void)close(fd);
+    (void)client_tls_free(c.tls);
+    (void)close(c.fd);
     return rc;
 }

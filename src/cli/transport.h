@@ -1,5 +1,5 @@
-/* transport.h - the two ways of client.c to carry a request: sockets (client_socket.c) for plain
- * HTTP, libcurl (client_curl.c) for TLS and proxies. Internal to the client. */
+/* transport.h - the two ways of client.c to carry a request: sockets (client_socket.c), with TLS on
+ * top of them (client_tls.c), and libcurl (client_curl.c) for proxies. Internal to the client. */
 #pragma once
 #include "cli/client.h"
 

@@ -4,7 +4,7 @@
 #include <arpa/inet.h>
 
 #include "dns/internal.h"
-#include "schema/catalog.h"
+#include "schema/address.h"
 
 unsigned dns_ip_parse(struct str text, uint8_t ret_ip[16])
 {
@@ -28,15 +28,9 @@ unsigned dns_ip_parse(struct str text, uint8_t ret_ip[16])
     return 16;
 }
 
-static struct str choose(enum dns_set_type type, struct str plain, struct str v4, struct str v6)
+static unsigned accepted(enum dns_set_type type)
 {
-    if (type != DNS_SET_A && v6.n > 0) {
-        return v6;
-    }
-    if (type != DNS_SET_AAAA && v4.n > 0) {
-        return v4;
-    }
-    return plain;
+    return (type != DNS_SET_A ? ADDRESS_ACCEPT_V6 : 0) | (type != DNS_SET_AAAA ? ADDRESS_ACCEPT_V4 : 0);
 }
 
 static bool is_wan(const struct dns_settings *settings, struct str datacenter)
@@ -44,79 +38,20 @@ static bool is_wan(const struct dns_settings *settings, struct str datacenter)
     return settings->translate_wan_addrs && !str_eq(settings->datacenter, datacenter);
 }
 
-static const struct str *tagged_node(const struct node *node, struct str tag)
-{
-    for (size_t i = 0; i < node->tagged_addresses.n; i++) {
-        if (str_eq(node->tagged_addresses.v[i].key, tag)) {
-            return &node->tagged_addresses.v[i].value;
-        }
-    }
-    return NULL;
-}
-
 struct str dns_node_address(const struct dns_settings *settings, enum dns_set_type type,
                             const struct node *node, struct str datacenter)
 {
-    struct str plain = node->address, v4 = STR_NULL, v6 = STR_NULL;
-    const struct str *tagged;
-    bool wan = is_wan(settings, datacenter);
-    if ((tagged = tagged_node(node, STR("lan_ipv4"))) != NULL) {
-        v4 = *tagged;
-    }
-    if ((tagged = tagged_node(node, STR("lan_ipv6"))) != NULL) {
-        v6 = *tagged;
-    }
-    if (wan && (tagged = tagged_node(node, STR("wan"))) != NULL) {
-        plain = *tagged;
-    }
-    if (wan && (tagged = tagged_node(node, STR("wan_ipv4"))) != NULL) {
-        v4 = *tagged;
-    }
-    if (wan && (tagged = tagged_node(node, STR("wan_ipv6"))) != NULL) {
-        v6 = *tagged;
-    }
-    return choose(type, plain, v4, v6);
-}
-
-static const struct service_address *tagged_service(const struct node_service *service,
-                                                    struct str tag)
-{
-    for (size_t i = 0; i < service->tagged_addresses.n; i++) {
-        if (str_eq(service->tagged_addresses.v[i].key, tag)) {
-            return service->tagged_addresses.v[i].value;
-        }
-    }
-    return NULL;
+    return address_of_node(node, accepted(type), is_wan(settings, datacenter));
 }
 
 struct str dns_service_address(const struct dns_settings *settings, enum dns_set_type type,
                                const struct node_service *service, struct str datacenter)
 {
-    struct str plain = service->address, v4 = STR_NULL, v6 = STR_NULL;
-    const struct service_address *tagged;
-    bool wan = is_wan(settings, datacenter);
-    if ((tagged = tagged_service(service, STR("lan_ipv4"))) != NULL) {
-        v4 = tagged->address;
-    }
-    if ((tagged = tagged_service(service, STR("lan_ipv6"))) != NULL) {
-        v6 = tagged->address;
-    }
-    if (wan && (tagged = tagged_service(service, STR("wan"))) != NULL) {
-        plain = tagged->address;
-    }
-    if (wan && (tagged = tagged_service(service, STR("wan_ipv4"))) != NULL) {
-        v4 = tagged->address;
-    }
-    if (wan && (tagged = tagged_service(service, STR("wan_ipv6"))) != NULL) {
-        v6 = tagged->address;
-    }
-    return choose(type, plain, v4, v6);
+    return address_of_service(service, accepted(type), is_wan(settings, datacenter));
 }
 
 int64_t dns_service_port(const struct dns_settings *settings, const struct node_service *service,
                          struct str datacenter)
 {
-    const struct service_address *wan =
-        is_wan(settings, datacenter) ? tagged_service(service, STR("wan")) : NULL;
-    return wan != NULL && wan->port != 0 ? wan->port : service->port;
+    return address_port_of_service(service, is_wan(settings, datacenter));
 }

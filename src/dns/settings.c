@@ -132,7 +132,6 @@ struct dns_settings *dns_settings_new(const struct agent_config *config, struct 
     s->soa_min_ttl = (uint32_t)c->soa_min_ttl;
     s->datacenter = arena_str(&s->arena, config->datacenter);
     s->node_name = arena_str(&s->arena, config->node_name);
-    s->token = arena_str(&s->arena, config->acl.default_token);
     s->acl_enabled = config->acl.enabled;
     read_ttls(s, c);
     if (read_domains(s, c, err) < 0 || read_recursors(s, c, err) < 0) {

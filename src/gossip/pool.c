@@ -70,10 +70,26 @@ static void publish_figures(struct pool *p)
     pthread_mutex_unlock(&p->lock);
 }
 
+static void core_end(struct pool *p)
+{
+    struct serf *core = p->core;
+    if (core != NULL) {
+        serf_stop(core, clock_mono_ns());
+        p->core = NULL;
+        (void)serf_free(core);
+        loop_timer_stop(p->threads->gossip, &p->timer);
+        tcp_listener_close(&p->listener);
+        udp_close(&p->udp);
+    }
+}
+
 static void turn_end(struct loop_msg *msg)
 {
     struct pool *p = container_of(msg, struct pool, turn_msg);
     p->turn_is_due = false;
+    if (p->has_lost) {
+        core_end(p);
+    }
     if (p->core != NULL) {
         publish_figures(p);
         pool_count_traffic(p);
@@ -249,6 +265,15 @@ static uint64_t op_reconnect_timeout_ns(void *data, const struct member *m)
                : 0;
 }
 
+/* The agent goes on without its pool: what it has of it is as it was last, and no request is taken.
+ */
+static void op_conflict_lost(void *data)
+{
+    struct pool *p = data;
+    p->has_lost = true;
+    pool_touch(p);
+}
+
 static const struct serf_ops pool_serf_ops = {
     .event = op_event,
     .status = op_status,
@@ -259,6 +284,7 @@ static const struct serf_ops pool_serf_ops = {
     .keys_changed = op_keys_changed,
     .log = op_log,
     .reconnect_timeout_ns = op_reconnect_timeout_ns,
+    .conflict_lost = op_conflict_lost,
 };
 
 /* --- news, at home ---------------------------------------------------------------------------- */
@@ -363,16 +389,7 @@ struct stopping {
 static void core_stop(struct loop_msg *msg)
 {
     struct stopping *s = container_of(msg, struct stopping, msg);
-    struct pool *p = s->pool;
-    struct serf *core = p->core;
-    if (core != NULL) {
-        serf_stop(core, clock_mono_ns());
-        p->core = NULL;
-        (void)serf_free(core);
-        loop_timer_stop(p->threads->gossip, &p->timer);
-        tcp_listener_close(&p->listener);
-        udp_close(&p->udp);
-    }
+    core_end(s->pool);
     pthread_mutex_lock(&s->lock);
     s->has_ended = true;
     pthread_cond_signal(&s->ended);

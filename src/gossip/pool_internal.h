@@ -31,6 +31,7 @@ struct pool {
     uint32_t health_score; /* as last shown */
     struct loop_msg turn_msg;
     bool turn_is_due;
+    bool has_lost; /* its name, to another member: the core ends with this turn */
     struct list streams; /* struct pool_stream */
     uint32_t draining_count;
     struct pool_request *leave; /* under way */

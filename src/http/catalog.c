@@ -4,6 +4,7 @@
 #include "http/catalog_json.h"
 #include "http/catalog_request.h"
 #include "http/http.h"
+#include "http/translate.h"
 #include "server/reply.h"
 #include "server/rpc.h"
 
@@ -199,9 +200,13 @@ static void nodes_reply(struct http_req *req, struct rpc_call *call)
 {
     count_success(req, call);
     const struct indexed_nodes *reply = call->reply;
+    bool translates = http_translates(req, ((const struct dc_request *)call->args)->datacenter);
     struct json_writer w = http_json_begin(req);
     json_array_begin(&w);
     for (size_t i = 0; i < reply->nodes.n; i++) {
+        if (translates) {
+            http_translate_node(reply->nodes.v[i]);
+        }
         catalog_json_node(&w, reply->nodes.v[i], !call->is_remote);
     }
     json_array_end(&w);
@@ -259,11 +264,17 @@ static void service_nodes_reply(struct http_req *req, struct rpc_call *call)
 {
     const struct indexed_service_nodes *reply = call->reply;
     const struct service_node *list = reply->service_nodes.v;
+    const struct service_request *args = call->args;
+    bool translates = http_translates(req, args->datacenter);
     count_success(req, call);
     http_cached(req, call, true);
     struct json_writer w = http_json_begin(req);
     json_array_begin(&w);
     for (size_t i = 0; i < reply->service_nodes.n; i++) {
+        if (translates) {
+            http_translate_node(list[i].node);
+            http_translate_service(list[i].service);
+        }
         catalog_json_service_node(&w, &list[i]);
     }
     json_array_end(&w);
@@ -299,6 +310,17 @@ static void connect_service(struct http_req *req)
 
 /* --- one node -------------------------------------------------------------------------------- */
 
+static bool translates_node(const struct http_req *req, const struct rpc_call *call,
+                            const struct node *node)
+{
+    bool translates =
+        http_translates(req, ((const struct node_request *)call->args)->datacenter);
+    if (translates && node != NULL) {
+        http_translate_node(node);
+    }
+    return translates;
+}
+
 static void node_reply(struct http_req *req, struct rpc_call *call)
 {
     count_success(req, call);
@@ -310,12 +332,16 @@ static void node_reply(struct http_req *req, struct rpc_call *call)
         http_finish(req, 200);
         return;
     }
+    bool translates = translates_node(req, call, found->node);
     json_object_begin(&w);
     json_key(&w, STR("Node"));
     catalog_json_node(&w, found->node, !call->is_remote);
     json_key(&w, STR("Services"));
     json_object_begin(&w);
     for (size_t i = 0; i < found->services.n; i++) {
+        if (translates) {
+            http_translate_service(found->services.v[i].value);
+        }
         json_key(&w, found->services.v[i].key);
         catalog_json_service(&w, found->services.v[i].value, !call->is_remote);
     }
@@ -329,6 +355,7 @@ static void node_services_reply(struct http_req *req, struct rpc_call *call)
     count_success(req, call);
     const struct indexed_node_service_list *reply = call->reply;
     const struct node_service_list *found = &reply->node_services;
+    bool translates = translates_node(req, call, found->node);
     struct json_writer w = http_json_begin(req);
     json_object_begin(&w);
     json_key(&w, STR("Node"));
@@ -341,6 +368,9 @@ static void node_services_reply(struct http_req *req, struct rpc_call *call)
     if (found->services.v != NULL) {
         json_array_begin(&w);
         for (size_t i = 0; i < found->services.n; i++) {
+            if (translates) {
+                http_translate_service(found->services.v[i]);
+            }
             catalog_json_service(&w, found->services.v[i], !call->is_remote);
         }
         json_array_end(&w);

@@ -16,6 +16,7 @@
  * then. */
 #include "http/front.h"
 #include "loop/conn_limit.h"
+#include "loop/tls.h"
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -89,6 +90,7 @@ static struct http_flight *flight_deinit(struct http_flight *f)
 
 void http_flight_free(struct http_server *s, struct http_flight *f)
 {
+    f->req.who = acl_who_unref(f->req.who);
     if (f->cancel != NULL && f->call != NULL) {
         f->cancel(f); /* a call that was never started, or whose asker is gone */
     }
@@ -453,9 +455,15 @@ static size_t consume(struct http_conn *c, struct str in)
             if (tcp_pending(&c->stream) > 0) {
                 break; /* large answers are not piled up: the next when this one is read */
             }
-            if (c->scan.pos == 0 && (rest.p[0] == '\r' || rest.p[0] == '\n')) {
-                used++; /* line ends between requests, from old clients (RFC 7230, 3.5) */
-                continue;
+            if (c->scan.pos == 0 && (uint8_t)rest.p[0] < ' ') {
+                if (rest.p[0] == TLS_HANDSHAKE) { /* which its client would wait for */
+                    refuse(c, "400 Bad Request");
+                    break;
+                }
+                if (rest.p[0] == '\r' || rest.p[0] == '\n') {
+                    used++; /* line ends between requests, from old clients (RFC 7230, 3.5) */
+                    continue;
+                }
             }
             ptrdiff_t size = http1_head_size(&c->scan, rest, &c->server->front->limits);
             if (size == 0) {
@@ -606,7 +614,13 @@ static void conn_eof(struct tcp_stream *stream)
 static void conn_fail(struct tcp_stream *stream, int code)
 {
     (void)code;
-    http_conn_close(container_of(stream, struct http_conn, stream));
+    struct http_conn *c = container_of(stream, struct http_conn, stream);
+    if (tls_error(stream) != NULL) {
+        log_write(LOG_WARN, "agent.http", "TLS handshake error",
+                  LOG_STR("from", str_make(c->ip, c->ip_size)),
+                  LOG_CSTR("error", tls_error(stream)));
+    }
+    http_conn_close(c);
 }
 
 static void conn_drained(struct tcp_stream *stream)
@@ -622,6 +636,15 @@ static void conn_drained(struct tcp_stream *stream)
     }
     if (f != NULL && f->phase == HTTP_STREAMING && f->req.on_room != NULL) {
         f->req.on_room(&f->req);
+    }
+}
+
+/* The handshake is through: what follows may take its time. */
+static void conn_connected(struct tcp_stream *stream)
+{
+    struct http_conn *c = container_of(stream, struct http_conn, stream);
+    if (!c->last) {
+        loop_timer_stop(c->server->loop, &c->timer);
     }
 }
 
@@ -642,6 +665,7 @@ static const struct tcp_ops conn_ops = {.read = conn_read,
                                         .eof = conn_eof,
                                         .fail = conn_fail,
                                         .drained = conn_drained,
+                                        .connected = conn_connected,
                                         .closed = conn_closed};
 
 static void refuse_client(struct http_conn *c)
@@ -659,7 +683,17 @@ static void refuse_client(struct http_conn *c)
     conn_end(c);
 }
 
-void http_accept(struct http_server *s, int fd, const struct address *peer)
+static void conn_begin_tls(struct http_conn *c, struct tls_context *tls)
+{
+    uint64_t timeout_ms = c->server->front->options.https_handshake_timeout_ms;
+    if (tls_accept(&c->stream, tls, TLS_IN_HTTPS) < 0) {
+        http_conn_close(c);
+    } else if (timeout_ms > 0) {
+        loop_timer_start(c->server->loop, &c->timer, timeout_ms, conn_timeout);
+    }
+}
+
+void http_accept(struct http_server *s, int fd, const struct address *peer, struct tls_context *tls)
 {
     struct http_conn *c = xcalloc(1, sizeof(*c));
     char text[ADDRESS_IP_SIZE_MAX];
@@ -676,8 +710,14 @@ void http_accept(struct http_server *s, int fd, const struct address *peer)
     uint32_t max = atomic_load_explicit(&s->front->max_conns_per_client, memory_order_relaxed);
     c->counted = address_is_unix(peer) ||
                  conn_limit_add(s->front->clients, str_make(c->ip, c->ip_size), max);
+    if (tls != NULL) {
+        conn_begin_tls(c, tls);
+    }
     if (!c->counted) {
         refuse_client(c);
+        if (tls != NULL && !c->closed) { /* it is told once hands are shaken, if that is soon */
+            loop_timer_start(s->loop, &c->timer, HTTP_LINGER_MS, conn_timeout);
+        }
     } else if (address_is_unix(peer)) {
         c->counted = false; /* everybody there is "@" */
     }

@@ -21,6 +21,7 @@
 #include "http/server.h"
 #include "loop/loop.h"
 #include "proto/http1.h"
+#include "server/acl_resolver.h"
 
 #define HTTP_BODY_SIZE_MAX ((size_t)64 << 20) /* or the limits of KV and transactions */
 #define HTTP_INPUT_SIZE_MAX (64u * 1024u)     /* kept while a request waits; then reading stops */
@@ -37,6 +38,7 @@ struct config_cidrlist;
 struct conn_limit;
 struct http_gzip;
 struct metric;
+struct tls_context;
 
 /* By the place of the method's bit. Methods that have none are not measured: their names are the
  * clients'. */
@@ -117,6 +119,8 @@ struct http_flight {
     uint64_t started_ns;
     struct http_entry *entry; /* the route's, once it is known */
     struct str target;        /* as sent, for the log */
+    struct acl_wait acl_wait; /* acl.c's: for req.who */
+    http_handler identified;
     /* rpc_bridge.c's: the call that is under way. */
     struct rpc_call *call;
     http_reply_fn reply;
@@ -154,7 +158,9 @@ static inline struct http_flight *flight_of(const struct http_req *req)
 }
 
 /* --- conn.c ---------------------------------------------------------------------------------- */
-void http_accept(struct http_server *s, int fd, const struct address *peer);
+/* tls NULL: plain. */
+void http_accept(struct http_server *s, int fd, const struct address *peer,
+                 struct tls_context *tls);
 void http_conn_close(struct http_conn *c);
 /* Close it when the client takes nothing for HTTP_WRITE_TIMEOUT_MS. */
 void http_conn_watch_reader(struct http_conn *c);

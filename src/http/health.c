@@ -3,6 +3,7 @@
 #include "http/catalog_json.h"
 #include "http/catalog_request.h"
 #include "http/http.h"
+#include "http/translate.h"
 #include "server/rpc.h"
 
 /* --- checks ---------------------------------------------------------------------------------- */
@@ -127,6 +128,8 @@ static void instances_reply(struct http_req *req, struct rpc_call *call)
     size_t n = reply->nodes.n;
     bool passing;
     set_meta(req, call->args, reply->meta);
+    http_translate_instances(req, ((const struct service_request *)call->args)->datacenter,
+                             reply->nodes);
     http_cached(req, call, true);
     if (!parse_passing(req, &passing)) {
         http_error(req, 400, "Invalid value for ?passing");

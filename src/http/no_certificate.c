@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "http/front.h"
 #include "loop/conn_limit.h"
+#include "loop/tls.h"
 
 #define RECORD_HEADER_SIZE 5u
 #define RECORD_SIZE_MAX (16384u + 2048u)
@@ -77,17 +78,6 @@ static uint16_t be16(struct str s, size_t at)
     return (uint16_t)((uint8_t)s.p[at] << 8 | (uint8_t)s.p[at + 1]);
 }
 
-static bool looks_like_http(struct str in)
-{
-    static const char *const starts[] = {"GET /", "HEAD ", "POST ", "PUT /", "OPTIO"};
-    for (size_t i = 0; i < ARRAY_SIZE(starts); i++) {
-        if (str_has_prefix(in, str_from_cstr(starts[i]))) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void hello(struct handshake *h, struct str message)
 {
     size_t size = (size_t)(uint8_t)message.p[1] << 16 | be16(message, 2);
@@ -107,9 +97,8 @@ static void handshake_look(struct handshake *h, struct str in)
         return;
     }
     size_t size = be16(in, 3);
-    if (looks_like_http(in)) {
-        say(h, STR("HTTP/1.0 400 Bad Request\r\n\r\n"
-                   "Client sent an HTTP request to an HTTPS server.\n"));
+    if (tls_looks_like_http(in)) {
+        say(h, STR(TLS_HTTP_REFUSAL));
     } else if (in.p[0] != RECORD_HANDSHAKE || be16(in, 1) >= RECORD_VERSION_END) {
         handshake_end(h);
     } else if (size > RECORD_SIZE_MAX) {

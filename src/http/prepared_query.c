@@ -3,6 +3,7 @@
 
 #include "http/cached.h"
 #include "http/http.h"
+#include "http/translate.h"
 #include "server/reply.h"
 #include "server/rpc.h"
 
@@ -148,6 +149,8 @@ static struct rpc_call *query_call(struct http_req *req, const struct rpc_method
 
 static void execute_reply(struct http_req *req, struct rpc_call *call)
 {
+    const struct prepared_query_execute_response *reply = call->reply;
+    http_translate_instances(req, reply->datacenter, reply->nodes);
     http_cached(req, call, false);
     http_json_reply(req, &prepared_query_execute_response_schema, call->reply);
 }

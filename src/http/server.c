@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "http/front.h"
 #include "loop/conn_limit.h"
+#include "loop/tls_context.h"
 #include "server/worker.h"
 
 /* --- the front ----------------------------------------------------------------------------- */
@@ -128,6 +129,7 @@ void http_options_from_config(struct http_options *o, const struct agent_config 
     o->ui_content_path =
         config->ui.enabled || config->ui.dir.n > 0 ? config->ui.content_path : STR_NULL;
     o->ui_dir = config->ui.dir;
+    o->acl_enabled = config->acl.enabled;
     o->acl_default_policy = config->acl.default_policy;
     o->discovery_max_stale = config->discovery_max_stale;
     o->response_headers = config->http.response_headers;
@@ -162,12 +164,21 @@ struct http_server *http_server_new(struct http_front *f, struct worker *w)
 
 static void listener_accept(struct tcp_listener *tcp, int fd, const struct address *peer)
 {
-    http_accept(container_of(tcp, struct http_listener, tcp)->server, fd, peer);
+    http_accept(container_of(tcp, struct http_listener, tcp)->server, fd, peer, NULL);
 }
 
-static void no_certificate_accept(struct tcp_listener *tcp, int fd, const struct address *peer)
+/* With the settings of this moment: a reload may bring a certificate, or take it. */
+static void tls_listener_accept(struct tcp_listener *tcp, int fd, const struct address *peer)
 {
-    http_no_certificate_accept(container_of(tcp, struct http_listener, tcp)->server, fd, peer);
+    struct http_server *s = container_of(tcp, struct http_listener, tcp)->server;
+    struct tls_configurator *tls = s->front->options.tls;
+    struct tls_context *context = tls != NULL ? tls_configurator_get(tls) : NULL;
+    if (context != NULL && context->has_cert) {
+        http_accept(s, fd, peer, context);
+    } else {
+        http_no_certificate_accept(s, fd, peer);
+    }
+    (void)tls_context_unref(context);
 }
 
 static void listener_start(struct http_server *s, int fd,
@@ -186,9 +197,9 @@ void http_server_listen_fd(struct http_server *s, int fd)
     listener_start(s, fd, listener_accept);
 }
 
-void http_server_listen_no_certificate_fd(struct http_server *s, int fd)
+void http_server_listen_tls_fd(struct http_server *s, int fd)
 {
-    listener_start(s, fd, no_certificate_accept);
+    listener_start(s, fd, tls_listener_accept);
 }
 
 int http_server_listen(struct http_server *s, const struct address *address,
@@ -202,14 +213,14 @@ int http_server_listen(struct http_server *s, const struct address *address,
     return 0;
 }
 
-int http_server_listen_no_certificate(struct http_server *s, const struct address *address,
-                                      const struct listen_options *options, struct err *err)
+int http_server_listen_tls(struct http_server *s, const struct address *address,
+                           const struct listen_options *options, struct err *err)
 {
     int fd = listen_socket(address, options, err);
     if (fd < 0) {
         return fd;
     }
-    http_server_listen_no_certificate_fd(s, fd);
+    http_server_listen_tls_fd(s, fd);
     return 0;
 }
 

@@ -18,6 +18,7 @@
 struct agent;
 struct http_front;
 struct http_server;
+struct tls_configurator;
 struct worker;
 
 struct http_route_set {
@@ -27,7 +28,8 @@ struct http_route_set {
 extern const struct http_route_set http_all_routes[]; /* of all HTTP_ROUTE_FILES */
 
 struct http_options {
-    struct agent *agent; /* NULL in tests */
+    struct agent *agent;          /* NULL in tests */
+    struct tls_configurator *tls; /* of HTTPS; NULL: without a certificate */
     struct str datacenter, node_name;
     struct str dns_domain, dns_alt_domain;
     bool is_dev; /* answers are always pretty */
@@ -35,6 +37,7 @@ struct http_options {
     bool disable_coordinates;
     struct str ui_content_path;    /* "/ui/"; empty: no UI */
     struct str ui_dir;             /* its files; empty: the page that is built in */
+    bool acl_enabled;
     struct str acl_default_policy; /* "allow" */
     int64_t discovery_max_stale;   /* ns */
     struct strmap response_headers;
@@ -59,14 +62,12 @@ void http_front_set_max_conns(struct http_front *f, uint32_t max_conns_per_clien
 struct http_server *http_server_new(struct http_front *f, struct worker *w);
 NODISCARD int http_server_listen(struct http_server *s, const struct address *address,
                                  const struct listen_options *options, struct err *err);
-/* The same for TLS, as it is without a certificate: every handshake is refused. */
-NODISCARD int http_server_listen_no_certificate(struct http_server *s,
-                                                const struct address *address,
-                                                const struct listen_options *options,
-                                                struct err *err);
+/* The same with TLS; while options.tls has no certificate, every handshake is refused. */
+NODISCARD int http_server_listen_tls(struct http_server *s, const struct address *address,
+                                     const struct listen_options *options, struct err *err);
 /* The same with a socket that listens already, which is taken over. */
 void http_server_listen_fd(struct http_server *s, int fd);
-void http_server_listen_no_certificate_fd(struct http_server *s, int fd);
+void http_server_listen_tls_fd(struct http_server *s, int fd);
 /* On the worker's loop. Closes listeners and connections; waiting requests are canceled. */
 void http_server_stop(struct http_server *s);
 /* After the loop was freed, which has closed everything. */

@@ -12,6 +12,7 @@
 #include "schema/snapshot.h"
 #include "server/client_agent.h"
 #include "server/router.h"
+#include "server/rpc_pool.h"
 #include "server/snapshot_remote.h"
 
 #include <stdio.h>
@@ -164,7 +165,9 @@ static void remote_ended(void *data, const struct err *err)
                   LOG_CSTR("error", err_text(err)));
         http_stream_abort(req);
     } else if (err != NULL) {
-        http_error(req, 500, "%s", err_text(err));
+        int code = rpc_error_code(str_from_cstr(err_text(err)));
+        bool is_denied = code == ERR_PERMISSION_DENIED || code == ERR_ACL_NOT_FOUND;
+        http_error(req, is_denied ? 403 : 500, "%s", err_text(err));
     } else if (is_begun) {
         http_stream_end(req);
     } else {
@@ -192,20 +195,16 @@ static void remote_body(struct http_req *req, struct str piece, bool is_last)
 
 static const struct snapshot_remote_ops restore_ops = {.room = remote_room, .ended = remote_ended};
 
-static void ask(struct http_req *req, const char *address, uint32_t route,
+static void ask(struct http_req *req, const struct snapshot_route *to,
                 const struct snapshot_request *r)
 {
     struct err err = {0};
-    const struct client_agent *client = req->worker->delegate->client;
     bool is_restore = r->op == SNAPSHOT_RESTORE;
-    req->data = snapshot_remote_new(req->worker, address, r, is_restore ? &restore_ops : &save_ops,
+    req->data = snapshot_remote_new(req->worker, to, r, is_restore ? &restore_ops : &save_ops,
                                     req, &err);
     if (req->data == NULL) {
         http_error(req, 500, "%s", err_text(&err));
         return;
-    }
-    if (client != NULL) {
-        snapshot_remote_set_route(req->data, client->router, route);
     }
     req->on_close = remote_client_gone;
     if (is_restore) {
@@ -218,21 +217,20 @@ static void ask(struct http_req *req, const char *address, uint32_t route,
 
 /* --- both ------------------------------------------------------------------------------------- */
 
-/* ret_address "": here. ret_route: a client's, of the server at the address. */
 static int place(const struct http_req *req, const struct snapshot_request *r,
-                 char ret_address[SNAPSHOT_ADDRESS_SIZE], uint32_t *ret_route, struct err *err)
+                 struct snapshot_route *to, struct err *err)
 {
     struct delegate *d = req->worker->delegate;
     struct route route;
     int rc;
     if (d->client == NULL) {
         rc = delegate_count_call(d, err);
-        return rc < 0 ? rc : snapshot_place(req->worker->server, r, ret_address, err);
+        return rc < 0 ? rc : snapshot_place(req->worker->server, r, to, err);
     }
     rc = client_agent_route(d->client, &route, err);
     if (rc >= 0) {
-        (void)snprintf(ret_address, SNAPSHOT_ADDRESS_SIZE, "%.*s", STRF(route.address));
-        *ret_route = route.id;
+        *to = (struct snapshot_route){.router = d->router, .id = route.id};
+        (void)snprintf(to->address, sizeof(to->address), "%.*s", STRF(route.address));
     }
     return rc;
 }
@@ -240,8 +238,7 @@ static int place(const struct http_req *req, const struct snapshot_request *r,
 static void snapshot_handle(struct http_req *req)
 {
     struct err err = {0};
-    char address[SNAPSHOT_ADDRESS_SIZE];
-    uint32_t route = 0;
+    struct snapshot_route to;
     struct str datacenter = http_param_value(req, STR("dc"));
     struct snapshot_request r = {
         .datacenter = datacenter.n > 0 ? datacenter : http_datacenter(req),
@@ -249,10 +246,12 @@ static void snapshot_handle(struct http_req *req)
         .allow_stale = http_has_param(req, STR("stale")),
         .op = req->method == HTTP_PUT ? SNAPSHOT_RESTORE : SNAPSHOT_SAVE,
     };
-    if (place(req, &r, address, &route, &err) < 0) {
+    if (place(req, &r, &to, &err) < 0) {
         http_error_from(req, &err);
-    } else if (address[0] != '\0') {
-        ask(req, address, route, &r);
+    } else if (to.address[0] != '\0') {
+        ask(req, &to, &r);
+    } else if (!http_permit(req, ACL_SNAPSHOT, STR(""))) {
+        return; /* answered; elsewhere the other server asks */
     } else if (r.op == SNAPSHOT_RESTORE) {
         restore_here(req);
     } else {
@@ -261,6 +260,7 @@ static void snapshot_handle(struct http_req *req)
 }
 
 const struct http_route http_snapshot_routes[] = {
-    {"/v1/snapshot", HTTP_GET | HTTP_PUT, "GET,PUT", HTTP_ROUTE_STREAM_BODY, snapshot_handle},
+    {"/v1/snapshot", HTTP_GET | HTTP_PUT, "GET,PUT", HTTP_ROUTE_STREAM_BODY | HTTP_ROUTE_ACL,
+     snapshot_handle},
 };
 const size_t http_snapshot_routes_count = ARRAY_SIZE(http_snapshot_routes);

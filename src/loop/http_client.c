@@ -1,30 +1,34 @@
-/* libcurl's multi interface on a loop: curl says which sockets to watch and when to be called, uv_poll
- * and one loop timer do that, and each finished transfer calls done().
+/* libcurl's multi interface on a loop: curl says which sockets to watch and when to be called,
+ * uv_poll and one loop timer do that, and each finished transfer calls done().
  *
- * curl is entered from socket and timer callbacks only, and its own callbacks run inside of it, where
- * handles must not be removed: finished transfers are collected after each entry. done() may end any
- * transfer and start new ones. */
+ * curl is entered from socket and timer callbacks only, and its own callbacks run inside of it,
+ * where handles must not be removed: finished transfers are collected after each entry. done() may
+ * end any transfer and start new ones. */
 #include "loop/http_client.h"
 
 #include <curl/curl.h>
 #include <dlfcn.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/mem.h"
 #include "loop/loop_impl.h"
+#include "loop/tls_context.h"
+#include "loop/tls_handshake.h"
 
 #define CURL_LIBRARY "libcurl.so.4"
-#define CURL_FUNCTIONS(X)                                                                      \
-    X(curl_global_init)                                                                        \
-    X(curl_easy_init) X(curl_easy_cleanup) X(curl_easy_setopt) X(curl_easy_getinfo)            \
-    X(curl_easy_send) X(curl_easy_recv) X(curl_easy_strerror)                                  \
-    X(curl_slist_append) X(curl_slist_free_all)                                                \
-    X(curl_multi_init) X(curl_multi_cleanup) X(curl_multi_setopt) X(curl_multi_add_handle)     \
-    X(curl_multi_remove_handle) X(curl_multi_socket_action) X(curl_multi_info_read)            \
-    X(curl_multi_assign)
+#define CURL_FUNCTIONS(X)                                                                          \
+    X(curl_global_init)                                                                            \
+    X(curl_easy_init)                                                                              \
+    X(curl_easy_cleanup) X(curl_easy_setopt) X(curl_easy_getinfo) X(curl_easy_send)                \
+        X(curl_easy_recv) X(curl_easy_strerror) X(curl_slist_append) X(curl_slist_free_all)        \
+            X(curl_multi_init) X(curl_multi_cleanup) X(curl_multi_setopt) X(curl_multi_add_handle) \
+                X(curl_multi_remove_handle) X(curl_multi_socket_action) X(curl_multi_info_read)    \
+                    X(curl_multi_assign)
 
 /* curl.h's type-checking macros would hide the members below. */
 #undef curl_easy_setopt
@@ -51,11 +55,11 @@ static void curl_load(void)
                        why != NULL ? why : CURL_LIBRARY " cannot be loaded");
         return;
     }
-#define X(name)                                                                  \
-    *(void **)&curl.name = dlsym(library, #name);                                \
-    if (curl.name == NULL) {                                                     \
+#define X(name)                                                                     \
+    *(void **)&curl.name = dlsym(library, #name);                                   \
+    if (curl.name == NULL) {                                                        \
         (void)snprintf(curl_error, sizeof(curl_error), CURL_LIBRARY ": no " #name); \
-        return;                                                                  \
+        return;                                                                     \
     }
     CURL_FUNCTIONS(X)
 #undef X
@@ -92,7 +96,12 @@ struct http_transfer {
     char *body; /* the last bytes: grows up to body_size_max, then a ring */
     size_t body_cap;
     struct watched *reader;
-    struct str host; /* "host:port" for error texts */
+    struct str host;         /* "host:port" for error texts */
+    struct tls_context *tls; /* NULL: the system's */
+    struct str server_name, ca_pem;
+    bool skip_verify, is_answered_plain;
+    struct tls_handshake handshake;
+    char detail[CURL_ERROR_SIZE];
     bool in_multi, is_done, is_busy, is_ended;
 };
 
@@ -262,6 +271,28 @@ static struct str lower_strerror(struct arena *a, int errnum)
     return arena_lower(a, s);
 }
 
+/* What TLS has to say, else curl. It shows OpenSSL's codes: "error:0A000412:SSL routines::...". */
+static struct str tls_error_text(struct http_transfer *t, CURLcode code)
+{
+    char words[TLS_ERROR_SIZE];
+    t->result.error = HTTP_CLIENT_TLS_FAILED;
+    if (t->handshake.error[0] != '\0') {
+        return arena_str(&t->arena, str_from_cstr(t->handshake.error));
+    }
+    const char *at = strstr(t->detail, "error:");
+    unsigned long number = at != NULL ? strtoul(at + strlen("error:"), NULL, 16) : 0;
+    if (number == 0) {
+        t->result.error = HTTP_CLIENT_FAILED;
+        return arena_str(&t->arena, str_from_cstr(curl.curl_easy_strerror(code)));
+    }
+    if (ERR_GET_REASON(number) == SSL_R_WRONG_VERSION_NUMBER &&
+        t->options.kind == HTTP_CLIENT_REQUEST && t->is_answered_plain) {
+        return STR("http: server gave HTTP response to HTTPS client");
+    }
+    tls_code_words(number, words);
+    return arena_str(&t->arena, str_from_cstr(words));
+}
+
 /* curl's code as Go would have put it. */
 static void set_error(struct http_transfer *t, CURLcode code)
 {
@@ -295,10 +326,9 @@ static void set_error(struct http_transfer *t, CURLcode code)
     }
     case CURLE_OPERATION_TIMEDOUT:
         r->error = HTTP_CLIENT_TIMEOUT;
-        r->error_text = is_connect
-                            ? arena_printf(a, "dial tcp %.*s: i/o timeout", STRF(t->host))
-                            : STR("context deadline exceeded (Client.Timeout exceeded while "
-                                  "awaiting headers)");
+        r->error_text = is_connect ? arena_printf(a, "dial tcp %.*s: i/o timeout", STRF(t->host))
+                                   : STR("context deadline exceeded (Client.Timeout exceeded while "
+                                         "awaiting headers)");
         return;
     case CURLE_TOO_MANY_REDIRECTS:
         r->error_text = STR("stopped after 10 redirects");
@@ -322,17 +352,15 @@ static void set_error(struct http_transfer *t, CURLcode code)
                                          STRF(lower_strerror(a, (int)os_errno)));
             break;
         }
-        r->error_text = arena_str(a, str_from_cstr(curl.curl_easy_strerror(code)));
-        break;
-    case CURLE_PEER_FAILED_VERIFICATION:
-        r->error_text = arena_printf(a, "x509: certificate is not valid for %.*s: %s",
-                                     STRF(t->host), curl.curl_easy_strerror(code));
+        r->error_text = tls_error_text(t, code);
         break;
     default:
-        r->error_text = arena_str(a, str_from_cstr(curl.curl_easy_strerror(code)));
+        r->error_text = tls_error_text(t, code);
         break;
     }
-    r->error = HTTP_CLIENT_FAILED;
+    if (r->error == HTTP_CLIENT_OK) {
+        r->error = HTTP_CLIENT_FAILED;
+    }
 }
 
 static void finish_body(struct http_transfer *t)
@@ -362,8 +390,16 @@ static void transfer_free(struct http_transfer *t)
     curl.curl_slist_free_all(t->headers);
     curl.curl_slist_free_all(t->connect_to);
     mem_free(t->body);
+    (void)tls_context_unref(t->tls);
     arena_deinit(&t->arena);
     mem_free(t);
+}
+
+static bool speaks_h2(struct http_transfer *t)
+{
+    long version = 0;
+    (void)curl.curl_easy_getinfo(t->easy, CURLINFO_HTTP_VERSION, &version);
+    return version == CURL_HTTP_VERSION_2_0;
 }
 
 static void transfer_finished(struct http_transfer *t, CURLcode code)
@@ -374,6 +410,9 @@ static void transfer_finished(struct http_transfer *t, CURLcode code)
     finish_body(t);
     if (code != CURLE_OK) {
         set_error(t, code);
+    } else if (t->options.kind == HTTP_CLIENT_REQUEST_H2 && !speaks_h2(t)) {
+        t->result.error = HTTP_CLIENT_FAILED;
+        t->result.error_text = STR("connection closed");
     }
     if (code != CURLE_OK || t->options.kind != HTTP_CLIENT_CONNECT) {
         (void)curl.curl_multi_remove_handle(t->client->multi, t->easy);
@@ -417,8 +456,7 @@ struct http_client *http_client_free(struct http_client *c)
     if (c == NULL) {
         return NULL;
     }
-    list_for_each(node, &c->transfers)
-    {
+    list_for_each (node, &c->transfers) {
         transfer_free(list_entry(node, struct http_transfer, node));
     }
     if (c->multi != NULL) {
@@ -534,24 +572,75 @@ static void set_method(struct http_transfer *t)
     }
 }
 
+/* The name the certificate has to be good for: without one that was asked for it is the host, which
+ * a redirect may have changed. */
+static const char *verified_name(struct http_transfer *t)
+{
+    struct str name = t->server_name;
+    char *url = NULL;
+    if (name.n == 0 && curl.curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &url) == CURLE_OK &&
+        url != NULL) {
+        name = url_host(&t->arena, str_from_cstr(url));
+        name = str_first(name, (size_t)str_rfind_byte(name, ':'));
+        if (str_has_prefix(name, STR("[")) && str_has_suffix(name, STR("]"))) {
+            name = str_make(name.p + 1, name.n - 2);
+        }
+    }
+    return cstr(t, name);
+}
+
+/* The header of each record, before it is looked at. */
+static void record_seen(int is_sent, int version, int type, const void *bytes, size_t size,
+                        SSL *ssl, void *data)
+{
+    (void)version, (void)ssl;
+    struct http_transfer *t = data;
+    if (!is_sent && type == SSL3_RT_HEADER && size >= 5 && memcmp(bytes, "HTTP/", 5) == 0) {
+        t->is_answered_plain = true;
+    }
+}
+
+/* curl's context, before it is used: ours in it, and how the peer is judged. A bare connection
+ * offers h2 behind curl's back, which would speak it itself. */
+static CURLcode ssl_ready(CURL *easy, void *context, void *data)
+{
+    (void)easy;
+    struct http_transfer *t = data;
+    SSL_CTX *ctx = context;
+    tls_lend(t->tls, ctx, !t->skip_verify && t->ca_pem.n == 0);
+    if (t->ca_pem.n > 0 && !tls_trust_pem(ctx, t->ca_pem)) {
+        return CURLE_SSL_CACERT_BADFILE;
+    }
+    SSL_CTX_set_msg_callback(ctx, record_seen);
+    SSL_CTX_set_msg_callback_arg(ctx, t);
+    if (!t->skip_verify) {
+        t->handshake.name = verified_name(t);
+        SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+        tls_handshake_install(ctx, &t->handshake);
+    }
+    if (t->options.kind == HTTP_CLIENT_CONNECT &&
+        SSL_CTX_set_alpn_protos(ctx, (const unsigned char *)"\002h2", 3) != 0) {
+        return CURLE_SSL_CONNECT_ERROR;
+    }
+    return CURLE_OK;
+}
+
 static void set_tls(struct http_transfer *t)
 {
     CURL *easy = t->easy;
     const struct http_client_tls *tls = &t->options.tls;
-    if (tls->skip_verify) {
-        SET(CURLOPT_SSL_VERIFYPEER, 0L);
-        SET(CURLOPT_SSL_VERIFYHOST, 0L);
-    }
-    if (tls->ca_file.n > 0) {
-        SET(CURLOPT_CAINFO, cstr(t, tls->ca_file));
-    }
-    if (tls->ca_path.n > 0) {
-        SET(CURLOPT_CAPATH, cstr(t, tls->ca_path));
-    }
-    if (tls->cert_file.n > 0) {
-        SET(CURLOPT_SSLCERT, cstr(t, tls->cert_file));
-        SET(CURLOPT_SSLKEY, cstr(t, tls->key_file));
-    }
+    /* What curl would load and verify, ssl_ready() does. */
+    SET(CURLOPT_SSL_VERIFYPEER, 0L);
+    SET(CURLOPT_SSL_VERIFYHOST, 0L);
+    SET(CURLOPT_CAINFO, NULL);
+    SET(CURLOPT_CAPATH, NULL);
+    SET(CURLOPT_SSL_CTX_FUNCTION, ssl_ready);
+    SET(CURLOPT_SSL_CTX_DATA, t);
+    SET(CURLOPT_ERRORBUFFER, t->detail);
+    t->tls = tls->agent != NULL ? tls_configurator_get(tls->agent) : NULL;
+    t->ca_pem = arena_str(&t->arena, tls->ca_pem);
+    t->server_name = arena_str(&t->arena, tls->server_name);
+    t->skip_verify = tls->skip_verify;
     if (tls->server_name.n > 0) {
         /* The name to verify is the URL's: put the wanted name there and say where it lives. */
         struct str host = t->host;
@@ -575,16 +664,6 @@ static void set_tls(struct http_transfer *t)
             add_header(t, STR("Host"), host);
         }
     }
-}
-
-/* A bare connection offers h2 in its handshake behind curl's back, which would speak it itself. */
-static CURLcode offer_h2(CURL *easy, void *context, void *data)
-{
-    (void)easy;
-    (void)data;
-    return SSL_CTX_set_alpn_protos(context, (const unsigned char *)"\002h2", 3) == 0
-               ? CURLE_OK
-               : CURLE_SSL_CONNECT_ERROR;
 }
 
 int http_client_start(struct http_client *c, const struct http_client_options *options,
@@ -641,7 +720,6 @@ int http_client_start(struct http_client *c, const struct http_client_options *o
     case HTTP_CLIENT_CONNECT:
         SET(CURLOPT_CONNECT_ONLY, 1L);
         SET(CURLOPT_SSL_ENABLE_ALPN, 0L);
-        SET(CURLOPT_SSL_CTX_FUNCTION, offer_h2);
         SET(CURLOPT_PROXY, "");
         break;
     }

@@ -16,6 +16,7 @@
 struct http_client;
 struct http_transfer;
 struct loop;
+struct tls_configurator;
 
 #define HTTP_CLIENT_BODY_SIZE_MAX (64u << 20)
 #define HTTP_CLIENT_TRANSFERS_MAX 1024u /* at a time; more wait their turn */
@@ -29,8 +30,8 @@ enum http_client_kind {
 };
 
 struct http_client_tls {
-    struct str ca_file, ca_path;    /* empty: the system's */
-    struct str cert_file, key_file; /* empty: none */
+    struct tls_configurator *agent; /* authorities, certificate; NULL: the system's, and none */
+    struct str ca_pem;              /* in place of those authorities; copied; empty: none */
     struct str server_name;         /* empty: the host of the URL */
     bool skip_verify;
 };
@@ -56,6 +57,7 @@ enum http_client_error {
     HTTP_CLIENT_OK,
     HTTP_CLIENT_CONNECT_FAILED, /* nobody there, or no such host */
     HTTP_CLIENT_TIMEOUT,
+    HTTP_CLIENT_TLS_FAILED, /* the handshake, or what came of it */
     HTTP_CLIENT_FAILED,
 };
 

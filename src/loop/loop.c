@@ -173,6 +173,8 @@ struct loop *loop_free(struct loop *l)
         epoch_unregister(l->epochs[i], l->slots[i]);
     }
     mem_free(l->read_buffer);
+    mem_free(l->plain_buffer);
+    buf_deinit(&l->wire);
     mem_free(l->name);
     return mem_free(l);
 }

@@ -9,6 +9,7 @@
 #pragma once
 #include <uv.h>
 
+#include "base/buf.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
 
@@ -32,7 +33,9 @@ struct loop {
     struct epoch *epochs[LOOP_EPOCHS_MAX];
     struct epoch_slot *slots[LOOP_EPOCHS_MAX];
     struct loop_msg *deferred, **deferred_end;
-    char *read_buffer; /* LOOP_READ_BUFFER_SIZE, shared by all streams; made by the first */
+    char *read_buffer;  /* LOOP_READ_BUFFER_SIZE, shared by all streams; made by the first */
+    char *plain_buffer; /* of TLS streams; made by the first */
+    struct buf wire;    /* the same: records on their way to a socket */
     char *name;
     uv_thread_t thread;
     bool has_thread;

@@ -251,13 +251,20 @@ static void update_events(struct tcp_stream *s)
     }
 }
 
-static void fail(struct tcp_stream *s, int code)
+void tcp_fail(struct tcp_stream *s, int code)
 {
     if (!s->failed && !s->closing) {
         s->failed = true;
         update_events(s);
         s->ops->fail(s, code);
     }
+}
+
+void tcp_end(struct tcp_stream *s)
+{
+    s->eof = true;
+    update_events(s);
+    s->ops->eof(s);
 }
 
 void tcp_deliver(struct tcp_stream *s, const char *p, size_t n)
@@ -275,6 +282,9 @@ static void read_ready(struct tcp_stream *s)
         if (n > 0) {
             if (s->filter != NULL) {
                 s->filter->input(s, p, (size_t)n);
+                if (s->eof) {
+                    return; /* said inside */
+                }
             } else {
                 s->ops->read(s, p, (size_t)n);
             }
@@ -282,13 +292,15 @@ static void read_ready(struct tcp_stream *s)
                 return; /* that was all; poll tells when there is more */
             }
         } else if (n == 0) {
-            s->eof = true;
-            update_events(s);
-            s->ops->eof(s);
+            if (s->filter != NULL) {
+                s->filter->eof(s);
+            } else {
+                tcp_end(s);
+            }
             return;
         } else if (errno != EINTR) {
             if (errno != EAGAIN) {
-                fail(s, -errno);
+                tcp_fail(s, -errno);
             }
             return;
         }
@@ -339,7 +351,7 @@ static void write_ready(struct tcp_stream *s)
         }
         ssize_t n = send_some(s, iov, count);
         if (n < 0) {
-            fail(s, (int)n);
+            tcp_fail(s, (int)n);
             return;
         }
         s->pending_size -= (size_t)n;
@@ -356,7 +368,7 @@ static void write_ready(struct tcp_stream *s)
         }
     }
     update_events(s);
-    if (s->ops->drained != NULL) {
+    if (s->ops->drained != NULL && s->pending_size == 0 && !s->handshaking) {
         s->ops->drained(s);
     }
 }
@@ -370,11 +382,13 @@ static void connect_ready(struct tcp_stream *s)
     }
     s->connecting = false;
     if (code != 0) {
-        fail(s, -code);
+        tcp_fail(s, -code);
         return;
     }
     update_events(s);
-    if (s->ops->connected != NULL) {
+    if (s->filter != NULL) {
+        s->filter->connected(s);
+    } else if (s->ops->connected != NULL) {
         s->ops->connected(s);
     }
 }
@@ -388,7 +402,7 @@ static void stream_poll_cb(uv_poll_t *poll, int status, int events)
         return;
     }
     if (status < 0) {
-        fail(s, status);
+        tcp_fail(s, status);
         return;
     }
     if ((events & UV_READABLE) != 0) {
@@ -410,7 +424,7 @@ static void stream_shutdown(struct loop_handle *base)
 {
     struct tcp_stream *s = container_of(base, struct tcp_stream, base);
     if (!s->closing) {
-        fail(s, -ERR_CLOSED); /* the owner closes */
+        tcp_fail(s, -ERR_CLOSED); /* the owner closes */
         tcp_close(s);
     }
 }
@@ -489,6 +503,9 @@ void tcp_read_start(struct tcp_stream *s)
 {
     s->reading = true;
     update_events(s);
+    if (s->filter != NULL) {
+        s->filter->resume(s);
+    }
 }
 
 static int keep(struct tcp_stream *s, struct buf *b, size_t done)
@@ -568,9 +585,16 @@ int tcp_write_buf(struct tcp_stream *s, struct buf *b)
 
 void tcp_shutdown_write(struct tcp_stream *s)
 {
-    if (!s->closing) {
-        (void)shutdown(s->fd, SHUT_WR);
+    if (s->closing) {
+        return;
     }
+    if (s->filter != NULL) {
+        s->filter->shutdown(s);
+        if (s->pending != NULL) {
+            return; /* its last words are still to go, and say enough */
+        }
+    }
+    (void)shutdown(s->fd, SHUT_WR);
 }
 
 void tcp_close(struct tcp_stream *s)
@@ -578,11 +602,11 @@ void tcp_close(struct tcp_stream *s)
     if (s->closing) {
         return;
     }
-    s->closing = true;
     if (s->filter != NULL) {
         s->filter->close(s);
         s->filter = NULL;
     }
+    s->closing = true;
     while (s->pending != NULL) {
         pending_pop(s);
     }

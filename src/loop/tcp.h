@@ -72,10 +72,16 @@ struct tcp_ops {
 };
 
 /* Between the socket and the ops: TLS. input() gets what was read and calls tcp_deliver() with the
- * plain text; output() turns plain text into tcp_raw_write() calls. */
+ * plain text; output() turns plain text into tcp_raw_write() calls. What it cannot turn yet it
+ * keeps and counts in pending_size. It tells the ops itself of what it is told of: connected(),
+ * eof(). close() is its last call, and may still write. */
 struct tcp_filter_ops {
     void (*input)(struct tcp_stream *s, const char *p, size_t n);
     int (*output)(struct tcp_stream *s, const struct iovec *iov, size_t count);
+    void (*connected)(struct tcp_stream *s);
+    void (*eof)(struct tcp_stream *s);
+    void (*resume)(struct tcp_stream *s); /* tcp_read_start(): what it holds back may go on */
+    void (*shutdown)(struct tcp_stream *s);
     void (*close)(struct tcp_stream *s);
 };
 
@@ -98,6 +104,7 @@ struct tcp_stream {
     int fd;
     int events; /* what poll is set to */
     bool reading, connecting, failed, eof, closing;
+    bool handshaking; /* the filter's: what drains now is not the owner's */
 };
 #define TCP_WRITE_MAX_DEFAULT ((size_t)256 << 20)
 
@@ -131,3 +138,5 @@ int tcp_detach(struct tcp_stream *s);
 /* For filters. */
 int tcp_raw_write(struct tcp_stream *s, const struct iovec *iov, size_t count);
 void tcp_deliver(struct tcp_stream *s, const char *p, size_t n);
+void tcp_end(struct tcp_stream *s);            /* the peer has said that it says no more */
+void tcp_fail(struct tcp_stream *s, int code); /* negative, as ops->fail() gets it */

@@ -32,6 +32,7 @@ enum rpc_conn_kind {
     RPC_CONN_KINDS(X)
 #undef X
 };
+#define RPC_CONN_KIND_LAST RPC_CONN_GRPC
 /* NULL for a byte that opens nothing. */
 const char *rpc_conn_kind_text(uint8_t first_byte);
 

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "base/thread.h"
 #include "loop/loop.h"
 
 struct lane {
@@ -123,6 +124,7 @@ static void *lane_run(void *data)
 
 static void *thread_run(void *data)
 {
+    thread_background("raft-snapshot");
     job_run(data);
     return NULL;
 }
@@ -145,7 +147,7 @@ static int machine_job(struct raft_env *e, struct raft *r, enum raft_job_lane la
     atomic_store(&job->state, RAFT_JOB_RUNNING);
     job->has_thread = lane == RAFT_LANE_SNAPSHOT;
     if (job->has_thread) {
-        return thread_start(&job->thread, thread_run, job, "raft-snapshot");
+        return -pthread_create(&job->thread, NULL, thread_run, job);
     }
     struct lane *l = &m->lanes[lane];
     if (!l->started) {

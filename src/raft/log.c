@@ -38,7 +38,7 @@ static struct segment *segment_last(const struct raft_log *log)
     return log->segments.n > 0 ? log->segments.v[log->segments.n - 1] : NULL;
 }
 
-static int io_fail(struct err *err, int r, const char *what, const char *path)
+int log_io_fail_(struct err *err, int r, const char *what, const char *path)
 {
     return err_set(err, -r, "raft log: %s %s: %s", what, path, err_code_text(-r));
 }
@@ -51,11 +51,11 @@ static int segment_make(struct raft_log *log, struct segment *s, struct err *err
     int r = segment_path_(log, s->first_index, ".tmp", tmp);
     r = r < 0 ? r : segment_path_(log, s->first_index, "", path);
     if (r < 0) {
-        return io_fail(err, r, "cannot name a segment in", log->dir);
+        return log_io_fail_(err, r, "cannot name a segment in", log->dir);
     }
     int file = io->ops->open(io, tmp, RAFT_IO_CREATE);
     if (file < 0) {
-        return io_fail(err, file, "cannot create", tmp);
+        return log_io_fail_(err, file, "cannot create", tmp);
     }
     char header[SEGMENT_HEADER_SIZE];
     segment_header_put(header, s->salt);
@@ -81,32 +81,9 @@ static int segment_make(struct raft_log *log, struct segment *s, struct err *err
     if (r < 0) {
         io->ops->close(io, file);
         (void)io->ops->remove(io, tmp);
-        return io_fail(err, r, what, path);
+        return log_io_fail_(err, r, what, path);
     }
     s->file = file;
-    return 0;
-}
-
-/* Remove the file of segment i, and it from the table. Unless a mark says that all of them go, the
- * directory is synced each time: were several removals to reach the disk out of order, a crash
- * would leave a hole. */
-static int segment_remove(struct raft_log *log, size_t i, bool is_synced, struct err *err)
-{
-    struct segment *s = log->segments.v[i];
-    char path[RAFT_PATH_SIZE_MAX];
-    int r = segment_path_(log, s->first_index, "", path);
-    r = r < 0 ? r : log->io->ops->remove(log->io, path);
-    if (r == -ENOENT) {
-        r = 0;
-    }
-    r = r < 0 || !is_synced ? r : log->io->ops->dir_sync(log->io, log->dir);
-    if (r < 0) {
-        return io_fail(err, r, "cannot remove", path);
-    }
-    segment_free_(log, s);
-    memmove(log->segments.v + i, log->segments.v + i + 1,
-            (log->segments.n - i - 1) * sizeof(log->segments.v[0]));
-    log->segments.n--;
     return 0;
 }
 
@@ -123,7 +100,7 @@ static int segment_cut(struct raft_log *log, struct segment *s, uint64_t end, st
         r = io->ops->sync(io, s->file);
         log->broken = log->broken || r < 0;
     }
-    return r < 0 ? io_fail(err, r, "cannot cut", path) : 0;
+    return r < 0 ? log_io_fail_(err, r, "cannot cut", path) : 0;
 }
 
 /* Terms, as runs: how a follower's or a vote's question is answered without reading. */
@@ -455,7 +432,7 @@ int raft_log_batch_write(struct raft_log_batch *w, struct err *err)
         int r = io->ops->pwritev(io, w->segment->file, iov, count, offset);
         if (r < 0) {
             (void)segment_path_(log, w->segment->first_index, "", path);
-            return io_fail(err, r, "cannot write", path);
+            return log_io_fail_(err, r, "cannot write", path);
         }
         offset += size;
     }
@@ -463,7 +440,7 @@ int raft_log_batch_write(struct raft_log_batch *w, struct err *err)
     if (r < 0) {
         w->sync_failed = true;
         (void)segment_path_(log, w->segment->first_index, "", path);
-        return io_fail(err, r, "cannot sync", path);
+        return log_io_fail_(err, r, "cannot sync", path);
     }
     return 0;
 }
@@ -519,8 +496,8 @@ int raft_log_repair(struct raft_log *log, struct err *err)
     struct segment *s = segment_last(log);
     int r = 0;
     if (s != NULL && s->offsets.n == 0 && s->first_index == log->last_index + 1) {
-        r = segment_remove(log, log->segments.n - 1, true,
-                           err); /* made for the batch, or not even */
+        r = segment_remove_(log, log->segments.n - 1, true,
+                            err); /* made for the batch, or not even */
     } else if (s != NULL) {
         r = segment_cut(log, s, s->end, err);
     }
@@ -662,11 +639,11 @@ int raft_log_read(struct raft_log *log, uint64_t index, size_t count_max, size_t
     buf_clear(&log->read);
     char *bytes = buf_reserve(&log->read, (size_t)(to - from));
     if (bytes == NULL) {
-        return io_fail(err, -ENOMEM, "cannot read", path);
+        return log_io_fail_(err, -ENOMEM, "cannot read", path);
     }
     ptrdiff_t got = log->io->ops->pread(log->io, s->file, bytes, (size_t)(to - from), from);
     if (got < 0) {
-        return io_fail(err, (int)got, "cannot read", path);
+        return log_io_fail_(err, (int)got, "cannot read", path);
     }
     for (uint64_t at = from; at < to;) {
         struct record record;
@@ -695,7 +672,7 @@ int raft_log_truncate(struct raft_log *log, uint64_t index, struct err *err)
     /* Newest first, so that a crash on the way leaves a log without a hole. */
     while (log->segments.n > 0 && segment_last(log)->first_index >= index) {
         forget_from(log, segment_last(log)->first_index);
-        int r = segment_remove(log, log->segments.n - 1, true, err);
+        int r = segment_remove_(log, log->segments.n - 1, true, err);
         if (r < 0) {
             log->failed = r;
             return r;
@@ -713,15 +690,12 @@ int raft_log_truncate(struct raft_log *log, uint64_t index, struct err *err)
     return r;
 }
 
-int raft_log_compact(struct raft_log *log, uint64_t index, struct err *err)
+void raft_log_compact(struct raft_log *log, uint64_t index)
 {
     while (log->segments.n > 1 && log->segments.v[1]->first_index <= index + 1 &&
            log->segments.v[1]->first_index <= log->durable_index + 1) {
         uint64_t first_index = log->segments.v[1]->first_index;
-        int r = segment_remove(log, 0, true, err);
-        if (r < 0) {
-            return r;
-        }
+        segment_forget_(log);
         log->first_index = first_index;
         terms_cut_before(log, first_index);
         size_t i = 0;
@@ -734,56 +708,13 @@ int raft_log_compact(struct raft_log *log, uint64_t index, struct err *err)
             log->blocks.n -= i;
         }
     }
-    return 0;
-}
-
-static int mark_path(const struct raft_log *log, char path[RAFT_PATH_SIZE_MAX])
-{
-    return raft_io_path(path, log->dir, RESET_MARK);
-}
-
-static int mark_make(struct raft_log *log, struct err *err)
-{
-    struct raft_io *io = log->io;
-    char path[RAFT_PATH_SIZE_MAX];
-    int r = mark_path(log, path);
-    int file = r < 0 ? r : io->ops->open(io, path, RAFT_IO_CREATE);
-    if (file >= 0) {
-        io->ops->close(io, file);
-    }
-    r = file < 0 ? file : io->ops->dir_sync(io, log->dir);
-    return r < 0 ? io_fail(err, r, "cannot make", path) : 0;
-}
-
-int raft_log_mark_remove_(struct raft_log *log, struct err *err)
-{
-    struct raft_io *io = log->io;
-    char path[RAFT_PATH_SIZE_MAX];
-    int r = mark_path(log, path);
-    r = r < 0 ? r : io->ops->dir_sync(io, log->dir); /* nothing that it is needed for is left */
-    r = r < 0 ? r : io->ops->remove(io, path);
-    r = r == -ENOENT ? 0 : r;
-    r = r < 0 ? r : io->ops->dir_sync(io, log->dir);
-    return r < 0 ? io_fail(err, r, "cannot remove", path) : 0;
-}
-
-#define RESET_SEGMENTS_MIN 4u /* from which on a mark is fewer syncs */
-
-static int segments_remove(struct raft_log *log, struct err *err)
-{
-    bool is_marked = log->is_emptied || log->segments.n >= RESET_SEGMENTS_MIN;
-    int r = is_marked ? mark_make(log, err) : 0;
-    while (r == 0 && log->segments.n > 0) {
-        r = segment_remove(log, 0, !is_marked, err);
-    }
-    return r == 0 && is_marked ? raft_log_mark_remove_(log, err) : r;
 }
 
 int raft_log_reset(struct raft_log *log, uint64_t next_index, struct err *err)
 {
     ASSERT(!log->is_writing && log->staged.count == 0 && next_index > 0);
     blocks_cut_from(log, 0);
-    int r = segments_remove(log, err);
+    int r = segments_remove_(log, err);
     log->is_emptied = r < 0;
     if (r < 0) {
         log->failed = r;
@@ -815,7 +746,7 @@ int raft_log_open(const struct raft_log_options *options, struct raft_log **ret_
         rng_seed_system(&log->rng);
     }
     int r = log->io->ops->dir_make(log->io, log->dir);
-    r = r < 0 ? io_fail(err, r, "cannot make", log->dir) : raft_log_recover_(log, err);
+    r = r < 0 ? log_io_fail_(err, r, "cannot make", log->dir) : raft_log_recover_(log, err);
     if (r < 0) {
         raft_log_free(log);
         return r;
@@ -833,6 +764,7 @@ struct raft_log *raft_log_free(struct raft_log *log)
     for (size_t i = 0; i < log->segments.n; i++) {
         segment_free_(log, log->segments.v[i]);
     }
+    log_removal_free_(log);
     for (size_t i = 0; i < log->blocks.n; i++) {
         block_free(log->blocks.v[i]);
     }

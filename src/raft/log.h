@@ -22,6 +22,7 @@
 
 struct raft_log;
 struct raft_log_batch;
+struct raft_log_removal;
 
 #define RAFT_EXTENSIONS_SIZE_MAX 65535u
 #define RAFT_SEGMENT_SIZE (4u * 1024u * 1024u)
@@ -42,7 +43,7 @@ struct raft_log_options {
  * the offset, and what can be done. */
 NODISCARD int raft_log_open(const struct raft_log_options *options, struct raft_log **ret_log,
                             struct err *err);
-struct raft_log *raft_log_free(struct raft_log *log); /* no batch under way */
+struct raft_log *raft_log_free(struct raft_log *log); /* no batch, no removal under way */
 
 /* An empty log has first = last + 1. */
 uint64_t raft_log_first_index(const struct raft_log *log);
@@ -78,11 +79,24 @@ uint64_t raft_log_fit(const struct raft_log *log, uint64_t index, uint64_t count
 NODISCARD int raft_log_read(struct raft_log *log, uint64_t index, size_t count_max, size_t size_max,
                             struct raft_entry *ret_entries, struct err *err);
 
+/* Forget whole segments of entries up to `index`, all of which a snapshot covers: the log begins
+ * behind them, their files are removed as a batch is written, away from the owner. (A batch may be
+ * under way.)
+ *
+ *     raft_log_compact(log, index);             owner
+ *     m = raft_log_removal_begin(log);          owner; NULL: nothing to do, or one is under way
+ *     r = raft_log_removal_run(m, &err);        any thread: oldest first, so that a crash leaves a
+ *                                               log without a hole, which merely begins earlier
+ *     raft_log_removal_end(log, m);             owner; what could not be removed stays for the next
+ */
+void raft_log_compact(struct raft_log *log, uint64_t index);
+struct raft_log_removal *raft_log_removal_begin(struct raft_log *log);
+NODISCARD int raft_log_removal_run(struct raft_log_removal *m, struct err *err);
+void raft_log_removal_end(struct raft_log *log, struct raft_log_removal *m);
+
 /* These wait for the disk, and need no batch staged or under way. */
 /* Remove the entries from `index` on: a leader of a later term has others. */
 NODISCARD int raft_log_truncate(struct raft_log *log, uint64_t index, struct err *err);
-/* Remove whole segments of entries up to `index`, all of which a snapshot covers. (A batch may be
- * under way.) */
-NODISCARD int raft_log_compact(struct raft_log *log, uint64_t index, struct err *err);
-/* Remove everything; the next entry will be next_index. */
+/* Remove everything; the next entry will be next_index. No removal is under way; one is due then,
+ * to give the files' blocks back. */
 NODISCARD int raft_log_reset(struct raft_log *log, uint64_t next_index, struct err *err);

@@ -1,4 +1,4 @@
-/* log_internal.h - the insides of a log that log.c and log_recover.c share. */
+/* log_internal.h - the insides of a log that log.c, log_recover.c and log_removal.c share. */
 #pragma once
 #include "base/rand.h"
 #include "base/vec.h"
@@ -11,6 +11,7 @@ struct segment {
     uint64_t end;          /* where the next record goes */
     uint64_t size;         /* allocated */
     int file;              /* -1 until made */
+    bool is_unlinked;      /* forgotten, and only open still */
     VEC(uint32_t) offsets; /* of entries first_index + i */
 };
 
@@ -39,6 +40,12 @@ struct raft_log_batch {
     VEC(struct slice) slices;
 };
 
+/* Segments that are not the log's any more, oldest first, whose files are still there, or open. */
+struct raft_log_removal {
+    struct raft_log *log;
+    VEC(struct segment *) segments;
+};
+
 struct raft_log {
     struct raft_io *io;
     char *dir;
@@ -60,13 +67,26 @@ struct raft_log {
     bool broken;     /* a sync failed: not repaired before a restart */
     bool is_emptied; /* by a reset that has failed on the way, and has to be done to its end */
 
+    struct raft_log_removal forgotten, removing; /* those of forgotten are the newer */
+    bool is_removing;
+
     struct buf read; /* for entries that have left the cache */
 };
 
+int log_io_fail_(struct err *err, int r, const char *what, const char *path);
 void segment_free_(struct raft_log *log, struct segment *s);
 int segment_path_(const struct raft_log *log, uint64_t first_index, const char *suffix,
                   char to[RAFT_PATH_SIZE_MAX]);
 void log_term_note_(struct raft_log *log, uint64_t index, uint64_t term);
+/* log_removal.c */
+/* Remove the file of segment i, and it from the table. is_synced: and sync the directory, so that
+ * no later removal reaches the disk before this one. */
+NODISCARD int segment_remove_(struct raft_log *log, size_t i, bool is_synced, struct err *err);
+/* The oldest is not the log's any more. */
+void segment_forget_(struct raft_log *log);
+/* All of them, with those that are forgotten. Their files are open until the next removal. */
+NODISCARD int segments_remove_(struct raft_log *log, struct err *err);
+void log_removal_free_(struct raft_log *log);
 /* In the directory while segments are removed in any order: at start all of them go. */
 #define RESET_MARK "reset"
 NODISCARD int raft_log_mark_remove_(struct raft_log *log, struct err *err);

@@ -37,6 +37,7 @@
 
 struct node_install;
 struct node_restore;
+struct node_removal;
 struct node_snapshot;
 struct node_source;
 struct node_stage;
@@ -132,6 +133,7 @@ struct raft {
     struct raft_snapshots *snapshots;
     uint64_t snapshot_index, snapshot_term; /* of the newest, or (in memory) what was compacted */
     struct node_snapshot *snapshot;         /* being written */
+    struct node_removal *removal;           /* files of the log that it covers, being removed */
     struct raft_request *snapshot_requests;
     bool snapshot_wanted;         /* a server needs one that reaches further */
     uint64_t snapshot_at_ms;      /* when to look whether one is due */
@@ -225,6 +227,10 @@ NODISCARD int node_bootstrap(struct raft *r, const struct raft_configuration *c,
 void node_snapshot_schedule(struct raft *r);
 /* Begin, finish or compact what is due; whether anything moved. */
 bool node_snapshot(struct raft *r);
+/* Give back to the file system, away from this thread, what the log has left. */
+void node_removal_begin(struct raft *r);
+/* Wait until no files of the log are being removed. */
+void node_removal_settle(struct raft *r);
 void node_snapshot_request(struct raft *r, struct raft_request *q);
 /* Wait for the one being written; answer requests with `code`. */
 void node_snapshot_stop(struct raft *r, int code);

@@ -76,16 +76,75 @@ static void snapshot_run(struct raft_job *job)
     s->result = raft_snapshot_close(sink, NULL, &s->err);
 }
 
+/* --- the files of what a snapshot covers ------------------------------------------------------ */
+
+struct node_removal {
+    struct raft_job job;
+    struct raft_log_removal *files;
+    struct err err;
+    int result;
+};
+
+static void removal_run(struct raft_job *job)
+{
+    struct node_removal *m = container_of(job, struct node_removal, job);
+    m->result = raft_log_removal_run(m->files, &m->err);
+}
+
+static void removal_end(struct raft *r, struct node_removal *m)
+{
+    raft_log_removal_end(r->log, m->files);
+    if (m->result < 0) {
+        log_write(LOG_WARN, LOG_MODULE, "cannot compact the log",
+                  LOG_CSTR("error", err_text(&m->err)));
+    }
+    mem_free(m);
+}
+
+static void removal_finish(struct raft *r)
+{
+    struct node_removal *m = TAKE(r->removal);
+    r->env->ops->finish(r->env, &m->job);
+    removal_end(r, m);
+}
+
+/* They give their blocks back to the file system, one after the other: nothing that writes should
+ * wait for. */
+void node_removal_begin(struct raft *r)
+{
+    struct raft_log_removal *files = raft_log_removal_begin(r->log);
+    if (files == NULL) {
+        return; /* or the next snapshot's removal takes these along */
+    }
+    struct node_removal *m = xcalloc(1, sizeof(*m));
+    m->files = files;
+    m->job.run = removal_run;
+    if (r->in_memory || r->env->ops->job(r->env, r, RAFT_LANE_SNAPSHOT, &m->job) < 0) {
+        removal_run(&m->job);
+        removal_end(r, m);
+    } else {
+        r->removal = m;
+    }
+}
+
+void node_removal_settle(struct raft *r)
+{
+    if (r->removal != NULL) {
+        removal_finish(r);
+    }
+}
+
+/* --- snapshots -------------------------------------------------------------------------------- */
+
 void node_compact(struct raft *r)
 {
     uint64_t last = raft_log_last_index(r->log);
     uint64_t trailing = r->in_memory ? 0 : r->trailing_logs;
     uint64_t upto = last > trailing ? MIN(r->snapshot_index, last - trailing) : 0;
-    struct err err = {0};
     uint64_t began_ns = clock_mono_ns();
-    if (upto >= raft_log_first_index(r->log) && raft_log_compact(r->log, upto, &err) < 0) {
-        log_write(LOG_WARN, LOG_MODULE, "cannot compact the log",
-                  LOG_CSTR("error", err_text(&err)));
+    if (upto >= raft_log_first_index(r->log)) {
+        raft_log_compact(r->log, upto);
+        node_removal_begin(r);
     }
     struct raft_core_event e = {.kind = RAFT_EVENT_COMPACTED,
                                 .index = r->snapshot_index,
@@ -189,6 +248,9 @@ static bool snapshot_memory(struct raft *r)
 
 bool node_snapshot(struct raft *r)
 {
+    if (r->removal != NULL && raft_job_is_done(&r->removal->job)) {
+        removal_finish(r);
+    }
     if (r->halted && r->snapshot_requests != NULL) {
         requests_answer(TAKE(r->snapshot_requests), -ERR_FAILED);
     }
@@ -227,5 +289,6 @@ void node_snapshot_stop(struct raft *r, int code)
     if (r->snapshot != NULL) {
         snapshot_finish(r); /* waits for it */
     }
+    node_removal_settle(r);
     requests_answer(TAKE(r->snapshot_requests), code);
 }

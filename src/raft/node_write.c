@@ -199,6 +199,7 @@ void node_log_reset(struct raft *r, uint64_t next_index)
 {
     struct err err = {0};
     node_write_settle(r);
+    node_removal_settle(r);
     int k = r->log_broken ? raft_log_repair(r->log, &err) : 0;
     k = k < 0 ? k : raft_log_reset(r->log, next_index, &err);
     if (k < 0) {
@@ -209,6 +210,7 @@ void node_log_reset(struct raft *r, uint64_t next_index)
     r->append_failed = r->log_broken = false; /* nothing is left that could be broken */
     r->cut_index = r->repair_at_ms = 0;
     r->durable_told = next_index - 1;
+    node_removal_begin(r);
 }
 
 bool node_repair(struct raft *r)

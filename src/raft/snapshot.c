@@ -1,7 +1,7 @@
 /* Writing: bytes gather in a buffer, are counted into the CRC as they go to state.bin under
- * <name>.tmp; close() syncs them, writes and syncs meta.json, syncs the directory, renames it and
- * syncs its parent. A failure at any point removes the directory (or a later open does), and the
- * snapshots that were there before stay as they are. */
+ * <name>.tmp, synced every few megabytes; close() syncs the rest, writes and syncs meta.json, syncs
+ * the directory, renames it and syncs its parent. A failure at any point removes the directory (or
+ * a later open does), and the snapshots that were there before stay as they are. */
 #include "raft/snapshot.h"
 
 #include "base/encode.h"
@@ -19,6 +19,9 @@
 #define SNAPSHOTS_DIR "snapshots"
 #define TMP_SUFFIX ".tmp"
 #define SINK_BUFFER_SIZE (64u * 1024u)
+/* A file system may write what all files have waiting before it has synced the log: so little of a
+ * snapshot waits at a time. */
+#define SINK_UNSYNCED_MAX (4u * 1024u * 1024u)
 #define SNAPSHOTS_LISTED_MAX 64u
 
 struct raft_snapshots {
@@ -32,6 +35,7 @@ struct raft_snapshot_sink {
     struct raft_snapshot_meta meta;
     char dir[RAFT_PATH_SIZE_MAX], tmp[RAFT_PATH_SIZE_MAX];
     uint64_t wall_ms;
+    uint64_t synced; /* of the bytes in the file */
     int file;
     int failed;
     size_t n;
@@ -575,6 +579,19 @@ int raft_snapshot_create(struct raft_snapshots *s, const struct raft_snapshot_me
     return 0;
 }
 
+/* Nothing the file has can be trusted after a failure. */
+static int sink_sync_file(struct raft_snapshot_sink *sink, struct err *err)
+{
+    struct raft_io *io = sink->store->io;
+    int r = io->ops->sync(io, sink->file);
+    if (r < 0) {
+        sink->failed = r;
+        return store_fail(err, r, "sync", sink->tmp);
+    }
+    sink->synced = sink->meta.size;
+    return 0;
+}
+
 /* Straight to the file. A failure sticks. */
 static int sink_put(struct raft_snapshot_sink *sink, const char *p, size_t n, struct err *err)
 {
@@ -590,7 +607,7 @@ static int sink_put(struct raft_snapshot_sink *sink, const char *p, size_t n, st
     }
     sink->meta.crc = raft_crc64(sink->meta.crc, p, n);
     sink->meta.size += n;
-    return 0;
+    return sink->meta.size - sink->synced < SINK_UNSYNCED_MAX ? 0 : sink_sync_file(sink, err);
 }
 
 static int sink_flush(struct raft_snapshot_sink *sink, struct err *err)
@@ -625,11 +642,7 @@ int raft_snapshot_sink_write(struct raft_snapshot_sink *sink, struct str bytes, 
 int raft_snapshot_sink_sync(struct raft_snapshot_sink *sink, struct err *err)
 {
     int r = sink_flush(sink, err);
-    if (r == 0 && (r = sink->store->io->ops->sync(sink->store->io, sink->file)) < 0) {
-        sink->failed = r; /* nothing it has can be trusted any more */
-        r = store_fail(err, r, "sync", sink->tmp);
-    }
-    return r;
+    return r < 0 ? r : sink_sync_file(sink, err);
 }
 
 int raft_snapshot_sink_read(struct raft_snapshot_sink *sink, struct str *ret_bytes, struct err *err)

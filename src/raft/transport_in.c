@@ -255,7 +255,7 @@ static uint32_t slot_take(struct transport *t)
     return slot;
 }
 
-void in_conn_new(struct transport *t, int fd, struct str rest)
+void in_conn_new(struct transport *t, int fd, struct tls_session *take_tls, struct str rest)
 {
     static const struct tcp_ops ops = {.read = in_read,
                                        .eof = in_eof,
@@ -275,6 +275,9 @@ void in_conn_new(struct transport *t, int fd, struct str rest)
     raft_wire_stream_init(&c->in);
     list_push_back(&t->conns, &c->node);
     tcp_start(&c->stream, t->loop, fd, &ops);
+    if (take_tls != NULL) {
+        tls_attach(&c->stream, take_tls);
+    }
     tcp_set_user_timeout(&c->stream, t->network_timeout_ms);
     transport_ref(t);
     if (rest.n > 0) {

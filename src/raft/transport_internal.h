@@ -17,7 +17,7 @@
  * with the last of them. */
 #pragma once
 #include "base/list.h"
-#include "loop/tcp.h"
+#include "loop/tls.h"
 #include "proto/rpc_frame.h"
 #include "raft/transport_tcp.h"
 #include "raft/wire_stream.h"
@@ -135,6 +135,7 @@ struct transport {
     struct raft_transport base;
     struct loop *loop;
     struct address from; /* size 0: any */
+    struct tls_configurator *tls;
     uint64_t timeout_ms, network_timeout_ms, vote_timeout_ms;
     /* Its owner, each stream, a turn that is due, and what accept() has posted. */
     _Atomic uint32_t refs;
@@ -202,7 +203,7 @@ struct sending *sending_free(struct sending *s);
 
 /* --- transport_in.c --- */
 
-void in_conn_new(struct transport *t, int fd, struct str rest);
+void in_conn_new(struct transport *t, int fd, struct tls_session *take_tls, struct str rest);
 /* Have in_conn_work() run in the turn. */
 void in_conn_wake(struct in_conn *c);
 void in_conn_work(struct in_conn *c);

@@ -61,6 +61,9 @@ static int path_connect(struct path *p)
         return r;
     }
     tcp_set_user_timeout(&c->stream, t->network_timeout_ms);
+    if (t->tls != NULL) {
+        tls_connect_if(&c->stream, t->tls, RPC_CONN_TLS);
+    }
     transport_ref(t);
     p->conn = c;
     buf_byte(&p->out, RPC_CONN_RAFT);
@@ -256,7 +259,8 @@ static void out_end(struct out_conn *c, int code)
         !c->t->is_freed) {
         path_pre_votes_unsupported(p);
     } else {
-        path_lose(p, err_code_text(-code));
+        const char *tls = tls_error(&c->stream);
+        path_lose(p, tls != NULL ? tls : err_code_text(-code));
     }
 }
 

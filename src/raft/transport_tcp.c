@@ -78,6 +78,7 @@ struct accepted {
     struct loop_msg msg;
     struct transport *t;
     int fd;
+    struct tls_session *tls;
     size_t rest_size;
     char rest[];
 };
@@ -87,18 +88,21 @@ static void accepted_run(struct loop_msg *msg)
     struct accepted *a = container_of(msg, struct accepted, msg);
     if (a->t->is_freed) {
         (void)close(a->fd);
+        (void)tls_session_free(a->tls);
     } else {
-        in_conn_new(a->t, a->fd, str_make(a->rest, a->rest_size));
+        in_conn_new(a->t, a->fd, a->tls, str_make(a->rest, a->rest_size));
     }
     transport_unref(a->t);
     mem_free(a);
 }
 
-void raft_transport_tcp_accept(struct raft_transport *base, int fd, struct str rest)
+void raft_transport_tcp_accept(struct raft_transport *base, int fd, struct tls_session *take_tls,
+                               struct str rest)
 {
     struct transport *t = container_of(base, struct transport, base);
     struct accepted *a = xcalloc(1, sizeof(*a) + rest.n);
-    *a = (struct accepted){.msg.run = accepted_run, .t = t, .fd = fd, .rest_size = rest.n};
+    *a = (struct accepted){
+        .msg.run = accepted_run, .t = t, .fd = fd, .tls = take_tls, .rest_size = rest.n};
     if (rest.n > 0) {
         memcpy(a->rest, rest.p, rest.n);
     }
@@ -146,6 +150,7 @@ struct raft_transport *raft_transport_tcp_new(const struct raft_transport_tcp_op
     t->base.ops = &ops;
     t->loop = options->loop;
     t->from = from;
+    t->tls = options->tls;
     t->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : RAFT_TRANSPORT_TIMEOUT_MS;
     t->network_timeout_ms = options->network_timeout_ms != 0
                                 ? options->network_timeout_ms

@@ -2,7 +2,7 @@
  * connection opened by the byte 1 (RPC_CONN_RAFT), messages of raft/wire.h, answers in order.
  *
  *     t = raft_transport_tcp_new(&(struct raft_transport_tcp_options){.loop = raft_loop, ...});
- *     raft_transport_tcp_accept(t, fd, rest);     // any thread: it began with the byte 1
+ *     raft_transport_tcp_accept(t, fd, tls, rest); // any thread: it began with the byte 1
  *
  * To each server there are up to four paths, each a connection opened when first needed: one for
  * entries (pipelined), one for heartbeats and votes, one for a snapshot. A pre-vote goes on a
@@ -26,15 +26,17 @@
 #include "raft/transport.h"
 
 struct loop;
+struct tls_configurator;
+struct tls_session;
 
 struct raft_transport_tcp_options {
-    struct loop *loop;           /* of the raft thread */
-    struct str bind_host;        /* connect from this IP address; empty: any */
-    uint64_t timeout_ms;         /* 0: RAFT_TRANSPORT_TIMEOUT_MS */
-    uint64_t network_timeout_ms; /* 0: RAFT_TRANSPORT_NETWORK_TIMEOUT_MS, or timeout_ms if less */
-    uint64_t vote_timeout_ms;    /* 0: RAFT_TRANSPORT_VOTE_TIMEOUTS times timeout_ms */
-    uint32_t connections_max;    /* accepted; 0: RAFT_TRANSPORT_CONNECTIONS_MAX */
-    /* TLS comes here: how to wrap an outgoing connection (a tcp filter). NULL: plain. */
+    struct loop *loop;            /* of the raft thread */
+    struct str bind_host;         /* connect from this IP address; empty: any */
+    uint64_t timeout_ms;          /* 0: RAFT_TRANSPORT_TIMEOUT_MS */
+    uint64_t network_timeout_ms;  /* 0: RAFT_TRANSPORT_NETWORK_TIMEOUT_MS, or timeout_ms if less */
+    uint64_t vote_timeout_ms;     /* 0: RAFT_TRANSPORT_VOTE_TIMEOUTS times timeout_ms */
+    uint32_t connections_max;     /* accepted; 0: RAFT_TRANSPORT_CONNECTIONS_MAX */
+    struct tls_configurator *tls; /* of connections we open, if its context says so; NULL: plain */
 };
 
 #define RAFT_TRANSPORT_TIMEOUT_MS 10000u /* Consul's raft transport timeout */
@@ -49,6 +51,7 @@ struct raft_transport_tcp_options {
 
 /* NULL when bind_host is no IP address. */
 struct raft_transport *raft_transport_tcp_new(const struct raft_transport_tcp_options *options);
-/* Takes a connected, non-blocking fd over, and copies `rest`: what was read behind the first byte.
- * Any thread, until raft_stop(). */
-void raft_transport_tcp_accept(struct raft_transport *t, int fd, struct str rest);
+/* Takes a connected, non-blocking fd over with its TLS session (NULL: plain), and copies `rest`:
+ * what was read behind the first byte. Any thread, until raft_stop(). */
+void raft_transport_tcp_accept(struct raft_transport *t, int fd, struct tls_session *take_tls,
+                               struct str rest);

@@ -27,6 +27,16 @@ struct str config_entry_kind_text(enum config_entry_kind type)
     return kinds[type].text;
 }
 
+struct strlist config_entry_kinds(void)
+{
+    static const struct str texts[] = {
+#define X(id, text, type) STR_INIT(text),
+        CONFIG_ENTRY_KINDS(X)
+#undef X
+    };
+    return (struct strlist){texts, ARRAY_SIZE(texts)};
+}
+
 int config_entry_kind_find(struct str kind, struct err *err)
 {
     for (int i = 0; i < CONFIG_ENTRY_KINDS_COUNT; i++) {

@@ -50,6 +50,7 @@ struct config_entry {
 #define CONFIG_WILDCARD STR("*")
 
 struct str config_entry_kind_text(enum config_entry_kind type);
+struct strlist config_entry_kinds(void); /* all of them */
 /* Negative when there is no such kind: "invalid config entry kind: x". */
 NODISCARD int config_entry_kind_find(struct str kind, struct err *err);
 /* An empty entry of a kind. */

@@ -22,4 +22,34 @@ struct federation_state_request { /* Raft entry type 30, and its record in a sna
     struct write_request write;
 };
 
-extern const struct schema federation_state_schema, federation_state_request_schema;
+struct federation_state_query { /* FederationState.Get */
+    struct str datacenter;       /* whose */
+    struct str target_datacenter; /* who is asked */
+    struct query_options options;
+};
+
+struct federation_state_response {
+    const struct federation_state *state; /* NULL: there is none */
+    struct query_meta meta;
+};
+
+struct indexed_federation_states { /* FederationState.List */
+    struct ptrlist states;         /* struct federation_state */
+    struct query_meta meta;
+};
+
+struct federation_gateways { /* a bare list on the wire */
+    struct objlist nodes;    /* struct check_service_node */
+};
+
+struct federation_gateways_reply { /* FederationState.ListMeshGateways */
+    struct objmap datacenters;     /* struct federation_gateways */
+    struct query_meta meta;
+};
+
+/* Do they say the same, whenever it was written? */
+bool federation_state_is_same(const struct federation_state *a, const struct federation_state *b);
+
+extern const struct schema federation_state_schema, federation_state_request_schema,
+    federation_state_query_schema, federation_state_response_schema,
+    indexed_federation_states_schema, federation_gateways_reply_schema;

@@ -26,7 +26,18 @@ struct ca_manager {
     bool is_running;
     uint32_t steps, attempts;
     struct loop_timer retry_timer;
+    void (*done)(void *data); /* NULL: not started, or told already */
+    void *data;
 };
+
+static void ca_done(struct ca_manager *m)
+{
+    void (*done)(void *data) = m->done;
+    m->done = NULL;
+    if (done != NULL) {
+        done(m->data);
+    }
+}
 
 /* --- writing --------------------------------------------------------------------------------- */
 
@@ -89,6 +100,7 @@ static void ca_failed(struct ca_manager *m, const struct err *err)
               LOG_CSTR("error", err_text(err)));
     m->attempts++;
     loop_timer_start(m->server->main->loop, &m->retry_timer, pause_ms, ca_retry);
+    ca_done(m);
 }
 
 static void ca_applied(struct rpc_call *call)
@@ -319,6 +331,7 @@ static int provider_continue(struct ca_manager *m, struct arena *a,
             log_write(LOG_INFO, MODULE, "initialized primary datacenter CA with provider",
                       LOG_STR("provider", config->provider));
         }
+        ca_done(m);
     }
     return r;
 }
@@ -344,9 +357,11 @@ static void ca_continue(struct ca_manager *m)
         log_write(LOG_WARN, MODULE,
                   "primary datacenter is configured but unreachable - deferring initialization of "
                   "the secondary datacenter CA");
+        ca_done(m);
     } else if (!str_eq(config->provider, CA_PROVIDER_CONSUL)) {
         log_write(LOG_ERROR, MODULE, "CA provider is not supported by this version",
                   LOG_STR("provider", config->provider));
+        ca_done(m);
     } else {
         r = provider_continue(m, &a, config, &err);
     }
@@ -356,9 +371,13 @@ static void ca_continue(struct ca_manager *m)
     arena_deinit(&a);
 }
 
-void ca_manager_start(struct ca_manager *m)
+void ca_manager_start(struct ca_manager *m, void (*done)(void *data), void *data)
 {
-    if (m->server->options.connect_enabled && !m->is_running) {
+    m->done = done;
+    m->data = data;
+    if (!m->server->options.connect_enabled) {
+        ca_done(m);
+    } else if (!m->is_running) {
         m->is_running = true;
         m->steps = m->attempts = 0;
         ca_continue(m);
@@ -368,6 +387,7 @@ void ca_manager_start(struct ca_manager *m)
 void ca_manager_stop(struct ca_manager *m)
 {
     m->is_running = false;
+    m->done = NULL;
     loop_timer_stop(m->server->main->loop, &m->retry_timer);
 }
 

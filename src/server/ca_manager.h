@@ -13,5 +13,7 @@ struct server;
 
 struct ca_manager *ca_manager_new(struct server *s);
 struct ca_manager *ca_manager_free(struct ca_manager *m); /* stopped */
-void ca_manager_start(struct ca_manager *m);              /* leadership gained */
-void ca_manager_stop(struct ca_manager *m);               /* and lost */
+/* Leadership gained. done, once, possibly before this returns: there is nothing left to make, or it
+ * has failed for now and will be tried again; never after ca_manager_stop(). */
+void ca_manager_start(struct ca_manager *m, void (*done)(void *data), void *data);
+void ca_manager_stop(struct ca_manager *m); /* and lost */

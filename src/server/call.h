@@ -1,7 +1,8 @@
-/* call.h - the inside of an rpc_call, for rpc.c, rpc_forward.c, rpc_leader.c, rpc_route.c,
- * verify.c, server.c and client_agent.c alone.
+/* call.h - the inside of an rpc_call, for rpc.c and its parts (rpc_forward.c, rpc_leader.c,
+ * rpc_datacenter.c, rpc_route.c, rpc_ask.c, verify.c), server.c and client_agent.c alone.
  *
- * call_place() decides where a call runs: rpc_leader.c on a server, rpc_route.c on a client.
+ * call_place() decides where a call runs: rpc_leader.c on a server, or rpc_datacenter.c when it is
+ * for another data center; rpc_route.c on a client.
  * rpc_forward.c has it while it waits for a server or is with one; rpc.c runs it here, parks it,
  * and ends it. */
 #pragma once
@@ -9,16 +10,19 @@
 #include "fsm/fsm.h"
 #include "loop/loop.h"
 #include "raft/raft.h"
+#include "server/acl_resolver.h"
 #include "server/rpc.h"
 #include "server/rpc_pool.h"
 
 enum call_state {
     CALL_NEW,
     CALL_RUNNING,
+    CALL_RESOLVING, /* its token, by asking another server */
     CALL_PARKED,    /* a blocking read, in worker->watches */
     CALL_HELD,      /* waits for a server, in worker->waiting */
     CALL_FORWARDED, /* is with another server, in worker->forwarded */
     CALL_VERIFYING, /* a consistent read, with verify.c */
+    CALL_MORE,      /* a read, waits for another call that is part of it */
     CALL_PROPOSED,  /* a write, with the raft thread or the main loop */
     CALL_DONE,
 };
@@ -27,6 +31,9 @@ enum call_state {
  * hold it for want of a leader; a blocking one that much more than it may block, with its jitter.
  */
 #define RPC_FORWARD_TIMEOUT_MS 60000u
+/* Calls under way to other data centers, of one worker: to one of them, and to all. */
+#define RPC_DATACENTER_CALLS_MAX 8192u
+#define RPC_ABROAD_CALLS_MAX 32768u
 /* A wait is stretched by up to a 16th, so that clients that started together drift apart. */
 #define RPC_WAIT_JITTER_FRACTION 16u
 
@@ -34,18 +41,27 @@ struct call {
     struct rpc_call pub;
     enum call_state state;
     bool is_canceled, is_blocking, is_expired, is_verified;
+    bool is_abroad; /* for another data center than this server's */
     struct list node; /* of worker->waiting, ->forwarded or ->idle_calls, or verify.c's */
     struct loop_timer timer;
     uint64_t started_ns; /* where the method's time is measured */
+    struct acl_who *who;   /* of the run under way; NULL: ACLs are off */
+    struct err *who_err;   /* in the arena */
 
     /* elsewhere */
-    struct rpc_remote remote;
+    union {
+        struct rpc_remote remote;
+        struct acl_wait acl_wait; /* while it is CALL_RESOLVING */
+    };
     uint64_t hold_deadline_ms; /* it may be held until then; 0: it has not been */
     uint64_t wait_deadline_ms; /* of a blocking one; 0: it has not been elsewhere */
     uint32_t route; /* whom it is with: worker->leader_generation, or the router's id of a server */
+    uint32_t tries; /* servers of the other data center that it has been to in vain */
+    struct call_lane *lane; /* where it counts, while it is abroad */
     uint64_t verify_started_ns;
 
     /* reads */
+    struct rpc_call *part; /* the call it waits for */
     struct watch watch;
     struct watch_set watch_set;
     void *parked_args; /* one heap block, pub.args while parked and after */
@@ -64,6 +80,7 @@ _Static_assert(sizeof(struct call) <= 768, "tens of thousands wait at a time");
 
 /* --- rpc.c ------------------------------------------------------------------------------------ */
 struct query_options *call_options(const struct call *c); /* NULL: the method has none */
+struct str call_datacenter(const struct call *c);         /* of its arguments; "": none is named */
 void call_run_here(struct call *c);
 void call_done(struct call *c);
 void call_ask_done(struct loop_msg *msg); /* rpc_ask.c has the answer */
@@ -97,6 +114,16 @@ void calls_place_anew(struct worker *w, bool (*is_stale)(const struct call *c));
 void call_place_on_server(struct call *c);
 /* On the worker's thread: who leads has changed. */
 void rpc_worker_leader_known(struct worker *w);
+
+/* --- rpc_datacenter.c -------------------------------------------------------------------------- */
+void call_place_abroad(struct call *c);
+/* It is with nobody in another data center any more, if it was. */
+void call_leave_lane(struct call *c);
+/* c->pub.err says how. True: it goes on elsewhere. */
+bool call_abroad_failed(struct call *c, int code);
+/* On the worker's thread: the router's lists are others. */
+void rpc_worker_datacenters_changed(struct worker *w);
+void rpc_lanes_deinit(struct worker *w);
 
 /* --- rpc_route.c ------------------------------------------------------------------------------ */
 void call_place_on_client(struct call *c);

@@ -23,7 +23,7 @@ static void server_seen(struct client_agent *c, const struct server_info *info, 
         return;
     }
     log_write(LOG_INFO, LOG_MODULE, what, LOG_STR("server", server_info_text(info, a)));
-    router_add(c->router, ROUTER_LAN, info);
+    router_add(c->delegate.router, ROUTER_LAN, info);
 }
 
 static void client_event(struct membership_listener *l, enum membership_event event,
@@ -45,7 +45,7 @@ static void client_event(struct membership_listener *l, enum membership_event ev
         case MEMBERSHIP_REAP:
             log_write(LOG_INFO, LOG_MODULE, "removing server",
                       LOG_STR("server", server_info_text(&info, &a)));
-            router_remove(c->router, ROUTER_LAN, &info);
+            router_remove(c->delegate.router, ROUTER_LAN, &info);
             break;
         }
     }
@@ -93,7 +93,7 @@ static void router_changed(void *data)
 
 int client_agent_route(struct client_agent *c, struct route *ret_route, struct err *err)
 {
-    if (!router_find_lan(c->router, ret_route)) {
+    if (!router_find_lan(c->delegate.router, ret_route)) {
         log_write(LOG_WARN, "agent.router.manager", "No servers available");
         return err_set(err, ERR_NO_SERVERS, "%s", err_code_text(ERR_NO_SERVERS));
     }
@@ -105,13 +105,13 @@ void client_agent_call_failed(struct client_agent *c, uint32_t route, const char
 {
     struct route r = {.name = STR("(left)")};
     struct arena a = {0};
-    bool is_listed = router_find_id(c->router, route, &r);
+    bool is_listed = router_find_id(c->delegate.router, route, &r);
     const struct metric_label label = {"server", arena_str(&a, r.name).p};
     log_write(LOG_ERROR, LOG_MODULE, "RPC failed to server", LOG_CSTR("method", method),
               LOG_STR("server", r.address), LOG_CSTR("error", err_text(err)));
     metric_add(metric_labeled(METRIC_KIND_COUNTER, "client.rpc.failed", &label, 1), 1);
     if (is_listed) {
-        router_failed(c->router, route);
+        router_failed(c->delegate.router, route);
     }
     arena_deinit(&a);
 }
@@ -153,8 +153,10 @@ struct client_agent *client_agent_new(const struct client_agent_options *o, stru
         .rpc_hold_timeout_ms = o->rpc_hold_timeout_ms,
         .kv_max_value_size = o->kv_max_value_size,
         .txn_max_req_len = o->txn_max_req_len,
+        .acl = o->acl,
     };
     rate_limit_init(&c->delegate.rate, -1, 0);
+    acl_secrets_init(&c->delegate.secrets);
     c->main = main;
     const struct router_options router = {
         .main = main,
@@ -163,7 +165,7 @@ struct client_agent *client_agent_new(const struct client_agent_options *o, stru
         .changed = router_changed,
         .data = c,
     };
-    c->router = router_new(&router);
+    c->delegate.router = router_new(&router);
     c->listener.event = client_event;
     c->listener.user_event = client_user_event;
     membership_listen(c->delegate.membership, &c->listener);
@@ -175,7 +177,7 @@ void client_agent_add_worker(struct client_agent *c, struct worker *w)
 {
     ASSERT(c->workers_count < WORKERS_MAX);
     w->delegate = &c->delegate;
-    router_add_reader(c->router, w->loop);
+    router_add_reader(c->delegate.router, w->loop);
     c->workers[c->workers_count++] = w;
 }
 
@@ -190,7 +192,7 @@ void client_agent_stop(struct client_agent *c)
     c->left = NULL;
     membership_stop(c->delegate.membership);
     list_remove(&c->listener.node);
-    router_stop(c->router);
+    router_stop(c->delegate.router);
 }
 
 struct client_agent *client_agent_free(struct client_agent *c)
@@ -199,8 +201,9 @@ struct client_agent *client_agent_free(struct client_agent *c)
         return NULL;
     }
     c->delegate.membership = membership_free(c->delegate.membership);
-    c->router = router_free(c->router);
+    c->delegate.router = router_free(c->delegate.router);
     rate_limit_deinit(&c->delegate.rate);
+    acl_secrets_deinit(&c->delegate.secrets);
     arena_deinit(&c->strings);
     return mem_free(c);
 }

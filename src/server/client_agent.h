@@ -14,7 +14,6 @@
 #include "server/worker.h"
 
 struct route;
-struct router;
 
 struct client_agent_options {
     struct str datacenter, primary_datacenter;
@@ -23,13 +22,13 @@ struct client_agent_options {
     uint64_t max_query_time_ms, default_query_time_ms;
     uint64_t rpc_hold_timeout_ms;
     uint64_t kv_max_value_size, txn_max_req_len;
+    struct acl_settings acl;
 };
 
 struct client_agent {
     struct delegate delegate;
     struct arena strings;
     struct worker *main;
-    struct router *router; /* of the known servers; workers read it */
     struct membership_listener listener;
     struct membership_leave leave;
     void (*left)(void *data); /* NULL: it stays, or nobody asks any more */

@@ -11,12 +11,19 @@
 static struct metric metric_calls = METRIC_COUNTER("client.rpc");
 static struct metric metric_exceeded = METRIC_COUNTER("client.rpc.exceeded");
 
+static bool has_member(struct membership *m, struct str name)
+{
+    struct member_list *list = m != NULL ? membership_list(m) : NULL;
+    bool has_it = list != NULL && member_list_find(list, name) != NULL;
+    if (list != NULL) {
+        (void)member_list_unref(list);
+    }
+    return has_it;
+}
+
 bool delegate_has_member(const struct delegate *d, struct str name)
 {
-    struct member_list *list = membership_list(d->membership);
-    bool has_it = member_list_find(list, name) != NULL;
-    (void)member_list_unref(list);
-    return has_it;
+    return has_member(d->membership, name) || has_member(d->wan, name);
 }
 
 int delegate_count_call(struct delegate *d, struct err *err)
@@ -29,21 +36,25 @@ int delegate_count_call(struct delegate *d, struct err *err)
     return 0;
 }
 
-/* In the WAN pool it is called "name.dc", whichever of its names it is given by. */
-static int force_leave_wan(struct delegate *d, struct str name, bool prune, struct err *err)
+/* In the WAN pool a server of this data center is called "node.dc". */
+int delegate_force_leave(struct delegate *d, struct str name, bool prune, struct err *err)
 {
     struct arena a = {0};
     struct str suffix = arena_printf(&a, ".%.*s", STRF(d->datacenter));
-    struct str wan_name = str_has_suffix(name, suffix) ? name : arena_concat(&a, name, suffix);
-    int rc = membership_force_leave(d->wan, wan_name, prune, err);
+    struct str lan = name, wan = arena_concat(&a, name, suffix);
+    int rc = 0;
+    if (!has_member(d->membership, name) && has_member(d->wan, name)) {
+        wan = name;
+        lan = str_has_suffix(name, suffix) ? str_first(name, name.n - suffix.n) : STR_NULL;
+    }
+    if (lan.n > 0) {
+        rc = membership_force_leave(d->membership, lan, prune, err);
+    }
+    if (rc >= 0 && d->wan != NULL) {
+        rc = membership_force_leave(d->wan, wan, prune, err);
+    }
     arena_deinit(&a);
     return rc;
-}
-
-int delegate_force_leave(struct delegate *d, struct str name, bool prune, struct err *err)
-{
-    int rc = membership_force_leave(d->membership, name, prune, err);
-    return rc < 0 || d->wan == NULL ? rc : force_leave_wan(d, name, prune, err);
 }
 
 void delegate_leave(struct delegate *d, void (*done)(void *data), void *data)

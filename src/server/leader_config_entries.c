@@ -44,16 +44,63 @@ static void delete_all_done(struct rpc_call *call)
     rpc_call_free(call);
 }
 
-static void write_intention_format(struct server *s)
+static bool has_intention_format(const struct server *s)
 {
     struct str format = system_metadata_get(store_view(s->store), SYSTEM_METADATA_INTENTION_FORMAT);
-    if (!s->options.connect_enabled || str_eq(format, SYSTEM_METADATA_INTENTION_FORMAT_CONFIG)) {
+    return !s->options.connect_enabled || str_eq(format, SYSTEM_METADATA_INTENTION_FORMAT_CONFIG);
+}
+
+static void write_intention_format(struct server *s)
+{
+    if (has_intention_format(s)) {
         return;
     }
     struct rpc_call *call = rpc_call_new(s->main, &rpc_intention_delete_all);
     struct intention_request *args = call->args;
     args->op = INTENTION_DELETE_ALL;
+    call->is_duty = true;
     call->done = delete_all_done;
+    rpc_start(call);
+}
+
+/* In a secondary: what the primary has of old ones, asked once what it has of entries is here. */
+struct old_intentions {
+    struct server *server;
+    uint64_t index; /* up to which entries were copied */
+};
+
+static void old_intentions_known(struct rpc_call *call)
+{
+    const struct old_intentions *old = call->more;
+    struct server *s = old->server;
+    const struct indexed_intentions *reply = call->reply;
+    bool are_copied = call->err == NULL && reply->intentions.n == 0 &&
+                      reply->meta.index <= old->index && server_is_leader(s);
+    if (call->err != NULL) {
+        struct err err = *call->err;
+        log_write(LOG_WARN, MODULE ".connect", "cannot ask the primary for old intentions",
+                  LOG_CSTR("error", err_text(&err)));
+    }
+    rpc_call_free(call);
+    if (are_copied) {
+        write_intention_format(s);
+    }
+}
+
+void leader_intentions_copied(struct server *s, uint64_t index)
+{
+    if (has_intention_format(s)) {
+        return;
+    }
+    struct rpc_call *call = rpc_call_new(s->main, &rpc_intention_list);
+    struct old_intentions *old = ARENA_NEW(&call->arena, struct old_intentions);
+    struct intention_list_request *args = call->args;
+    *old = (struct old_intentions){s, index};
+    args->datacenter = s->options.primary_datacenter;
+    args->legacy = true;
+    call->is_served = true;
+    call->more = old;
+    call->done = old_intentions_known;
     rpc_start(call);
 }
 

@@ -13,16 +13,8 @@
  * a valid duration), r->service (for its configured TTL), r->datacenter
  *
  * Instances that are critical are left out already, and the order is random unless the query or the
- * client asks for the nearest. Nothing is ever parked: done may run before rpc_start() returns.
- *
- * Who may read the view of this turn himself, and has nobody to wait for, calls
- * prepared_query_execute(). */
+ * client asks for the nearest. When there are none, the data centers that the query names are asked
+ * one after the other: r->datacenter is where the nodes are. */
 #pragma once
 #include "schema/prepared_query.h"
 #include "server/rpc.h"
-
-/* What rpc_prepared_query_execute does, at once; ctx needs server, worker, arena, view and err. The
- * reply is zeroed; it points into the view and the arena. -ERR_NOT_FOUND: no such query. */
-NODISCARD int prepared_query_execute(struct rpc_ctx *ctx,
-                                     const struct prepared_query_execute_request *args,
-                                     struct prepared_query_execute_response *reply);

@@ -11,6 +11,8 @@
 #include "server/server_list.h"
 #include "server/worker.h"
 
+#include <stdlib.h>
+
 #define LOG_MODULE "agent.router.manager"
 
 /* A list and what is done with it on the main loop. */
@@ -23,6 +25,7 @@ struct lane {
     struct rpc_remote ping;
     struct arena arena; /* of the ping */
     bool is_pinging;
+    uint64_t pinged_ms; /* when the last rebalance began */
 };
 
 /* What is published. */
@@ -30,13 +33,14 @@ struct view_lane {
     enum router_area area;
     struct str datacenter;
     bool is_offline;
+    _Atomic bool is_told; /* that somebody was not reached: once is enough */
     const struct route *routes;
     size_t count;
 };
 
 struct view {
-    struct arena arena;            /* of everything below */
-    const struct view_lane *lanes; /* [0]: the LAN's of this data center */
+    struct arena arena;      /* of everything below */
+    struct view_lane *lanes; /* [0]: the LAN's of this data center */
     size_t count;
 };
 
@@ -59,27 +63,29 @@ static void view_free(void *object)
     mem_free(v);
 }
 
-static struct view_lane view_lane(const struct lane *lane, struct arena *a)
+static void view_lane_init(struct view_lane *to, const struct lane *lane, struct arena *a)
 {
     const struct server_list *l = &lane->list;
     struct route *routes = ARENA_ARRAY(a, struct route, l->servers.n);
     for (size_t i = 0; i < l->servers.n; i++) {
         const struct server_entry *e = l->servers.v[i];
         routes[i] = (struct route){e->id, arena_str(a, e->name), arena_str(a, e->address),
-                                   arena_str(a, e->text)};
+                                   arena_str(a, e->text), l->servers.n};
     }
-    return (struct view_lane){lane->area, arena_str(a, lane->datacenter), l->is_offline, routes,
-                              l->servers.n};
+    *to = (struct view_lane){.area = lane->area,
+                             .datacenter = arena_str(a, lane->datacenter),
+                             .is_offline = l->is_offline,
+                             .routes = routes,
+                             .count = l->servers.n};
 }
 
 static void publish(struct router *r)
 {
     struct view *v = xcalloc(1, sizeof(*v));
-    struct view_lane *lanes = ARENA_ARRAY(&v->arena, struct view_lane, r->lanes.n);
+    v->lanes = ARENA_ARRAY(&v->arena, struct view_lane, r->lanes.n);
     for (size_t i = 0; i < r->lanes.n; i++) {
-        lanes[i] = view_lane(r->lanes.v[i], &v->arena);
+        view_lane_init(&v->lanes[i], r->lanes.v[i], &v->arena);
     }
-    v->lanes = lanes;
     v->count = r->lanes.n;
     struct view *old = atomic_exchange(&r->view, v);
     if (old != NULL) {
@@ -105,17 +111,60 @@ bool router_find_lan(const struct router *r, struct route *ret_route)
     return lan->count > 0;
 }
 
-bool router_find(const struct router *r, struct str datacenter, struct route *ret_route)
+/* The one behind it, where it is still there. */
+static const struct route *route_besides(const struct view_lane *l, uint32_t failed)
 {
-    const struct view *v = view_of(r);
-    for (size_t i = 0; i < v->count; i++) {
-        const struct view_lane *l = &v->lanes[i];
-        if (l->count > 0 && !l->is_offline && str_eq(l->datacenter, datacenter)) {
-            *ret_route = l->routes[0];
-            return true;
+    for (size_t i = 0; failed != 0 && i < l->count; i++) {
+        if (l->routes[i].id == failed) {
+            return &l->routes[(i + 1) % l->count];
         }
     }
-    return false;
+    return &l->routes[0];
+}
+
+enum router_found router_find(const struct router *r, struct str datacenter, uint32_t failed,
+                              struct route *ret_route)
+{
+    const struct view *v = view_of(r);
+    enum router_found found = ROUTER_UNKNOWN;
+    for (size_t i = 0; i < v->count; i++) {
+        const struct view_lane *l = &v->lanes[i];
+        if (l->count == 0 || !str_eq(l->datacenter, datacenter)) {
+            continue;
+        }
+        if (!l->is_offline) {
+            *ret_route = *route_besides(l, failed);
+            return ROUTER_FOUND;
+        }
+        found = ROUTER_OFFLINE;
+    }
+    return found;
+}
+
+bool router_has(const struct router *r, struct str datacenter)
+{
+    struct route route;
+    return router_find(r, datacenter, 0, &route) != ROUTER_UNKNOWN;
+}
+
+static int by_name(const void *x, const void *y)
+{
+    const struct str *a = x, *b = y;
+    return str_cmp(*a, *b);
+}
+
+struct strlist router_datacenters(const struct router *r, struct arena *a)
+{
+    const struct view *v = view_of(r);
+    struct str *names = ARENA_ARRAY(a, struct str, v->count);
+    size_t n = 0;
+    for (size_t i = 0; i < v->count; i++) {
+        if (v->lanes[i].area == ROUTER_WAN) {
+            names[n++] = arena_str(a, v->lanes[i].datacenter);
+        }
+    }
+    qsort(names, n, sizeof(names[0]), by_name);
+    return (struct strlist){names, n};
 }
 
 bool router_find_id(const struct router *r, uint32_t id, struct route *ret_route)
@@ -152,6 +201,10 @@ static void lane_schedule_in(struct lane *lane, uint64_t delay_ms)
 static void lane_schedule(struct lane *lane)
 {
     const struct router_options *o = &lane->router->options;
+    if (lane->area == ROUTER_WAN && lane->list.is_offline) {
+        lane_schedule_in(lane, ROUTER_OFFLINE_PAUSE_MS);
+        return;
+    }
     lane_schedule_in(lane,
                      server_list_delay_ms(lane->list.servers.n, o->nodes(o->data), &o->main->rng));
 }
@@ -205,10 +258,21 @@ static void lane_ping(struct lane *lane)
 static void lane_rebalance(struct loop_timer *t)
 {
     struct lane *lane = container_of(t, struct lane, timer);
+    lane->pinged_ms = loop_now_ms(lane->router->options.main->loop);
     if (server_list_rebalance(&lane->list, &lane->router->options.main->rng)) {
         lane_ping(lane);
     } else {
         lane_schedule(lane);
+    }
+}
+
+/* Somebody was not reached. */
+static void lane_hurry(struct lane *lane)
+{
+    struct loop *loop = lane->router->options.main->loop;
+    if (lane->area == ROUTER_WAN && !lane->is_pinging) {
+        uint64_t due_ms = lane->pinged_ms + ROUTER_HURRY_PAUSE_MS, now_ms = loop_now_ms(loop);
+        loop_timer_start(loop, &lane->timer, due_ms > now_ms ? due_ms - now_ms : 0, lane_rebalance);
     }
 }
 
@@ -297,21 +361,59 @@ struct failed_msg {
     struct loop_msg msg;
     struct router *router;
     uint32_t id;
+    bool is_unreachable;
 };
+
+static void lane_failed(struct lane *lane, uint32_t id)
+{
+    struct server_list *l = &lane->list;
+    if (server_list_failed(l, id)) {
+        log_write(LOG_DEBUG, LOG_MODULE, "cycled away from server",
+                  LOG_STR("server", l->servers.v[l->servers.n - 1]->text));
+        publish(lane->router);
+    }
+}
+
+void router_fail(struct router *r, enum router_area area, const struct server_info *info)
+{
+    struct lane *lane = lane_find(r, area, info->datacenter);
+    const struct server_entry *e =
+        lane != NULL ? server_list_find(&lane->list, info->name) : NULL;
+    if (e != NULL) {
+        lane_failed(lane, e->id);
+        lane_hurry(lane);
+    }
+}
+
+static bool has_id(const struct server_list *l, uint32_t id)
+{
+    for (size_t i = 0; i < l->servers.n; i++) {
+        if (l->servers.v[i]->id == id) {
+            return true;
+        }
+    }
+    return false;
+}
 
 static void failed_run(struct loop_msg *msg)
 {
     struct failed_msg *m = container_of(msg, struct failed_msg, msg);
     struct router *r = m->router;
     for (size_t i = 0; !r->is_stopped && i < r->lanes.n; i++) {
-        struct server_list *l = &r->lanes.v[i]->list;
-        if (server_list_failed(l, m->id)) {
-            log_write(LOG_DEBUG, LOG_MODULE, "cycled away from server",
-                      LOG_STR("server", l->servers.v[l->servers.n - 1]->text));
-            publish(r);
+        struct lane *lane = r->lanes.v[i];
+        if (m->is_unreachable && has_id(&lane->list, m->id)) {
+            lane_hurry(lane);
         }
+        lane_failed(lane, m->id);
     }
     mem_free(m);
+}
+
+static void post_failed(struct router *r, uint32_t id, bool is_unreachable)
+{
+    struct failed_msg *m = xmalloc(sizeof(*m));
+    *m = (struct failed_msg){{.run = failed_run}, r, id, is_unreachable};
+    loop_post(r->options.main->loop, &m->msg);
 }
 
 static bool is_first(const struct view *v, uint32_t id)
@@ -326,12 +428,22 @@ static bool is_first(const struct view *v, uint32_t id)
 
 void router_failed(struct router *r, uint32_t id)
 {
-    if (!is_first(view_of(r), id)) {
-        return; /* most of those that fail together */
+    if (is_first(view_of(r), id)) { /* not so most of those that fail together */
+        post_failed(r, id, false);
     }
-    struct failed_msg *m = xmalloc(sizeof(*m));
-    *m = (struct failed_msg){{.run = failed_run}, r, id};
-    loop_post(r->options.main->loop, &m->msg);
+}
+
+void router_unreachable(struct router *r, uint32_t id)
+{
+    struct view *v = atomic_load(&r->view);
+    for (size_t i = 0; i < v->count; i++) {
+        struct view_lane *l = &v->lanes[i];
+        for (size_t k = 0; k < l->count; k++) {
+            if (l->routes[k].id == id && !l->is_offline && !atomic_exchange(&l->is_told, true)) {
+                post_failed(r, id, true);
+            }
+        }
+    }
 }
 
 /* --- life ------------------------------------------------------------------------------------ */

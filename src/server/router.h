@@ -29,6 +29,10 @@ enum router_area { ROUTER_LAN, ROUTER_WAN };
 
 #define ROUTER_DATACENTERS_MAX 256u /* lists; those of more data centers are not kept */
 #define ROUTER_PING_TIMEOUT_MS 10000u
+/* A list of the WAN pool is rebalanced as soon as a server of it could not be reached, but not more
+ * often than this; and while nobody there answers, this often. */
+#define ROUTER_HURRY_PAUSE_MS 1000u
+#define ROUTER_OFFLINE_PAUSE_MS 1000u
 
 struct router_options {
     uint64_t rebalance_ms;       /* in place of server_list_delay_ms(), for tests; 0: none */
@@ -42,6 +46,13 @@ struct router_options {
 struct route {
     uint32_t id; /* of this server at this address; never used again */
     struct str name, address, text;
+    size_t siblings; /* servers of its list, this one included */
+};
+
+enum router_found {
+    ROUTER_FOUND,
+    ROUTER_OFFLINE, /* the data center is known, but nobody there answers */
+    ROUTER_UNKNOWN,
 };
 
 struct router *router_new(const struct router_options *options);
@@ -55,13 +66,24 @@ void router_add(struct router *r, enum router_area area, const struct server_inf
 /* It has gone; the last one takes its list along. */
 void router_remove(struct router *r, enum router_area area, const struct server_info *info);
 
+/* The pool says that it has failed: it stays, behind the others. */
+void router_fail(struct router *r, enum router_area area, const struct server_info *info);
+
 /* A call to it failed: if it is the first of a list, another one will be, soon. Any thread. */
 void router_failed(struct router *r, uint32_t id);
+/* The same of one that was not reached, or did not answer: in the WAN pool its list is rebalanced
+ * soon, so that others need not find out by waiting. Any thread, inside a reader's turn. */
+void router_unreachable(struct router *r, uint32_t id);
 
 /* Inside a reader's turn; the strings are valid until its end. */
 /* The first server of this data center, the best there is even if nobody answered the last ping. */
 bool router_find_lan(const struct router *r, struct route *ret_route);
-/* One of another data center, unless nobody there answered. */
-bool router_find(const struct router *r, struct str datacenter, struct route *ret_route);
+/* One of another data center; not `failed` (an id; 0: none) where there is a choice. */
+enum router_found router_find(const struct router *r, struct str datacenter, uint32_t failed,
+                              struct route *ret_route);
+/* Servers of it are known, whether they answer or not. */
+bool router_has(const struct router *r, struct str datacenter);
+/* The data centers of the WAN pool's lists, sorted by name; in the arena. */
+struct strlist router_datacenters(const struct router *r, struct arena *a);
 bool router_find_id(const struct router *r, uint32_t id, struct route *ret_route);
 size_t router_count_lan(const struct router *r);

@@ -78,6 +78,7 @@ void rpc_call_free(struct rpc_call *call)
     struct worker *w = call->worker;
     ASSERT(c->state == CALL_NEW || c->state == CALL_DONE);
 
+    acl_who_unref(c->who);
     mem_free(c->parked_args);
     arena_reset(&call->arena);
     arena_reset(&c->result_arena);
@@ -177,7 +178,73 @@ static struct rpc_ctx call_ctx(struct call *c, struct err *err)
         .view = store_view(s->store),
         .err = err,
         .token = options != NULL ? options->token : STR_NULL,
+        .who = c->who != NULL ? c->who->rights : NULL,
+        .who_err = c->who_err,
     };
+}
+
+/* --- who asks -------------------------------------------------------------------------------- */
+
+/* Reads have it among their options, writes in a member of its own. */
+static struct str call_token(const struct call *c)
+{
+    size_t offset;
+    const struct query_options *options = call_options(c);
+    if (options != NULL) {
+        return options->token;
+    }
+    const struct field *f = schema_find(c->pub.method->args, STR("Token"), &offset);
+    return f == NULL ? STR_NULL : *(const struct str *)((const char *)c->pub.args + offset);
+}
+
+static void call_run_known(struct call *c);
+
+static void call_keep_who_err(struct call *c, const struct err *err)
+{
+    c->who_err = ARENA_NEW(&c->pub.arena, struct err);
+    *c->who_err = *err;
+}
+
+static void call_resolved(struct acl_wait *wait)
+{
+    struct call *c = container_of(wait, struct call, acl_wait);
+    c->who = wait->who;
+    if (wait->err != NULL) {
+        call_keep_who_err(c, wait->err);
+    }
+    call_run_known(c);
+}
+
+static void call_forget_who(struct call *c)
+{
+    c->who = acl_who_unref(c->who);
+    c->who_err = NULL;
+}
+
+/* Who the caller is. False: call_resolved() goes on, or has done so. */
+static bool call_identify(struct call *c)
+{
+    struct worker *w = c->pub.worker;
+    struct err err;
+    call_forget_who(c);
+    if (c->pub.is_duty || strcmp(c->pub.method->acl, "none") == 0) {
+        return true;
+    }
+    c->state = CALL_RESOLVING;
+    c->acl_wait.done = call_resolved;
+    struct str token = call_token(c);
+    if (c->pub.method->token != NULL) {
+        struct rpc_ctx ctx = call_ctx(c, &err);
+        token = c->pub.method->token(&ctx, c->pub.args);
+    }
+    int rc = acl_resolve(w->acl, token, &c->acl_wait, &c->who, &err);
+    if (rc == ACL_RESOLVE_WAITS) {
+        return false;
+    }
+    if (rc < 0) {
+        call_keep_who_err(c, &err);
+    }
+    return true;
 }
 
 /* --- reads ----------------------------------------------------------------------------------- */
@@ -217,6 +284,7 @@ void call_shrink(struct call *c)
     }
     call->reply = NULL;
     call->err = NULL;
+    call_forget_who(c);
     arena_give(call->worker, &call->arena); /* thousands of these wait at a time */
 }
 
@@ -284,7 +352,13 @@ static void call_run_read(struct call *c)
         call->reply = arena_zalloc(&call->arena, method->reply->size);
     }
     int rc = method->read(&ctx, call->args, call->reply);
-    if (rc >= 0) {
+    if (rc == RPC_READ_MORE) {
+        ASSERT(!blocks);
+        fill_meta(c);
+        c->state = CALL_MORE;
+        call->more = ctx.more;
+        method->more(call);
+    } else if (rc >= 0) {
         fill_meta(c);
         if (ctx.ws != NULL && method->meta_offset >= 0) {
             const struct query_meta *meta =
@@ -298,6 +372,31 @@ static void call_run_read(struct call *c)
     } else {
         call_fail_with(c, &err, rc);
     }
+}
+
+struct rpc_call *rpc_more_new(struct rpc_call *call, const struct rpc_method *method,
+                              void (*done)(struct rpc_call *part))
+{
+    struct call *c = container_of(call, struct call, pub);
+    ASSERT(c->state == CALL_MORE && c->part == NULL);
+    c->part = rpc_call_new(call->worker, method);
+    c->part->is_served = true; /* it counts for nothing */
+    c->part->done = done;
+    c->part->data = call;
+    return c->part;
+}
+
+void rpc_more_end(struct rpc_call *call)
+{
+    struct call *c = container_of(call, struct call, pub);
+    rpc_call_free(TAKE(c->part));
+}
+
+void rpc_more_done(struct rpc_call *call)
+{
+    struct call *c = container_of(call, struct call, pub);
+    ASSERT(c->state == CALL_MORE && c->part == NULL);
+    call_done(c);
 }
 
 /* --- writes ---------------------------------------------------------------------------------- */
@@ -376,6 +475,13 @@ void call_ask_done(struct loop_msg *msg)
 static void call_ask(struct call *c)
 {
     struct rpc_call *call = &c->pub;
+    struct err err;
+    struct rpc_ctx ctx = call_ctx(c, &err);
+    int rc = call->method->permit != NULL ? call->method->permit(&ctx, call->args) : 0;
+    if (rc < 0) {
+        call_fail_with(c, &err, rc);
+        return;
+    }
     if (call->method->reply != NULL) {
         call->reply = arena_zalloc(&call->arena, call->method->reply->size);
     }
@@ -387,6 +493,8 @@ static void call_ask(struct call *c)
         call_fail(c, ERR_CLOSED, "%s", err_code_text(ERR_CLOSED));
     }
 }
+
+static struct str *datacenter_field(const struct call *c);
 
 static void call_run_write(struct call *c)
 {
@@ -411,6 +519,12 @@ static void call_run_write(struct call *c)
         raft_propose(call->worker->server->raft, &c->proposal);
         return;
     }
+    if (rc == RPC_PREPARE_PRIMARY) {
+        *datacenter_field(c) = call->worker->delegate->primary_datacenter;
+        c->is_abroad = true;
+        call_place(c);
+        return;
+    }
     if (rc == RPC_PREPARE_ASK) {
         c->state = CALL_PROPOSED;
         ctx.ask->done = call_asked;
@@ -429,6 +543,13 @@ static void call_run_write(struct call *c)
 
 void call_run_here(struct call *c)
 {
+    if (LIKELY(!c->pub.worker->delegate->acl.enabled) || call_identify(c)) {
+        call_run_known(c);
+    }
+}
+
+static void call_run_known(struct call *c)
+{
     c->state = CALL_RUNNING;
     if (c->pub.method->time != NULL && c->started_ns == 0) {
         c->started_ns = clock_mono_ns();
@@ -443,11 +564,27 @@ void call_run_here(struct call *c)
 }
 
 /* The data center of the arguments, by the table: every request of Consul's has one or has none. */
-static struct str call_datacenter(const struct call *c)
+static struct str *datacenter_field(const struct call *c)
 {
+    const struct rpc_method *method = c->pub.method;
+    const char *name = method->datacenter != NULL ? method->datacenter : "Datacenter";
     size_t offset;
-    const struct field *f = schema_find(c->pub.method->args, STR("Datacenter"), &offset);
-    return f == NULL ? STR_NULL : *(const struct str *)((const char *)c->pub.args + offset);
+    const struct field *f = schema_find(method->args, str_from_cstr(name), &offset);
+    return f == NULL ? NULL : (struct str *)((char *)c->pub.args + offset);
+}
+
+struct str call_datacenter(const struct call *c)
+{
+    const struct str *field = datacenter_field(c);
+    return field != NULL ? *field : STR_NULL;
+}
+
+static bool is_primarys(struct call *c)
+{
+    const struct rpc_method *method = c->pub.method;
+    const struct rpc_ctx ctx = {.server = c->pub.worker->server, .worker = c->pub.worker};
+    return (method->flags & RPC_PRIMARY) != 0 ||
+           (method->is_primary != NULL && method->is_primary(&ctx, c->pub.args));
 }
 
 /* Whether this server takes it on; if not it is answered. Clients leave both to where it is sent.
@@ -455,16 +592,16 @@ static struct str call_datacenter(const struct call *c)
 static bool server_accepts(struct call *c)
 {
     struct delegate *d = c->pub.worker->delegate;
-    struct str datacenter = call_datacenter(c);
+    struct str *datacenter = datacenter_field(c);
     struct err err;
     if (!c->pub.is_duty && !c->pub.is_served && delegate_count_call(d, &err) < 0) {
         call_fail_with(c, &err, -err.code);
         return false;
     }
-    if (datacenter.n > 0 && !str_eq(datacenter, d->datacenter)) {
-        call_fail(c, ERR_NO_DC_PATH, "%s", err_code_text(ERR_NO_DC_PATH));
-        return false;
+    if (d->primary_datacenter.n > 0 && is_primarys(c)) {
+        *datacenter = d->primary_datacenter;
     }
+    c->is_abroad = datacenter != NULL && datacenter->n > 0 && !str_eq(*datacenter, d->datacenter);
     return true;
 }
 
@@ -494,9 +631,17 @@ void rpc_cancel(struct rpc_call *call)
             return;
         }
         break;
+    case CALL_MORE:
+        if (c->part != NULL) {
+            rpc_cancel(TAKE(c->part));
+        }
+        break;
     case CALL_PROPOSED:
         c->is_canceled = true;
         return; /* call_applied() frees it */
+    case CALL_RESOLVING:
+        acl_wait_cancel(&c->acl_wait);
+        break;
     case CALL_NEW:
     case CALL_RUNNING:
     case CALL_DONE:
@@ -526,6 +671,9 @@ void rpc_worker_changed(struct worker *w, struct change_list *const *changes, si
 {
     struct list fired;
     list_init(&fired);
+    if (w->watches == NULL) {
+        return; /* the worker has ended; this was on its way */
+    }
     for (size_t i = 0; i < count; i++) {
         watch_fire(w->watches, changes[i], &fired);
     }

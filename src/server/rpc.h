@@ -2,8 +2,8 @@
  *
  * Whatever comes in (HTTP, DNS, a remote agent, another data center) becomes an rpc_call of one of
  * the methods below, which have the names and the structs of Consul's RPC on port 8300. rpc_start()
- * decides where it runs: here, or on the leader (docs/forwarding.md); other data centers are not
- * known yet.
+ * decides where it runs: here, on the leader (docs/rpc.md), or in another data center
+ * (docs/datacenters.md).
  *
  * A READ runs on the worker thread that received it, against an immutable view of the store; its
  * reply points into the view and into the call's arena. With MinQueryIndex set it blocks: if the
@@ -30,6 +30,7 @@
 #include "schema/query.h"
 #include "store/store.h"
 
+struct acl_authorizer;
 struct buf;
 struct fsm_result;
 struct metric;
@@ -45,9 +46,13 @@ struct rpc_ctx {
     struct worker *worker;
     struct arena *arena; /* the call's; reset before each run of a blocking read's reply */
     const struct store_view *view; /* reads: the snapshot; writes: the newest, for checks */
-    struct watch_set *ws;          /* NULL unless the read may block */
+    struct watch_set *ws; /* NULL unless the read may block; set to NULL by one that shall not */
     struct err *err;
-    struct str token;     /* the ACL token; resolved by acl/ when it comes */
+    struct str token; /* the ACL token, as it came */
+    /* What its holder may do (acl.h); NULL: ACLs are off, or this server itself asks. */
+    const struct acl_authorizer *who;
+    const struct err *who_err; /* the token is none: told where the method first asks */
+    void *more;           /* of a read that returns RPC_READ_MORE, in the arena: call->more */
     struct raft_ask *ask; /* of a write that returns RPC_PREPARE_ASK, in the arena */
 };
 
@@ -58,6 +63,8 @@ enum rpc_method_flag {
     RPC_LOCAL = 1u << 3,    /* answered by any server, never forwarded to the leader (Status.*) */
     RPC_LEADER_ONLY = 1u << 4, /* no stale reads */
     RPC_INDEX_ONLY = 1u << 5,  /* of the metadata only the index is told, as in ConnectCA.Roots */
+    /* The primary data center's, whatever its arguments say: they are made to say so. */
+    RPC_PRIMARY = 1u << 6,
 };
 
 /* A prepared write. */
@@ -65,21 +72,30 @@ enum {
     RPC_PREPARE_DONE = 0, /* *reply is the answer, nothing to log */
     RPC_PREPARE_PROPOSE = 1,
     RPC_PREPARE_ASK = 2, /* no entry of the log: ctx->ask is asked of the consensus node */
+    RPC_PREPARE_PRIMARY = 3, /* it is the primary data center's: the call goes there as it is */
 };
+
+/* What a read may return besides 0: the method's `more` goes on. */
+#define RPC_READ_MORE 1
 
 struct rpc_method {
     const char *name; /* "KVS.Get" */
     unsigned flags;
-    const struct schema *args;  /* datacenter is its field "Datacenter" */
+    const struct schema *args;
+    const char *datacenter; /* the field of args that says which; NULL: "Datacenter", if it has it */
     const struct schema *reply; /* NULL: nothing but success */
     int16_t options_offset;     /* of struct query_options in args (reads), -1: none */
     int16_t meta_offset;        /* of struct query_meta in reply (reads), -1: none */
-    /* What the ACL check will be, in the words of the inventory ("key:read",
-     * "node:write,service:write"); enforced when ACLs come, checked by a test to be there for every
-     * method now. */
+    /* What the caller needs, in the words of the inventory ("key:read",
+     * "node:write,service:write"): the method asks for it (acl.h). "none": its token is not even
+     * looked at. */
     const char *acl;
     /* READ: fill *reply. meta.index is set by it; the dispatcher fills in the rest. */
     int (*read)(struct rpc_ctx *ctx, const void *args, void *reply);
+    /* READ that is not blocking: what `read` found is not the whole answer. Other calls are made by
+     * rpc_more_new(), one after the other, until rpc_more_done(). By then the view has gone: reply
+     * and call->more must not point into it. */
+    void (*more)(struct rpc_call *call);
     /* WRITE: check and complete *args; then either answer (RPC_PREPARE_DONE) or append the log
      * entry, type byte included, to `entry` and return RPC_PREPARE_PROPOSE; or make ctx->ask and
      * return RPC_PREPARE_ASK. Negative: ctx->err is set. */
@@ -89,8 +105,15 @@ struct rpc_method {
      * for an error. */
     int (*applied)(struct rpc_ctx *ctx, const void *args, const struct fsm_result *result,
                    void *reply);
-    /* In place of read or prepare: asks the main loop (rpc_ask.h). */
+    /* In place of read or prepare: asks the main loop (rpc_ask.h), after `permit`, if there is one,
+     * has let the caller through on its worker. */
     void (*ask)(struct rpc_ask *ask);
+    int (*permit)(struct rpc_ctx *ctx, const void *args);
+    /* Asked of servers before the call is placed: it is the primary data center's, as with
+     * RPC_PRIMARY, for what its arguments say, which may be changed for it. NULL: it never is. */
+    bool (*is_primary)(const struct rpc_ctx *ctx, void *args);
+    /* Whose rights count, where that is not the token of the request. NULL: it always is. */
+    struct str (*token)(struct rpc_ctx *ctx, const void *args);
     /* Put before what the state machine refused: "raft apply failed", or NULL. */
     const char *apply_error;
     struct metric *time;     /* how long it takes where it runs, waits and all; NULL: nobody asks */
@@ -106,9 +129,12 @@ struct rpc_call {
     const struct err *err; /* NULL: it went well. In the arena */
     void (*done)(struct rpc_call *call);
     void *data;
+    void *more; /* the method's own */
     bool
         is_duty; /* set before rpc_start(): a duty of this server as leader, never done elsewhere */
-    bool is_served; /* set before rpc_start(): it came by port 8300 */
+    /* Set before rpc_start(): not one of this agent's own, which the rate limit counts; it came by
+     * port 8300, or is part of another call. */
+    bool is_served;
     bool is_remote; /* another server has answered */
 };
 
@@ -119,6 +145,14 @@ void rpc_start(struct rpc_call *call);
 /* The asker is gone: done will not be called, the call frees itself when it can (a proposed write
  * is still carried out). */
 void rpc_cancel(struct rpc_call *call);
+/* Of a method's `more`: another call on the way to this one's answer; only one at a time. It is
+ * canceled with this one. Its done takes what it needs of the reply, then calls rpc_more_end(). */
+struct rpc_call *rpc_more_new(struct rpc_call *call, const struct rpc_method *method,
+                              void (*done)(struct rpc_call *part)); /* part->data is the call */
+/* The part is freed. */
+void rpc_more_end(struct rpc_call *call);
+void rpc_more_done(struct rpc_call *call);
+
 /* A blocking read that waits, for a watch of this server or, with the leader, of that one: who
  * asked may take all the time there is, or go. */
 bool rpc_is_parked(const struct rpc_call *call);
@@ -134,9 +168,44 @@ const struct rpc_method *rpc_method_at(size_t i);
 /* X(service file, C name of the method). Each is defined in server/<file>.c as
  *     const struct rpc_method rpc_kvs_get = {"KVS.Get", RPC_READ | RPC_BLOCKING, &key_request_schema, ...}; */
 #define RPC_METHODS(X)                 \
+    X(acl_bootstrap, rpc_acl_bootstrap_tokens)  /* ACL.BootstrapTokens */  \
+    X(acl_token, rpc_acl_token_read)            /* ACL.TokenRead */        \
+    X(acl_token, rpc_acl_token_clone)           /* ACL.TokenClone */       \
+    X(acl_token, rpc_acl_token_set)             /* ACL.TokenSet */         \
+    X(acl_token, rpc_acl_token_delete)          /* ACL.TokenDelete */      \
+    X(acl_token, rpc_acl_token_list)            /* ACL.TokenList */        \
+    X(acl_token, rpc_acl_token_batch_read)      /* ACL.TokenBatchRead */   \
+    X(acl_policy, rpc_acl_policy_read)          /* ACL.PolicyRead */       \
+    X(acl_policy, rpc_acl_policy_batch_read)    /* ACL.PolicyBatchRead */  \
+    X(acl_policy, rpc_acl_policy_set)           /* ACL.PolicySet */        \
+    X(acl_policy, rpc_acl_policy_delete)        /* ACL.PolicyDelete */     \
+    X(acl_policy, rpc_acl_policy_list)          /* ACL.PolicyList */       \
+    X(acl_resolve, rpc_acl_policy_resolve)      /* ACL.PolicyResolve */    \
+    X(acl_resolve, rpc_acl_replication_status)  /* ACL.ReplicationStatus */\
+    X(acl_role, rpc_acl_role_read)              /* ACL.RoleRead */         \
+    X(acl_role, rpc_acl_role_batch_read)        /* ACL.RoleBatchRead */    \
+    X(acl_role, rpc_acl_role_set)               /* ACL.RoleSet */          \
+    X(acl_role, rpc_acl_role_delete)            /* ACL.RoleDelete */       \
+    X(acl_role, rpc_acl_role_list)              /* ACL.RoleList */         \
+    X(acl_resolve, rpc_acl_role_resolve)        /* ACL.RoleResolve */      \
+    X(acl_binding_rule, rpc_acl_binding_rule_read)  /* ACL.BindingRuleRead */  \
+    X(acl_binding_rule, rpc_acl_binding_rule_set)   /* ACL.BindingRuleSet */   \
+    X(acl_binding_rule, rpc_acl_binding_rule_delete)/* ACL.BindingRuleDelete */\
+    X(acl_binding_rule, rpc_acl_binding_rule_list)  /* ACL.BindingRuleList */  \
+    X(acl_auth_method, rpc_acl_auth_method_read)    /* ACL.AuthMethodRead */   \
+    X(acl_auth_method, rpc_acl_auth_method_set)     /* ACL.AuthMethodSet */    \
+    X(acl_auth_method, rpc_acl_auth_method_delete)  /* ACL.AuthMethodDelete */ \
+    X(acl_auth_method, rpc_acl_auth_method_list)    /* ACL.AuthMethodList */   \
+    X(acl_login, rpc_acl_login)                     /* ACL.Login */            \
+    X(acl_login, rpc_acl_logout)                    /* ACL.Logout */           \
+    X(acl_resolve, rpc_acl_authorize)           /* ACL.Authorize */        \
+    X(acl_legacy, rpc_acl_bootstrap)            /* ACL.Bootstrap */        \
+    X(acl_legacy, rpc_acl_apply)                /* ACL.Apply */            \
+    X(acl_legacy, rpc_acl_get)                  /* ACL.Get */              \
+    X(acl_legacy, rpc_acl_list)                 /* ACL.List */             \
     X(catalog, rpc_catalog_register)           /* Catalog.Register */         \
     X(catalog, rpc_catalog_deregister)         /* Catalog.Deregister */       \
-    X(catalog, rpc_catalog_list_datacenters)   /* Catalog.ListDatacenters */  \
+    X(datacenters, rpc_catalog_list_datacenters) /* Catalog.ListDatacenters */  \
     X(catalog, rpc_catalog_list_nodes)         /* Catalog.ListNodes */        \
     X(catalog, rpc_catalog_list_services)      /* Catalog.ListServices */     \
     X(catalog, rpc_catalog_service_list)       /* Catalog.ServiceList */      \
@@ -157,10 +226,14 @@ const struct rpc_method *rpc_method_at(size_t i);
     X(health, rpc_health_service_checks)       /* Health.ServiceChecks */     \
     X(health, rpc_health_service_nodes)        /* Health.ServiceNodes */      \
     X(coordinate, rpc_coordinate_update)            /* Coordinate.Update */   \
-    X(coordinate, rpc_coordinate_list_datacenters)  /* Coordinate.ListDatacenters */ \
+    X(datacenters, rpc_coordinate_list_datacenters) /* Coordinate.ListDatacenters */ \
     X(coordinate, rpc_coordinate_list_nodes)        /* Coordinate.ListNodes */ \
     X(coordinate, rpc_coordinate_node)              /* Coordinate.Node */     \
     X(discovery_chain, rpc_discovery_chain_get) /* DiscoveryChain.Get */      \
+    X(federation_state, rpc_federation_state_apply)  /* FederationState.Apply */ \
+    X(federation_state, rpc_federation_state_get)    /* FederationState.Get */   \
+    X(federation_state, rpc_federation_state_list)   /* FederationState.List */  \
+    X(federation_state, rpc_federation_state_list_mesh_gateways) /* FederationState.ListMeshGateways */ \
     X(intention, rpc_intention_apply)          /* Intention.Apply */          \
     X(intention, rpc_intention_get)            /* Intention.Get */            \
     X(intention, rpc_intention_list)           /* Intention.List */           \

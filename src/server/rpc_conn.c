@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "loop/conn_limit.h"
+#include "loop/tls.h"
 #include "proto/rpc_frame.h"
 #include "server/rpc_mux.h"
 #include "server/worker.h"
@@ -238,25 +239,48 @@ static void mux_changed(void *data)
     rpc_conn_flush_soon(data);
 }
 
+/* With verify_server_hostname only a server may speak Raft: its certificate says that it is one. */
+static bool conn_may_be_server(const struct rpc_conn *c)
+{
+    struct tls_context *tls = tls_configurator_get(c->listener->front->tls);
+    bool may = !tls->verify_server_hostname || tls_peer_is(&c->tcp, tls->server_name);
+    if (!may) {
+        log_write(LOG_WARN, "agent.server.rpc", "AuthorizeServerConn failed certificate validation",
+                  LOG_CSTR("SAN.DNSName", tls->server_name), LOG_CSTR("conn", c->peer),
+                  LOG_CSTR("operation", "raft RPC"));
+    }
+    (void)tls_context_unref(tls);
+    return may;
+}
+
 /* The socket leaves this loop; what is left of the connection goes as after a close. */
 static void conn_hand_over(struct rpc_conn *c, struct str rest)
 {
     const struct rpc_front *front = c->listener->front;
-    if (front->raft_accept == NULL || c->tcp.filter != NULL) {
+    if (front->raft_accept == NULL || tcp_pending(&c->tcp) > 0) {
         conn_log(c, "failed to hand over Raft connection", "nobody takes it");
         rpc_conn_close(c);
         return;
     }
+    if (c->is_tls && !conn_may_be_server(c)) {
+        rpc_conn_close(c);
+        return;
+    }
     metric_add(&metric_raft_handoff, 1);
+    struct tls_session *session = c->is_tls ? tls_detach(&c->tcp) : NULL;
     c->is_closed = true;
     c->state = RPC_CONN_REFUSED;
-    front->raft_accept(front->raft_accept_data, tcp_detach(&c->tcp), rest);
+    front->raft_accept(front->raft_accept_data, tcp_detach(&c->tcp), session, rest);
 }
 
 static void conn_refuse(struct rpc_conn *c, uint8_t byte)
 {
-    if (byte == RPC_CONN_TLS || byte == RPC_CONN_TLS_INSECURE) {
-        conn_log(c, "TLS handshake failed", "TLS is not available yet");
+    if (c->is_tls && (byte == RPC_CONN_TLS || byte == RPC_CONN_TLS_INSECURE)) {
+        log_write(LOG_ERROR, "agent.server.rpc",
+                  "TLS connection attempting to establish inner TLS connection",
+                  LOG_CSTR("conn", c->peer));
+    } else if (byte == RPC_CONN_TLS_INSECURE) {
+        conn_log(c, "TLS handshake failed", "auto_encrypt is not available yet");
     } else if (byte == RPC_CONN_GRPC) {
         conn_log(c, "gRPC connection refused", "gRPC is not available yet");
     } else {
@@ -266,8 +290,32 @@ static void conn_refuse(struct rpc_conn *c, uint8_t byte)
     rpc_conn_close(c);
 }
 
-/* What the connection is, from its first byte or, once TLS is there, the first inside. `rest` is
- * only used when it leaves. */
+static void handshake_timer_start(struct rpc_conn *c)
+{
+    uint64_t timeout_ms = atomic_load(&c->listener->front->handshake_timeout_ms);
+    if (timeout_ms > 0) {
+        timer_start(c, timeout_ms);
+    }
+}
+
+/* What follows is TLS; another first byte inside, or without a byte before it (native) the protocol
+ * that was agreed on, says of what. */
+static void conn_begin_tls(struct rpc_conn *c, struct tls_context *tls, bool is_native,
+                           struct str rest)
+{
+    if (tls == NULL || tls_accept(&c->tcp, tls, is_native ? TLS_IN_RPC_NATIVE : TLS_IN_RPC) < 0) {
+        conn_log(c, "failed to read byte", "tls: no certificates configured");
+        rpc_conn_close(c);
+        return;
+    }
+    c->is_tls = true;
+    c->is_native_tls = is_native;
+    handshake_timer_start(c);
+    tls_feed(&c->tcp, rest);
+}
+
+/* What the connection is, from its first byte or, within TLS, the first inside. `rest` is used when
+ * it leaves, and when it is TLS. */
 static void conn_begin(struct rpc_conn *c, uint8_t byte, struct str rest)
 {
     loop_timer_stop(conn_loop(c), &c->timer);
@@ -294,6 +342,57 @@ static void conn_begin(struct rpc_conn *c, uint8_t byte, struct str rest)
     }
 }
 
+/* By its first bytes. False: they have all been used. */
+static bool conn_open(struct rpc_conn *c, struct str bytes)
+{
+    struct tls_configurator *tls = c->listener->front->tls;
+    struct tls_context *context = tls != NULL && !c->is_tls ? tls_configurator_get(tls) : NULL;
+    uint8_t byte = (uint8_t)bytes.p[0];
+    bool is_begun = false;
+    if (context != NULL && byte > RPC_CONN_KIND_LAST && tls_context_is_mutual(context)) {
+        conn_begin_tls(c, context, true, bytes);
+    } else if (context != NULL && context->verify_incoming_rpc && byte != RPC_CONN_TLS &&
+               byte != RPC_CONN_TLS_INSECURE) {
+        log_write(LOG_WARN, "agent.server.rpc",
+                  "Non-TLS connection attempted with VerifyIncoming set",
+                  LOG_CSTR("conn", c->peer));
+        rpc_conn_close(c);
+    } else if (!c->is_tls && byte == RPC_CONN_TLS) {
+        conn_begin_tls(c, context, false, str_from(bytes, 1));
+    } else {
+        conn_begin(c, byte, str_from(bytes, 1));
+        is_begun = true;
+    }
+    (void)tls_context_unref(context);
+    return is_begun;
+}
+
+/* The handshake is through. What ALPN names needs no byte. */
+static void conn_connected(struct tcp_stream *tcp)
+{
+    static const struct {
+        struct str protocol;
+        enum rpc_conn_kind kind;
+    } kinds[] = {{STR_INIT("consul/rpc-single"), RPC_CONN_RPC},
+                 {STR_INIT("consul/raft"), RPC_CONN_RAFT},
+                 {STR_INIT("consul/rpc-multi"), RPC_CONN_MULTIPLEX},
+                 {STR_INIT("consul/rpc-snapshot"), RPC_CONN_SNAPSHOT}};
+    struct rpc_conn *c = container_of(tcp, struct rpc_conn, tcp);
+    if (!c->is_native_tls) {
+        return;
+    }
+    struct str protocol = tls_protocol(tcp);
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        if (str_eq(protocol, kinds[i].protocol)) {
+            conn_begin(c, (uint8_t)kinds[i].kind, STR_NULL);
+            return;
+        }
+    }
+    log_write(LOG_ERROR, "agent.server.rpc", "discarding RPC for unknown negotiated protocol",
+              LOG_STR("protocol", protocol), LOG_CSTR("conn", c->peer));
+    rpc_conn_close(c);
+}
+
 /* --- what comes ------------------------------------------------------------------------------ */
 
 static void conn_read(struct tcp_stream *tcp, const char *p, size_t n)
@@ -305,8 +404,10 @@ static void conn_read(struct tcp_stream *tcp, const char *p, size_t n)
         timer_start(c, c->listener->front->keepalive_ms);
     }
     if (c->state == RPC_CONN_OPENING) {
+        if (!conn_open(c, bytes)) {
+            return;
+        }
         bytes = str_from(bytes, 1);
-        conn_begin(c, (uint8_t)p[0], bytes);
     }
     switch (c->state) {
     case RPC_CONN_SINGLE:
@@ -350,7 +451,12 @@ static void conn_eof(struct tcp_stream *tcp)
 static void conn_fail(struct tcp_stream *tcp, int code)
 {
     (void)code; /* peers go as they like; their calls are canceled */
-    rpc_conn_close(container_of(tcp, struct rpc_conn, tcp));
+    struct rpc_conn *c = container_of(tcp, struct rpc_conn, tcp);
+    if (tls_error(tcp) != NULL && c->state == RPC_CONN_OPENING) {
+        conn_log(c, c->is_native_tls ? "TLS handshake failed" : "failed to read byte",
+                 tls_error(tcp));
+    }
+    rpc_conn_close(c);
 }
 
 static void keep_alive(struct rpc_conn *c)
@@ -397,9 +503,9 @@ void rpc_conn_accept(struct rpc_listener *l, int fd, const struct address *peer,
                                        .eof = conn_eof,
                                        .fail = conn_fail,
                                        .drained = conn_drained,
+                                       .connected = conn_connected,
                                        .closed = conn_closed};
     struct rpc_conn *c = xcalloc(1, sizeof(*c));
-    uint64_t timeout_ms = atomic_load(&l->front->handshake_timeout_ms);
     c->listener = l;
     c->ip_size = (uint8_t)ip.n;
     memcpy(c->ip, ip.p, ip.n);
@@ -409,7 +515,7 @@ void rpc_conn_accept(struct rpc_listener *l, int fd, const struct address *peer,
     tcp_start(&c->tcp, l->worker->loop, fd, &ops);
     if (l->is_stopping) {
         rpc_conn_close(c);
-    } else if (timeout_ms > 0) {
-        timer_start(c, timeout_ms);
+    } else {
+        handshake_timer_start(c);
     }
 }

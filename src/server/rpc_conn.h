@@ -2,8 +2,9 @@
  *
  * rpc_conn.c owns the socket and finds out by the first byte whose the connection is; what kind it
  * is has an object of its own: a stream (byte 0), a mux (4), a snapshot request (5). Raft's
- * connections leave. A TLS filter will deliver its plain text to the same place, with `is_tls` set:
- * the first byte inside is read by the same code.
+ * connections leave. Behind the byte 3 comes TLS, and the first byte inside (`is_tls`) is read by
+ * the same code; a connection that begins with a TLS record (`is_native_tls`) names its kind by
+ * ALPN.
  *
  * Life: rpc_conn_accept(); ended by the peer, an error, a timer or rpc_conn_close(), after which
  * only the socket's last callback comes and frees it. Whatever happens inside callbacks of others
@@ -28,8 +29,9 @@ struct rpc_front {
     _Atomic uint32_t max_conns_per_client;
     _Atomic uint64_t handshake_timeout_ms;
     uint64_t keepalive_ms, keepalive_timeout_ms, stall_ms;
-    void (*raft_accept)(void *data, int fd, struct str rest);
+    void (*raft_accept)(void *data, int fd, struct tls_session *take_tls, struct str rest);
     void *raft_accept_data;
+    struct tls_configurator *tls;
     struct conn_limit *clients;
 };
 
@@ -61,7 +63,7 @@ struct rpc_conn {
     struct rpc_listener *listener;
     struct list node; /* of listener->conns */
     enum rpc_conn_state state;
-    bool is_tls, is_closed, is_flush_asked, is_ended;
+    bool is_tls, is_native_tls, is_closed, is_flush_asked, is_ended;
     bool is_pinging;         /* kind 4: not heard since */
     struct loop_timer timer; /* the first byte; then stalls or keep-alive */
     size_t pending_seen;     /* what was unwritten when the timer was set */

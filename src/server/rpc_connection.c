@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "loop/tls.h"
 #include "proto/rpc_frame.h"
 #include "proto/yamux.h"
 #include "schema/field.h"
@@ -52,6 +53,14 @@ static struct rpc_stream *stream_new(struct rpc_connection *c)
     return s;
 }
 
+static void out_shrink(struct rpc_connection *c, size_t n)
+{
+    c->out_size -= n;
+    if (c->pool != NULL) {
+        c->pool->out_size -= n;
+    }
+}
+
 /* Out of all lists; what yamux has of it is the caller's business. */
 static void stream_free(struct rpc_stream *s)
 {
@@ -61,9 +70,7 @@ static void stream_free(struct rpc_stream *s)
     if (s->id != 0) {
         (void)map_remove(&c->streams, id_key(&s->id));
     }
-    if (c->pool != NULL) {
-        c->pool->out_size -= s->out.n - s->out_done;
-    }
+    out_shrink(c, s->out.n - s->out_done);
     buf_deinit(&s->out);
     buf_deinit(&s->in);
     mem_free(s);
@@ -414,7 +421,7 @@ static bool stream_send(struct rpc_stream *s)
         return false;
     }
     s->out_done += (size_t)n;
-    c->pool->out_size -= (size_t)n;
+    out_shrink(c, (size_t)n);
     if (s->out_done == s->out.n) {
         list_remove(&s->node);
         buf_deinit(&s->out);
@@ -492,6 +499,7 @@ void rpc_connection_call(struct rpc_connection *c, struct rpc_remote *call, stru
     call->stream = s;
     c->calls++;
     c->pool->out_size += s->out.n;
+    c->out_size += s->out.n;
     c->used_ms = loop_now_ms(c->tcp.loop);
     mark_dirty(c);
 }
@@ -566,7 +574,9 @@ static void fail_cb(struct tcp_stream *tcp, int code)
 {
     struct rpc_connection *c = connection_of(tcp);
     if (c->is_connected) {
-        connection_fail(c, err_code_text(code));
+        connection_fail(c, tls_error(tcp) != NULL ? tls_error(tcp) : err_code_text(code));
+    } else if (c->pool != NULL && tls_error(tcp) != NULL) {
+        connection_fail(c, tls_error(tcp));
     } else if (c->pool != NULL) {
         dial_fail(c, "connect: ", err_code_text(code));
     }
@@ -594,7 +604,7 @@ struct rpc_connection *rpc_connection_new(struct rpc_pool *p, struct str address
     list_init(&c->queued);
     list_init(&c->sending);
     list_init(&c->idle);
-    int r = tcp_connect(&c->tcp, p->loop, &to, rpc_pool_source(p, &to), &ops);
+    int r = rpc_pool_connect(p, &c->tcp, &to, &ops);
     if (r < 0) {
         (void)err_set(err, ERR_UNREACHABLE, "dial tcp %s: %s", c->address, err_code_text(-r));
         closed(&c->tcp);

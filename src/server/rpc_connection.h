@@ -38,6 +38,7 @@ struct rpc_connection {
     struct map streams; /* open ones, by the bytes of their id */
     struct list queued, sending, idle;
     uint32_t idle_count, calls;
+    size_t out_size;               /* of requests that wait to be sent */
     struct loop_timer timer;       /* connecting; then pings */
     struct loop_timer write_timer; /* while the kernel does not take what we write */
     uint64_t used_ms;
@@ -65,6 +66,7 @@ void rpc_connection_close(struct rpc_connection *c);
 struct rpc_pool {
     struct address from; /* connections are bound to it */
     bool is_bound;
+    struct tls_configurator *tls; /* NULL: plain */
     struct loop *loop;
     struct list connections;
     uint32_t connections_count, calls;

@@ -1,6 +1,6 @@
 /* A call that is not carried out here: it waits, or is with another server. Which one, and when it
  * may be carried out here instead, is decided by rpc_leader.c on a server and by rpc_route.c on a
- * client.
+ * client. What is for another data center has rules of its own: rpc_datacenter.c.
  *
  * It failed there. Sending it again must not carry a write out twice, so only these are:
  *     - anything that the other server refused for want of a leader, and so did not touch;
@@ -79,11 +79,18 @@ static void wrap_error(struct err *err)
     }
 }
 
+/* It is with nobody any more. */
+static void take_back(struct call *c)
+{
+    list_remove(&c->node);
+    call_leave_lane(c);
+}
+
 static void answered(struct rpc_remote *remote)
 {
     struct call *c = remote->data;
     struct worker *w = c->pub.worker;
-    list_remove(&c->node);
+    take_back(c);
     c->pub.reply = remote->reply;
     c->pub.is_remote = remote->err == NULL;
     c->pub.err = remote->err;
@@ -93,6 +100,12 @@ static void answered(struct rpc_remote *remote)
     }
     int code = remote->err->code;
     wrap_error(remote->err);
+    if (c->is_abroad) {
+        if (!call_abroad_failed(c, code)) {
+            call_done(c);
+        }
+        return;
+    }
     if (w->delegate->client != NULL) {
         call_route_failed(c);
     }
@@ -146,6 +159,8 @@ void call_place(struct call *c)
     c->pub.is_remote = false;
     if (c->pub.worker->delegate->client != NULL) {
         call_place_on_client(c);
+    } else if (c->is_abroad) {
+        call_place_abroad(c);
     } else {
         call_place_on_server(c);
     }
@@ -159,7 +174,7 @@ bool call_forget_placed(struct call *c)
         }
         rpc_pool_cancel(c->pub.worker->pool, &c->remote);
     }
-    list_remove(&c->node);
+    take_back(c);
     return true;
 }
 
@@ -171,7 +186,7 @@ void calls_place_anew(struct worker *w, bool (*is_stale)(const struct call *c))
         struct call *c = container_of(node, struct call, node);
         if (!call_is_write(c) && is_stale(c)) {
             rpc_pool_cancel(w->pool, &c->remote);
-            list_remove(&c->node);
+            take_back(c);
             list_push_back(&calls, &c->node);
         }
     }

@@ -119,7 +119,7 @@ void call_place_on_server(struct call *c)
 
 static bool is_with_another(const struct call *c)
 {
-    return c->route != c->pub.worker->leader_generation;
+    return !c->is_abroad && c->route != c->pub.worker->leader_generation;
 }
 
 void rpc_worker_leader_known(struct worker *w)

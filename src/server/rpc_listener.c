@@ -20,6 +20,7 @@ struct rpc_front *rpc_front_new(const struct rpc_front_options *options)
     f->stall_ms = options->stall_ms > 0 ? options->stall_ms : RPC_CONN_STALL_MS;
     f->raft_accept = options->raft_accept;
     f->raft_accept_data = options->raft_accept_data;
+    f->tls = options->tls;
     f->clients = conn_limit_new();
     rpc_front_set_limits(f, options->max_conns_per_client, options->handshake_timeout_ms);
     return f;

@@ -15,6 +15,8 @@
 struct address;
 struct rpc_front;
 struct rpc_listener;
+struct tls_configurator;
+struct tls_session;
 struct worker;
 
 #define RPC_CONN_STALL_MS 120000u    /* kinds 0, 5: without a byte where one has to come or go */
@@ -26,10 +28,12 @@ struct rpc_front_options {
     uint64_t handshake_timeout_ms; /* until the first byte; 0: no limit */
     /* 0: RPC_CONN_x_MS, which is what is meant; tests cannot wait so long. */
     uint64_t keepalive_ms, keepalive_timeout_ms, stall_ms;
-    /* Takes over a connection that began with Raft's byte: a non-blocking socket and what was read
-     * behind that byte, to be copied. On any worker's thread. NULL: such connections are closed. */
-    void (*raft_accept)(void *data, int fd, struct str rest);
+    /* Takes over a connection that began with Raft's byte: a non-blocking socket, its TLS session
+     * or NULL, and what was read behind that byte, to be copied. On any worker's thread. NULL: such
+     * connections are closed. */
+    void (*raft_accept)(void *data, int fd, struct tls_session *take_tls, struct str rest);
     void *raft_accept_data;
+    struct tls_configurator *tls; /* NULL: TLS is refused */
 };
 
 struct rpc_front *rpc_front_new(const struct rpc_front_options *options);

@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "loop/tls.h"
 #include "proto/rpc_frame.h"
 #include "server/rpc.h"
 #include "server/rpc_body.h"
@@ -49,10 +50,20 @@ int rpc_pool_bind(struct rpc_pool *p, struct str host, struct err *err)
     return rc;
 }
 
-const struct address *rpc_pool_source(const struct rpc_pool *p, const struct address *to)
+void rpc_pool_set_tls(struct rpc_pool *p, struct tls_configurator *tls)
+{
+    p->tls = tls;
+}
+
+int rpc_pool_connect(struct rpc_pool *p, struct tcp_stream *stream, const struct address *to,
+                     const struct tcp_ops *ops)
 {
     bool is_alike = p->is_bound && p->from.sa.ss_family == to->sa.ss_family;
-    return is_alike ? &p->from : NULL;
+    int r = tcp_connect(stream, p->loop, to, is_alike ? &p->from : NULL, ops);
+    if (r >= 0 && p->tls != NULL) {
+        tls_connect_if(stream, p->tls, RPC_CONN_TLS);
+    }
+    return r;
 }
 
 uint32_t rpc_pool_calls(const struct rpc_pool *p)
@@ -217,6 +228,12 @@ static int call_start(struct rpc_pool *p, struct str address, struct rpc_remote 
     }
     int r = request_encode(p, call, &request);
     struct rpc_connection *c = r < 0 ? NULL : connection_get(p, address, call);
+    if (c != NULL && c->out_size > 0 &&
+        c->out_size + request.n > RPC_POOL_CONNECTION_OUT_SIZE_MAX) {
+        (void)err_set(rpc_remote_err(call), ERR_RATE_LIMIT, "too much is waiting to be sent to %s",
+                      c->address);
+        c = NULL;
+    }
     if (c == NULL) {
         buf_deinit(&request);
         return -call->err->code;

@@ -41,12 +41,17 @@ struct loop;
 struct rpc_method;
 struct rpc_pool;
 struct rpc_stream;
+struct tcp_ops;
+struct tcp_stream;
+struct tls_configurator;
 
 #define RPC_POOL_SERVERS_MAX 64u /* connections; the longest unused one makes room */
 /* Calls in one connection, less than yamux's YAMUX_STREAMS_MAX; then there is another one. */
 #define RPC_POOL_STREAMS_MAX 7168u
 #define RPC_POOL_CALLS_MAX 65536u                 /* under way, of one worker */
 #define RPC_POOL_OUT_SIZE_MAX ((size_t)128 << 20) /* of requests that wait to be sent */
+/* Of those to one server: one that takes nothing leaves room for the others. */
+#define RPC_POOL_CONNECTION_OUT_SIZE_MAX ((size_t)64 << 20)
 #define RPC_POOL_IDLE_STREAMS_MAX 64u             /* kept of a connection; the reference's number */
 #define RPC_POOL_IDLE_MS 120000u
 #define RPC_POOL_CONNECT_MS 10000u
@@ -74,8 +79,12 @@ struct rpc_pool *rpc_pool_free(struct rpc_pool *p); /* calls under way are dropp
 
 /* Connect from this IP address, "": from any; connections there are stay as they are. */
 NODISCARD int rpc_pool_bind(struct rpc_pool *p, struct str host, struct err *err);
-/* For what connects to other servers besides the pool; NULL: from any. */
-const struct address *rpc_pool_source(const struct rpc_pool *p, const struct address *to);
+
+/* Connections to come are TLS where its settings say so. Before the first call. */
+void rpc_pool_set_tls(struct rpc_pool *p, struct tls_configurator *tls);
+/* tcp_connect() from the pool's address, with the pool's TLS: for what connects besides it. */
+NODISCARD int rpc_pool_connect(struct rpc_pool *p, struct tcp_stream *stream,
+                               const struct address *to, const struct tcp_ops *ops);
 
 /* address: "host:port" with a numeric host. timeout_ms 0: as long as the connection lives. */
 void rpc_pool_call(struct rpc_pool *p, struct str address, struct rpc_remote *call,

@@ -51,7 +51,7 @@ void call_route_failed(struct call *c)
 static bool is_gone(const struct call *c)
 {
     struct route route;
-    return !router_find_id(client_of(c->pub.worker)->router, c->route, &route);
+    return !router_find_id(c->pub.worker->delegate->router, c->route, &route);
 }
 
 static bool is_never_gone(const struct call *c)
@@ -63,6 +63,6 @@ static bool is_never_gone(const struct call *c)
 /* Where there is no other server the connection to the last one may still be good. */
 void rpc_worker_servers_changed(struct worker *w)
 {
-    bool has_others = router_count_lan(client_of(w)->router) > 0;
+    bool has_others = router_count_lan(w->delegate->router) > 0;
     calls_place_anew(w, has_others ? is_gone : is_never_gone);
 }

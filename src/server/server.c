@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/epoch.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "base/vec.h"
 #include "fsm/fsm.h"
 #include "fsm/snapshot.h"
@@ -14,10 +15,12 @@
 #include "raft/transport_tcp.h"
 #include "schema/config_entry.h"
 #include "schema/query.h"
+#include "server/auth_login.h"
 #include "server/autopilot.h"
 #include "server/bootstrap.h"
 #include "server/call.h"
 #include "server/coordinate_batch.h"
+#include "server/datacenters.h"
 #include "server/flood.h"
 #include "server/fsm_metrics.h"
 #include "server/leader.h"
@@ -25,6 +28,7 @@
 #include "server/members.h"
 #include "server/membership.h"
 #include "server/peers_json.h"
+#include "server/router.h"
 #include "server/rpc_ask.h"
 #include "server/snapshot.h"
 #include "store/lock_delay.h"
@@ -194,6 +198,7 @@ static int server_state_new(void *data, struct str bytes, void **ret_state, stru
 
 static void *trim_run(void *data)
 {
+    thread_background("trim");
     mem_trim();
     return data;
 }
@@ -203,7 +208,6 @@ static void server_state_freed(void *data)
 {
     pthread_t thread;
     if (pthread_create(&thread, NULL, trim_run, data) == 0) {
-        (void)pthread_setname_np(thread, "trim");
         (void)pthread_detach(thread);
     }
 }
@@ -238,16 +242,32 @@ static void leader_known_run(struct loop_msg *msg)
     mem_free(m);
 }
 
-/* Who waits for a leader asks again: there may be one, here or elsewhere. */
-static void server_observe(void *data)
+static void datacenters_changed_run(struct loop_msg *msg)
 {
-    struct server *s = data;
+    struct leadership_msg *m = container_of(msg, struct leadership_msg, msg);
+    rpc_worker_datacenters_changed(m->worker);
+    mem_free(m);
+}
+
+static void server_tell_workers(struct server *s, void (*run)(struct loop_msg *msg))
+{
     for (uint32_t i = 0; i < s->workers_count; i++) {
         struct leadership_msg *m = xcalloc(1, sizeof(*m));
-        m->msg.run = leader_known_run;
+        m->msg.run = run;
         m->worker = s->workers[i];
         loop_post(m->worker->loop, &m->msg);
     }
+}
+
+/* Who waits for a leader asks again: there may be one, here or elsewhere. */
+static void server_observe(void *data)
+{
+    server_tell_workers(data, leader_known_run);
+}
+
+static void server_datacenters_changed(void *data)
+{
+    server_tell_workers(data, datacenters_changed_run);
 }
 
 static void server_leadership(void *data, bool is_leader)
@@ -277,8 +297,33 @@ static void server_init_delegate(struct server *s)
         .rpc_hold_timeout_ms = o->rpc_hold_timeout_ms,
         .kv_max_value_size = o->kv_max_value_size,
         .txn_max_req_len = o->txn_max_req_len,
+        .acl = o->acl,
     };
     rate_limit_init(&s->delegate.rate, -1, 0);
+    acl_secrets_init(&s->delegate.secrets);
+}
+
+static size_t server_count_wan(void *data)
+{
+    struct server *s = data;
+    struct member_list *list = s->delegate.wan != NULL ? membership_list(s->delegate.wan) : NULL;
+    size_t n = list != NULL ? list->count : 0;
+    if (list != NULL) {
+        (void)member_list_unref(list);
+    }
+    return n;
+}
+
+static void server_init_router(struct server *s)
+{
+    const struct router_options router = {
+        .main = s->main,
+        .datacenter = s->delegate.datacenter,
+        .nodes = server_count_wan,
+        .changed = server_datacenters_changed,
+        .data = s,
+    };
+    s->delegate.router = router_new(&router);
 }
 
 int server_new(const struct server_options *options, struct worker *main,
@@ -297,6 +342,7 @@ int server_new(const struct server_options *options, struct worker *main,
     s->options.data_dir = arena_str(a, options->data_dir);
     s->options.rpc_bind_host = arena_str(a, options->rpc_bind_host);
     s->options.ca_provider = arena_str(a, options->ca_provider);
+    s->options.acl_master_token = arena_str(a, options->acl_master_token);
     s->options.ca_config = options->ca_config != NULL ? value_copy(a, options->ca_config) : NULL;
     struct autopilot_config *autopilot = &s->options.autopilot;
     autopilot->redundancy_zone_tag = arena_str(a, autopilot->redundancy_zone_tag);
@@ -315,8 +361,11 @@ int server_new(const struct server_options *options, struct worker *main,
     s->main = main;
     server_init_delegate(s);
     s->members = server_members_new(s);
+    server_init_router(s);
+    s->datacenters = datacenters_new(s);
     s->flood = flood_new(s);
     s->asks = rpc_asks_new();
+    s->logins = auth_logins_new(s->main->loop);
     s->bootstrap = bootstrap_new(s, options->bootstrap_expect);
     s->autopilot = autopilot_new(s);
     s->snapshots = snapshots_new();
@@ -334,6 +383,7 @@ void server_add_worker(struct server *s, struct worker *w)
     w->delegate = &s->delegate;
     w->server = s;
     loop_add_epoch(w->loop, s->epoch);
+    router_add_reader(s->delegate.router, w->loop);
     s->workers[s->workers_count++] = w;
 }
 
@@ -366,6 +416,7 @@ int server_start(struct server *s, struct err *err)
     struct raft_transport_tcp_options transport = {
         .loop = s->raft_loop,
         .bind_host = o->rpc_bind_host,
+        .tls = o->tls,
     };
     s->raft_transport = raft_transport_tcp_new(&transport);
     if (s->raft_transport == NULL) {
@@ -410,8 +461,11 @@ void server_stop(struct server *s)
 {
     leader_stop(s->leader);
     flood_stop(s->flood);
+    datacenters_stop(s->datacenters);
+    router_stop(s->delegate.router);
     membership_stop(s->delegate.membership);
     rpc_asks_stop(s->asks);
+    s->logins = auth_logins_free(s->logins);
     bootstrap_stop(s->bootstrap);
     server_leave_stop(s->leave);
     server_members_stop(s->members);
@@ -434,8 +488,11 @@ struct server *server_free(struct server *s)
     s->leave = server_leave_free(s->leave);
     s->members = server_members_free(s->members);
     s->flood = flood_free(s->flood);
+    s->datacenters = datacenters_free(s->datacenters);
+    s->delegate.router = router_free(s->delegate.router);
     s->delegate.membership = membership_free(s->delegate.membership);
     s->delegate.wan = membership_free(s->delegate.wan);
+    s->logins = auth_logins_free(s->logins);
     s->asks = rpc_asks_free(s->asks);
     s->autopilot = autopilot_free(s->autopilot);
     s->coordinates = coordinate_batch_free(s->coordinates);
@@ -448,14 +505,15 @@ struct server *server_free(struct server *s)
     mem_free(s->changes);
     s->epoch = epoch_free(s->epoch);
     rate_limit_deinit(&s->delegate.rate);
+    acl_secrets_deinit(&s->delegate.secrets);
     arena_deinit(&s->strings);
     return mem_free(s);
 }
 
-void server_raft_accept(void *data, int fd, struct str rest)
+void server_raft_accept(void *data, int fd, struct tls_session *take_tls, struct str rest)
 {
     struct server *s = data;
-    raft_transport_tcp_accept(s->raft_transport, fd, rest);
+    raft_transport_tcp_accept(s->raft_transport, fd, take_tls, rest);
 }
 
 bool server_is_leader(const struct server *s)

@@ -9,10 +9,12 @@
 #include "server/delegate.h"
 #include "server/worker.h"
 
+struct auth_logins;
 struct autopilot;
 struct bootstrap;
 struct change_list;
 struct coordinate_batch;
+struct datacenters;
 struct epoch;
 struct flood;
 struct fsm;
@@ -27,6 +29,8 @@ struct server_leave;
 struct server_members;
 struct snapshots;
 struct store;
+struct tls_configurator;
+struct tls_session;
 
 struct server_options {
     struct str datacenter, primary_datacenter;
@@ -46,12 +50,15 @@ struct server_options {
     uint64_t rpc_hold_timeout_ms;
     int64_t session_ttl_min_ns;
     uint64_t kv_max_value_size, txn_max_req_len;
+    struct acl_settings acl;
     uint64_t snapshot_threshold, snapshot_interval_ms, trailing_logs;
     uint64_t tombstone_ttl_ms, tombstone_granularity_ms; /* 15 min, 30 s */
     uint64_t coordinate_update_period_ms;
     uint32_t coordinate_update_batch_size, coordinate_update_max_batches;
-    struct str rpc_bind_host; /* connect to other servers from here; "": from anywhere */
-    uint32_t raft_multiplier; /* of Raft's timeouts; 0 is 1 */
+    struct tls_configurator *tls; /* borrowed; NULL: Raft is plain */
+    struct str rpc_bind_host;     /* connect to other servers from here; "": from anywhere */
+    uint32_t raft_multiplier;     /* of Raft's timeouts; 0 is 1 */
+    struct str acl_master_token;  /* "": none; a leader makes a token of it */
     bool connect_enabled;
     struct str ca_provider;            /* "": the built-in one */
     const struct value *ca_config;     /* a map with CamelCase keys, or NULL */
@@ -73,10 +80,13 @@ struct server {
     /* This server leads and has its own entry in the catalog. Until then it does not call itself
      * leader, so that whoever waits for one may create sessions at once. */
     _Atomic bool is_established;
+    _Atomic bool has_federation_states; /* federation_state.c's, any thread */
     struct worker *main;            /* the agent's main loop: the leader's duties run there */
     struct server_members *members; /* what follows from it on every server */
     struct rpc_asks *asks;          /* calls that wait for the main loop */
+    struct auth_logins *logins;     /* who is being asked about, main loop */
     struct bootstrap *bootstrap;
+    struct datacenters *datacenters;      /* keeps the router's lists of the others */
     struct flood *flood;                  /* joins the data center's servers to the WAN pool */
     struct server_leave *leave;           /* NULL: it stays */
     struct leader *leader;                /* leader.c's, touched on the main loop */
@@ -107,7 +117,7 @@ struct server *server_free(struct server *s);
 bool server_is_leader(const struct server *s); /* any thread */
 /* A connection to port 8300 that began with Raft's byte: data is the server, fd is taken over, what
  * was read behind that byte is copied. Any thread, while the server runs. */
-void server_raft_accept(void *data, int fd, struct str rest);
+void server_raft_accept(void *data, int fd, struct tls_session *take_tls, struct str rest);
 /* What metadata of an answer from this server's own tables tells: whether a leader is known, and
  * for how long none was heard of (0 on the leader, INT64_MAX: since ever). Any thread. */
 void server_fill_meta(const struct server *s, struct query_meta *meta);

@@ -70,6 +70,7 @@ bool server_info_of(const struct member *m, struct arena *a, struct server_info 
         .is_bootstrap = has_tag(m, STR("bootstrap")),
         .is_read_replica = has_tag(m, STR("nonvoter")) || has_tag(m, STR("read_replica")),
         .uses_tls = has_tag(m, STR("use_tls")),
+        .has_federation_states = str_eq_lit(member_tag(m, STR("ft_fs")), "1"),
         .status = (enum member_status)m->status,
     };
     if (!str_eq_lit(member_tag(m, STR("role")), "consul") ||

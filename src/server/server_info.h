@@ -18,6 +18,7 @@ struct server_info {
     int64_t protocol, raft_version;
     struct str version; /* "1.10.3", of the tag build */
     bool is_bootstrap, is_read_replica, uses_tls;
+    bool has_federation_states; /* it knows of them */
     enum member_status status;
 };
 

@@ -79,6 +79,12 @@ static ptrdiff_t find(const struct server_list *l, struct str name)
     return -1;
 }
 
+const struct server_entry *server_list_find(const struct server_list *l, struct str name)
+{
+    ptrdiff_t at = find(l, name);
+    return at < 0 ? NULL : l->servers.v[at];
+}
+
 bool server_list_add(struct server_list *l, const struct server_info *info, uint32_t id)
 {
     ptrdiff_t at = find(l, info->name);

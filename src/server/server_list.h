@@ -51,6 +51,8 @@ void server_list_deinit(struct server_list *l);
  * another address. A new one beyond SERVER_LIST_MAX is not taken. */
 bool server_list_add(struct server_list *l, const struct server_info *info, uint32_t id);
 bool server_list_remove(struct server_list *l, struct str name);
+/* NULL when it is not there. Valid until the list changes. */
+const struct server_entry *server_list_find(const struct server_list *l, struct str name);
 /* Only of the first one is it news. */
 bool server_list_failed(struct server_list *l, uint32_t id);
 

@@ -4,6 +4,7 @@
 #include "base/epoch.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "fsm/archive.h"
 #include "fsm/snapshot.h"
 #include "raft/raft.h"
@@ -106,7 +107,6 @@ static int thread_start(struct task *t, void *(*run)(void *task), struct err *er
         thread_ended(s);
         return err_from_errno(err, k, "cannot start a thread for a snapshot");
     }
-    (void)pthread_setname_np(thread, "snapshot");
     (void)pthread_detach(thread);
     return 0;
 }
@@ -171,6 +171,7 @@ static void *save_run(void *data)
 {
     struct task *t = data;
     struct server *s = t->server;
+    thread_background("snapshot");
     int r = save(t);
     epoch_unpin(s->epoch, t->pin);
     if (r < 0 && t->pub.err.code == 0) {
@@ -303,6 +304,7 @@ static void *restore_run(void *data)
 {
     struct task *t = data;
     struct snapshots *s = t->server->snapshots;
+    thread_background("snapshot");
     int r = restore_check(t);
     buf_deinit(&t->bytes); /* unpacked by now */
     if (r < 0) {

@@ -14,7 +14,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "fsm/archive.h"
-#include "loop/tcp.h"
+#include "loop/tls.h"
 #include "proto/msgpack_scan.h"
 #include "proto/rpc_frame.h"
 #include "raft/raft.h"
@@ -37,14 +37,12 @@ struct snapshot_remote {
     struct loop_msg msg; /* the next slice */
     const struct snapshot_remote_ops *ops;
     void *data;
-    char address[SNAPSHOT_ADDRESS_SIZE];
+    struct snapshot_route to;
     struct buf request;
     struct buf in; /* the response, then what was read of the archive */
     struct msgpack_scan scan;
     struct archive_reader *archive;
     uint64_t answer_ms, stall_ms;
-    struct router *router; /* NULL: nobody to tell */
-    uint32_t route;
     size_t pending_seen; /* by the kernel not taken when the timer was started */
     bool is_restore;
     bool is_connected;
@@ -56,13 +54,28 @@ struct snapshot_remote {
 
 /* --- where ------------------------------------------------------------------------------------ */
 
+static int place_abroad(const struct server *s, struct str datacenter, struct snapshot_route *to,
+                        struct err *err)
+{
+    struct route route;
+    enum router_found found = router_find(s->delegate.router, datacenter, 0, &route);
+    if (found != ROUTER_FOUND) {
+        int code = found == ROUTER_OFFLINE ? ERR_DC_NOT_AVAILABLE : ERR_NO_DC_PATH;
+        return err_set(err, code, "%s", err_code_text(code));
+    }
+    to->router = s->delegate.router;
+    to->id = route.id;
+    (void)snprintf(to->address, sizeof(to->address), "%.*s", STRF(route.address));
+    return 0;
+}
+
 int snapshot_place(struct server *s, const struct snapshot_request *request,
-                   char ret_address[SNAPSHOT_ADDRESS_SIZE], struct err *err)
+                   struct snapshot_route *to, struct err *err)
 {
     struct raft_status status;
-    ret_address[0] = '\0';
+    *to = (struct snapshot_route){0};
     if (!str_eq(request->datacenter, s->options.datacenter)) {
-        return err_set(err, ERR_NO_DC_PATH, "%s", err_code_text(ERR_NO_DC_PATH));
+        return place_abroad(s, request->datacenter, to, err);
     }
     if (!request->allow_stale && !server_is_leader(s)) {
         raft_status(s->raft, &status);
@@ -71,7 +84,7 @@ int snapshot_place(struct server *s, const struct snapshot_request *request,
             return err_set(err, ERR_NO_LEADER, "%s", err_code_text(ERR_NO_LEADER));
         }
         _Static_assert(sizeof(status.leader_address) <= SNAPSHOT_ADDRESS_SIZE, "an address fits");
-        memcpy(ret_address, status.leader_address, sizeof(status.leader_address));
+        memcpy(to->address, status.leader_address, sizeof(status.leader_address));
         return 0;
     }
     if (request->op != SNAPSHOT_SAVE && request->op != SNAPSHOT_RESTORE) {
@@ -121,8 +134,11 @@ static void end(struct snapshot_remote *r, const struct err *err)
 {
     if (!r->is_over) {
         snapshot_remote_cancel(r);
-        if (err != NULL && r->router != NULL) {
-            router_failed(r->router, r->route);
+        if (err != NULL && r->to.router != NULL) {
+            router_failed(r->to.router, r->to.id);
+            if (!r->is_connected) {
+                router_unreachable(r->to.router, r->to.id);
+            }
         }
         r->ops->ended(r->data, err);
     }
@@ -133,7 +149,7 @@ static void end_with(struct snapshot_remote *r, int code, const char *why)
 {
     struct err err = {0};
     if (!r->is_connected) {
-        (void)err_set(&err, ERR_UNREACHABLE, "dial tcp %s: %s", r->address, why);
+        (void)err_set(&err, ERR_UNREACHABLE, "dial tcp %s: %s", r->to.address, why);
     } else if (r->is_answered) {
         (void)err_set(&err, code, "failed to stream snapshot: %s", why);
     } else if (!r->is_sent && r->is_restore) {
@@ -297,6 +313,10 @@ static void fail_cb(struct tcp_stream *tcp, int code)
     struct snapshot_remote *r = remote_of(tcp);
     char why[160];
     const char *text = err_code_text(code < 0 ? -code : code);
+    if (tls_error(tcp) != NULL) {
+        end_with(r, ERR_CONNECTION, tls_error(tcp));
+        return;
+    }
     (void)snprintf(why, sizeof(why), "%s%c%s",
                    r->is_connected ? "" : "connect: ", tolower((uint8_t)text[0]), text + 1);
     end_with(r, ERR_CONNECTION, why);
@@ -395,13 +415,13 @@ static const struct tcp_ops ops_tcp = {.read = read_cb,
                                        .connected = connected_cb,
                                        .closed = closed};
 
-struct snapshot_remote *snapshot_remote_new(struct worker *w, const char *address,
+struct snapshot_remote *snapshot_remote_new(struct worker *w, const struct snapshot_route *to,
                                             const struct snapshot_request *request,
                                             const struct snapshot_remote_ops *ops, void *data,
                                             struct err *err)
 {
-    struct address to;
-    if (address_parse_host_port(&to, str_from_cstr(address), err) < 0) {
+    struct address address;
+    if (address_parse_host_port(&address, str_from_cstr(to->address), err) < 0) {
         return NULL;
     }
     struct snapshot_remote *r = xcalloc(1, sizeof(*r));
@@ -410,10 +430,10 @@ struct snapshot_remote *snapshot_remote_new(struct worker *w, const char *addres
     r->is_restore = request->op == SNAPSHOT_RESTORE;
     r->answer_ms = SNAPSHOT_REMOTE_ANSWER_MS;
     r->stall_ms = SNAPSHOT_REMOTE_STALL_MS;
-    (void)snprintf(r->address, sizeof(r->address), "%s", address);
-    int rc = tcp_connect(&r->tcp, w->loop, &to, rpc_pool_source(w->pool, &to), &ops_tcp);
+    r->to = *to;
+    int rc = rpc_pool_connect(w->pool, &r->tcp, &address, &ops_tcp);
     if (rc < 0) {
-        (void)err_set(err, ERR_UNREACHABLE, "dial tcp %s: %s", address, err_code_text(-rc));
+        (void)err_set(err, ERR_UNREACHABLE, "dial tcp %s: %s", to->address, err_code_text(-rc));
         remote_free(r);
         return NULL;
     }
@@ -425,12 +445,6 @@ struct snapshot_remote *snapshot_remote_new(struct worker *w, const char *addres
     tcp_set_user_timeout(&r->tcp, SNAPSHOT_REMOTE_STALL_MS);
     limit(r, RPC_POOL_CONNECT_MS);
     return r;
-}
-
-void snapshot_remote_set_route(struct snapshot_remote *r, struct router *router, uint32_t route)
-{
-    r->router = router;
-    r->route = route;
 }
 
 void snapshot_remote_set_limits(struct snapshot_remote *r, uint64_t answer_ms, uint64_t stall_ms)

@@ -40,20 +40,26 @@ struct snapshot_remote_ops {
     void (*ended)(void *data, const struct err *err); /* NULL: it went well */
 };
 
-/* Where a request is carried out, in the reference's order of checks: ret_address "" is here. */
+/* To whom a request goes. */
+struct snapshot_route {
+    char address[SNAPSHOT_ADDRESS_SIZE]; /* "": to nobody, it is carried out here */
+    struct router *router;               /* told when it fails; NULL: nobody is */
+    uint32_t id;                         /* the router's */
+};
+
+/* Where a server has a request carried out, in the reference's order of checks: here, by the leader,
+ * or in another data center. On a worker's loop. */
 NODISCARD int snapshot_place(struct server *s, const struct snapshot_request *request,
-                             char ret_address[SNAPSHOT_ADDRESS_SIZE], struct err *err);
+                             struct snapshot_route *ret_route, struct err *err);
 
 /* NULL: connecting could not even be begun. The request is encoded before this returns. */
-struct snapshot_remote *snapshot_remote_new(struct worker *w, const char *address,
+struct snapshot_remote *snapshot_remote_new(struct worker *w, const struct snapshot_route *to,
                                             const struct snapshot_request *request,
                                             const struct snapshot_remote_ops *ops, void *data,
                                             struct err *err);
 /* A piece of the archive to be restored. False: no more before room() was called. */
 bool snapshot_remote_write(struct snapshot_remote *r, struct str piece);
 void snapshot_remote_finish(struct snapshot_remote *r); /* that was the last one */
-/* Of a client's: when it fails the router shall turn from this server. */
-void snapshot_remote_set_route(struct snapshot_remote *r, struct router *router, uint32_t route);
 /* In place of SNAPSHOT_REMOTE_ANSWER_MS and _STALL_MS, for tests. */
 void snapshot_remote_set_limits(struct snapshot_remote *r, uint64_t answer_ms, uint64_t stall_ms);
 /* Of a save: no bytes() until resumed. */

@@ -1,6 +1,8 @@
 #include "store/federation_state.h"
 
 #include "base/err.h"
+#include "base/vec.h"
+#include "store/watch.h"
 
 #define INDEX_NAME_STATES STR("federation-states")
 
@@ -12,6 +14,32 @@ const struct federation_state *federation_state_get(const struct store_view *v,
         store_get(v, INDEX_FEDERATION_STATES_ID, store_key(&b, &datacenter, 1));
     buf_deinit(&b);
     return row;
+}
+
+uint64_t federation_state_read(const struct store_view *v, struct watch_set *ws,
+                               struct str datacenter, const struct federation_state **ret_state)
+{
+    struct buf b = {0};
+    struct str key = store_key(&b, &datacenter, 1);
+    watch_key(ws, TABLE_FEDERATION_STATES, key);
+    *ret_state = store_get(v, INDEX_FEDERATION_STATES_ID, key);
+    buf_deinit(&b);
+    return store_index(v, INDEX_NAME_STATES);
+}
+
+uint64_t federation_state_list(const struct store_view *v, struct watch_set *ws, struct arena *a,
+                               struct ptrlist *ret_states)
+{
+    VEC(void *) states = {0};
+    struct tree_iter it;
+    struct federation_state *row;
+    watch_prefix(ws, TABLE_FEDERATION_STATES, STR_NULL);
+    store_iter(&it, v, INDEX_FEDERATION_STATES_ID, STR_NULL);
+    while ((row = tree_next(&it, NULL)) != NULL) {
+        avec_push(a, &states, row);
+    }
+    *ret_states = (struct ptrlist){states.v != NULL ? states.v : SCHEMA_EMPTY, states.n};
+    return store_index(v, INDEX_NAME_STATES);
 }
 
 static int check_name(const struct federation_state *state, struct err *err)

@@ -502,8 +502,8 @@ static void test_addresses(void **state)
         assert_str(a->tagged.v[i].key, tagged[i][0]);
         assert_str(a->tagged.v[i].value, tagged[i][1]);
     }
-    struct str http = config_http_addr(&l.a, l.config);
-    assert_str(http, "10.0.0.9:8500");
+    struct str http = config_api_url(&l.a, l.config);
+    assert_str(http, "http://10.0.0.9:8500");
     load_deinit(&l);
 }
 

@@ -43,6 +43,9 @@ class Context:
         wait_for(lambda: leader.set("bench/value", b"x" * 256), "a write")
         self.cluster.wait_same()
 
+    def processes(self):
+        return [s.process for s in self.cluster.servers]
+
     def leader(self):
         return Target(self.cluster, self.cluster.wait_leader())
 

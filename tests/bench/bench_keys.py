@@ -64,6 +64,9 @@ class Context:
         self.cluster.wait_voters()
         self.marks = 0
 
+    def processes(self):
+        return [s.process for s in self.cluster.running()]
+
     def url(self):
         return "http://%s:8500/v1/snapshot" % self.leader.ip
 

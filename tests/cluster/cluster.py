@@ -131,10 +131,14 @@ class Server:
 
     # -- the process --
 
-    def start(self):
+    def write_config(self):
         path = os.path.join(self.dir, "config.json")
         with open(path, "w") as f:
             json.dump(self.config, f, indent=1)
+        return path
+
+    def start(self):
+        path = self.write_config()
         env = {k: v for k, v in os.environ.items() if not k.startswith("CONSUL_")}
         enter = self.enter + (self.data_space.enter() if self.data_space else [])
         with open(self.log_path, "ab") as log:

@@ -116,6 +116,7 @@ struct setting {
     bool keeps;      /* snapshot and key file, in the test's directory */
     const char *refuses;
     uint16_t port; /* 0: any */
+    bool votes;    /* when its name is another's, too */
 };
 
 static struct serf_config quick(void)
@@ -148,6 +149,7 @@ static int node_new(struct fixture *f, const char *name, const struct setting *s
         .user_event = heard_user,
         .data = n,
     };
+    o.config.enable_name_conflict_resolution = s->votes;
     if (s->key != NULL) {
         assert_ok(gossip_keys_ring((struct strlist){&key, 1}, &o.keys, err));
     }
@@ -541,6 +543,39 @@ static void coordinates_known(struct pool_coordinates *c)
     f->done++;
 }
 
+static bool has_ended(struct fixture *f)
+{
+    if (f->done > 0 && f->err.code != ERR_CLOSED) {
+        f->done = 0;
+        pool_user_event(f->nodes[3].pool, STR("e"), STR(""), false, fired, f);
+    }
+    return f->done > 0;
+}
+
+/* The name it says is its own is another's: two of three say so, and it goes. */
+static void test_name_of_another(void **state)
+{
+    struct fixture *f = *state;
+    struct node *a = node_start(f, "a", (struct setting){0});
+    struct node *b = node_start(f, "b", (struct setting){0});
+    struct node *c = node_start(f, "c", (struct setting){0});
+    join(f, b, a);
+    join(f, c, a);
+    run_until(f, know_each_other);
+    struct node *other = node_start(f, "c", (struct setting){.votes = true});
+    join(f, other, a);
+    f->done = 1;
+    run_until(f, has_ended);
+    assert_int_equal(f->err.code, ERR_CLOSED);
+    assert_int_equal(status_of(a, "c"), MEMBER_ALIVE);
+    struct member_list *list = pool_members(a->pool);
+    assert_int_equal(member_list_find(list, STR("c"))->port, node_port(c));
+    (void)member_list_unref(list);
+    struct str address = arena_printf(&f->arena, "127.0.0.1:%u", node_port(a));
+    join_text(f, other, (struct strlist){&address, 1});
+    assert_int_equal(f->joined, 0);
+}
+
 static void test_coordinates(void **state)
 {
     struct fixture *f = *state;
@@ -602,10 +637,12 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_three_meet),       T(test_leave),         T(test_failed_and_pruned),
-        T(test_join_errors),      T(test_merge_refuses), T(test_rejoins_by_its_snapshot),
-        T(test_address_in_use),   T(test_keys),          T(test_coordinates),
-        T(test_stop_answers_all), T(test_never_started),
+        T(test_three_meet),        T(test_leave),
+        T(test_failed_and_pruned), T(test_join_errors),
+        T(test_merge_refuses),     T(test_rejoins_by_its_snapshot),
+        T(test_address_in_use),    T(test_keys),
+        T(test_coordinates),       T(test_name_of_another),
+        T(test_stop_answers_all),  T(test_never_started),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

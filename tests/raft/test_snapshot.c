@@ -120,6 +120,37 @@ static void test_store(void **state)
     sim_io_free(s);
 }
 
+/* The log's sync may have to wait for all of a file system's writes: few of them are a snapshot's.
+ */
+static void test_synced_as_it_grows(void **state)
+{
+    (void)state;
+    struct sim_io *s = sim_io_new(1);
+    struct raft_snapshots *store = store_open(s);
+    struct err err = {0};
+    struct raft_snapshot_meta m = meta_make(1, 7);
+    struct raft_snapshot_sink *sink = NULL;
+    assert_ok(raft_snapshot_create(store, &m, 1700000000000, &sink, &err));
+    char *bytes = xcalloc(1, 1 << 20);
+    for (unsigned i = 0; i < 20; i++) {
+        uint64_t before = s->syncs;
+        assert_ok(raft_snapshot_sink_write(sink, str_make(bytes, 1 << 20), &err));
+        assert_int_equal(s->syncs - before, i % 4 == 3);
+    }
+    /* One that fails is not forgotten. */
+    for (unsigned i = 0; i < 3; i++) {
+        assert_ok(raft_snapshot_sink_write(sink, str_make(bytes, 1 << 20), &err));
+    }
+    s->fail_at = s->ops + 2;
+    s->fail_error = EIO;
+    assert_int_equal(raft_snapshot_sink_write(sink, str_make(bytes, 1 << 20), &err), -EIO);
+    assert_non_null(strstr(err.text, "cannot sync"));
+    assert_int_equal(raft_snapshot_close(sink, NULL, &err), -EIO);
+    mem_free(bytes);
+    raft_snapshots_free(store);
+    sim_io_free(s);
+}
+
 /* At every call that can fail: the snapshots of before are still there and whole, and one that was
  * said to be stored is, too. */
 static void test_every_call_fails(void **state)
@@ -166,6 +197,7 @@ int main(void)
         cmocka_unit_test(test_crc64),
         cmocka_unit_test(test_meta),
         cmocka_unit_test(test_store),
+        cmocka_unit_test(test_synced_as_it_grows),
         cmocka_unit_test(test_every_call_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,7 +48,7 @@ static void *accept_run(void *data)
         (void)fcntl(fd, F_SETFL, O_NONBLOCK);
         (void)pthread_mutex_lock(&s->lock);
         if (is_raft && s->t != NULL) {
-            raft_transport_tcp_accept(s->t, fd, STR_NULL);
+            raft_transport_tcp_accept(s->t, fd, NULL, STR_NULL);
         } else {
             (void)close(fd);
         }

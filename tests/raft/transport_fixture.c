@@ -217,7 +217,7 @@ static void first_read(struct tcp_stream *s, const char *p, size_t n)
         int fd = dup(s->fd);
         assert_true(fd >= 0);
         f->node->accepted++;
-        raft_transport_tcp_accept(f->node->t, fd, str_make(p + 1, n - 1));
+        raft_transport_tcp_accept(f->node->t, fd, NULL, str_make(p + 1, n - 1));
         tcp_close(s);
     }
 }

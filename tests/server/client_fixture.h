@@ -124,25 +124,36 @@ static struct member client_member(struct client_servers *c, int n, const char *
     return m;
 }
 
-static void client_servers_init(struct client_servers *c)
+/* On this loop, where it is not that of c->main. */
+static void client_servers_listen(struct client_servers *c, struct loop *loop)
 {
-    worker_init(&c->main, loop_new("test"), 0);
     for (int i = 0; i < CLIENT_SERVERS; i++) {
         struct client_server *s = &c->of[i];
         s->all = c;
         (void)snprintf(s->name, sizeof(s->name), "s%d", i + 1);
-        stub_start(&s->stub, c->main.loop, client_handle, NULL);
+        stub_start(&s->stub, loop, client_handle, NULL);
         s->member = client_member(c, i + 1, s->stub.address);
     }
 }
 
-/* The servers' ends, and the loop; what was called with the worker has been stopped. */
-static void client_servers_deinit(struct client_servers *c)
+UNUSED static void client_servers_init(struct client_servers *c)
+{
+    worker_init(&c->main, loop_new("test"), 0);
+    client_servers_listen(c, c->main.loop);
+}
+
+static void client_servers_hang_up(struct client_servers *c)
 {
     for (int i = 0; i < CLIENT_SERVERS; i++) {
         stub_stop_listening(&c->of[i].stub);
         stub_hang_up(&c->of[i].stub);
     }
+}
+
+/* The servers' ends, and the loop; what was called with the worker has been stopped. */
+UNUSED static void client_servers_deinit(struct client_servers *c)
+{
+    client_servers_hang_up(c);
     loop_stop(c->main.loop);
     loop_run(c->main.loop); /* what was posted last */
     struct loop *loop = c->main.loop;
@@ -168,7 +179,7 @@ static void client_limit(struct loop_timer *t)
     loop_stop(c->main.loop);
 }
 
-static void client_run_until(struct client_servers *c, bool (*until)(void *data), void *data)
+UNUSED static void client_run_until(struct client_servers *c, bool (*until)(void *data), void *data)
 {
     c->until = until;
     c->until_data = data;

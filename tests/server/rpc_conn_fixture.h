@@ -183,9 +183,10 @@ UNUSED static void run_until_answers(struct fixture *f, size_t count)
 
 /* --- set-up ---------------------------------------------------------------------------------- */
 
-UNUSED static void take_raft(void *data, int fd, struct str rest)
+UNUSED static void take_raft(void *data, int fd, struct tls_session *take_tls, struct str rest)
 {
     struct fixture *f = data;
+    assert_null(take_tls);
     f->raft_fd = fd;
     buf_str(&f->raft_rest, rest);
 }

@@ -114,6 +114,27 @@ static void test_roots(void **state)
     assert_int_equal(f->roots->meta.index, store_index(v, STR("connect-ca-roots")));
 }
 
+static bool is_established(void *data)
+{
+    struct fixture *f = data;
+    return atomic_load(&f->base.server->is_established);
+}
+
+/* Who sees a leader sees its roots. */
+static void test_before_the_leader(void **state)
+{
+    struct fixture *f = *state;
+    start(f, true, NULL);
+    run_until(f, is_established);
+    assert_non_null(ca_root_active(store_view(f->base.server->store)));
+}
+
+static void count_up(void *data)
+{
+    uint32_t *n = data;
+    ++*n;
+}
+
 /* What is there already stays as it is. */
 static void test_once(void **state)
 {
@@ -123,7 +144,9 @@ static void test_once(void **state)
     struct str id = arena_str(&f->arena, ca_root_active(store_view(f->base.server->store))->id);
     uint64_t index = store_index(store_view(f->base.server->store), STR("connect-ca-roots"));
     struct ca_manager *again = ca_manager_new(f->base.server);
-    ca_manager_start(again);
+    uint32_t told = 0;
+    ca_manager_start(again, count_up, &told);
+    assert_int_equal(told, 1);
     ask_roots(f);
     ca_manager_stop(again);
     assert_true(str_eq(f->roots->active_root_id, id));
@@ -196,6 +219,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_roots),
+        TEST(test_before_the_leader),
         TEST(test_once),
         TEST(test_configured),
         TEST(test_disabled),

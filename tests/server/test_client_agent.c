@@ -234,7 +234,7 @@ static void test_other_members_are_not_asked(void **state)
     get(f, STR("a"));
     run(f);
     expect(f, 0, ERR_NO_SERVERS, "No known Consul servers");
-    assert_int_equal(router_count_lan(f->client->router), 0);
+    assert_int_equal(router_count_lan(f->client->delegate.router), 0);
 }
 
 /* The servers know the way, or that there is none. */

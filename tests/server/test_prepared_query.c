@@ -53,7 +53,7 @@ static struct str run(struct method_fixture *f, struct service_query service,
     struct prepared_query_execute_response reply = {0};
     args.query_id_or_name = STR("q");
     args.agent = (struct query_source){.datacenter = STR("dc1"), .node = STR("n2")};
-    assert_ok(prepared_query_execute(&ctx, &args, &reply));
+    assert_ok(rpc_prepared_query_execute.read(&ctx, &args, &reply));
     assert_true(str_eq_lit(reply.service, "web"));
     assert_true(str_eq_lit(reply.datacenter, "dc1"));
     const struct check_service_node *nodes = reply.nodes.v;
@@ -179,7 +179,7 @@ static void test_not_found(void **state)
     struct rpc_ctx ctx = method_fixture_context(f);
     struct prepared_query_execute_response reply = {0};
     struct prepared_query_execute_request args = {.query_id_or_name = STR("nope")};
-    assert_int_equal(prepared_query_execute(&ctx, &args, &reply), -ERR_NOT_FOUND);
+    assert_int_equal(rpc_prepared_query_execute.read(&ctx, &args, &reply), -ERR_NOT_FOUND);
     assert_string_equal(f->err.text, "Query not found");
 }
 

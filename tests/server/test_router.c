@@ -103,7 +103,7 @@ static void drop(struct fixture *f, int n, enum router_area area, const char *da
 static uint32_t first_of(struct fixture *f, const char *datacenter)
 {
     struct route route;
-    return router_find(f->router, str_from_cstr(datacenter), &route)
+    return router_find(f->router, str_from_cstr(datacenter), 0, &route) == ROUTER_FOUND
                ? (uint32_t)(route.name.p[1] - '0')
                : 0;
 }

@@ -442,12 +442,12 @@ static void test_requests_are_bounded(void **state)
 {
     struct fixture *f = *state;
     f->stub.is_silent = true; /* before it accepts */
-    buf_fill(&f->big, 'x', 40u << 20);
+    buf_fill(&f->big, 'x', 20u << 20);
     size_t refused = 0;
     for (size_t i = 0; i < 5; i++) {
         start(f, i, buf_view(&f->big), 0);
     }
-    f->wanted = 2; /* of five times 40 MB, three fit */
+    f->wanted = 2; /* of five times 20 MB, one server takes three */
     run(f);
     for (size_t i = 0; i < 5; i++) {
         refused += f->calls[i].err.code == ERR_RATE_LIMIT;
@@ -508,7 +508,6 @@ static void test_source_address(void **state)
 {
     struct fixture *f = *state;
     struct err err = {0};
-    struct address v6;
     assert_ok(rpc_pool_bind(f->pool, STR(""), &err));
     assert_value(ask(f, STR("a")), STR("a"));
     assert_string_equal(f->stub.peer, "127.0.0.1");
@@ -518,8 +517,6 @@ static void test_source_address(void **state)
         (void)ask(f, STR("a"));
     }
     assert_string_equal(f->stub.peer, "127.0.0.77");
-    assert_ok(address_parse(&v6, STR("::1"), 1, &err));
-    assert_null(rpc_pool_source(f->pool, &v6)); /* of another kind */
     assert_true(rpc_pool_bind(f->pool, STR("x"), &err) < 0);
 }
 

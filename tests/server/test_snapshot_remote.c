@@ -22,7 +22,7 @@ struct fixture {
     struct loop *loop;
     struct worker worker;
     struct snapshot_remote *remote;
-    char address[SNAPSHOT_ADDRESS_SIZE];
+    struct snapshot_route to;
     struct loop_timer limit;
     bool gave_up;
     /* the other server */
@@ -197,7 +197,7 @@ static int setup(void **state)
     int fd = listen_socket(&address, &(struct listen_options){0}, NULL);
     assert_ok(fd);
     assert_ok(getsockname(fd, (struct sockaddr *)&bound, &size));
-    (void)snprintf(f->address, sizeof(f->address), "127.0.0.1:%u", ntohs(bound.sin_port));
+    (void)snprintf(f->to.address, sizeof(f->to.address), "127.0.0.1:%u", ntohs(bound.sin_port));
     tcp_listener_start(&f->listener, f->loop, fd, peer_accept);
     f->until = SIZE_MAX;
     *state = f;
@@ -236,7 +236,7 @@ static void start(struct fixture *f, enum snapshot_op op)
 {
     struct err err = {0};
     const struct snapshot_request request = {.datacenter = STR("dc1"), .token = STR("t"), .op = op};
-    f->remote = snapshot_remote_new(&f->worker, f->address, &request, &ops, f, &err);
+    f->remote = snapshot_remote_new(&f->worker, &f->to, &request, &ops, f, &err);
     assert_non_null(f->remote);
 }
 
@@ -388,7 +388,7 @@ static void test_nobody_there(void **state)
     tcp_listener_close(&f->listener);
     ask(f, SNAPSHOT_SAVE);
     char wanted[128];
-    (void)snprintf(wanted, sizeof(wanted), "dial tcp %s: connect: connection refused", f->address);
+    (void)snprintf(wanted, sizeof(wanted), "dial tcp %s: connect: connection refused", f->to.address);
     assert_string_equal(f->err.text, wanted);
     assert_int_equal(f->err.code, ERR_UNREACHABLE);
 }
