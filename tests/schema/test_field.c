@@ -178,7 +178,7 @@ static void wrong_types_are_named(void **state)
          "json: cannot unmarshal object into Go struct field Every.Tags of type []string"},
         {"{\"Flag\":\"yes\"}",
          "json: cannot unmarshal string into Go struct field Every.Flag of type bool"},
-        {"[]", "json: cannot unmarshal array into Go value of type Every"},
+        {"[]", "json: cannot unmarshal array into Go value of type structs.Every"},
         {"{\"Wait\":\"soon\"}", "time: invalid duration \"soon\""},
         {"{\"Wait\":\"10\"}", "time: missing unit in duration \"10\""},
     };
