@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "schema/federation_state.h"
+#include "server/acl_resolver.h"
 #include "server/federation_state.h"
 #include "server/leader_parts.h"
 #include "server/retry.h"
@@ -117,6 +118,8 @@ static struct rpc_call *write_call(struct leader_federation *l, struct str op,
     args->op = op;
     args->state = schema_copy(&call->arena, &federation_state_schema, state);
     args->state->updated_at = TIME_ZERO; /* now */
+    args->write.token =
+        arena_str(&call->arena, acl_secret(l->server->main->acl, ACL_SECRET_REPLICATION));
     call->is_duty = str_eq(o->datacenter, o->primary_datacenter);
     call->is_served = true;
     call->data = l;
