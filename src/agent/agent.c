@@ -321,6 +321,8 @@ int agent_new(const struct agent_options *options, struct agent **ret_agent, str
     a->listener.user_event = leader_event;
     membership_listen(a->worker->delegate->membership, &a->listener);
     user_events_start(a->events, a);
+    a->tokens.shared = &a->worker->delegate->secrets;
+    tokens_load(&a->tokens, conf(a)); /* before any request comes */
     *ret_agent = a;
     return 0;
 }
@@ -328,7 +330,6 @@ int agent_new(const struct agent_options *options, struct agent **ret_agent, str
 int agent_start(struct agent *a, struct err *err)
 {
     const struct agent_config *config = conf(a);
-    tokens_load(&a->tokens, config);
     load_metadata(a, config);
     int rc = load_services(a, config, NULL, err);
     rc = rc < 0 ? rc : load_checks(a, config, NULL, err);

@@ -47,6 +47,9 @@ void check_drop(struct agent *a, struct str id, bool persist);
 NODISCARD int check_ttl_report(struct agent *a, struct str id, struct str status, struct str output,
                                bool *ret_changed, struct err *err);
 
+/* Behind a service's id and its name: its sidecar's. */
+#define SIDECAR_SUFFIX "-sidecar-proxy"
+
 /* The sidecar of a definition as a service of its own; *ret_sidecar is NULL when there is none.
  * Finds a port if none is given. */
 NODISCARD int sidecar_from_service(struct agent *a, const struct service_def *def,

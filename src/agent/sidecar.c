@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/map.h"
 
-#define SIDECAR_SUFFIX "-sidecar-proxy"
 #define SIDECAR_CHECK_INTERVAL_NS (int64_t)(10 * NS_PER_SEC)
 
 static int find_port(struct agent *a, struct node_service *sidecar, struct err *err)

@@ -104,22 +104,31 @@ static void soon_due(struct loop_timer *t)
     full_begin(container_of(t, struct sync, soon_timer));
 }
 
+static bool is_leader_known(const struct server *server)
+{
+    struct arena arena = {0};
+    bool is_known = server_leader_address(server, &arena).n > 0;
+    arena_deinit(&arena);
+    return is_known;
+}
+
 static void leader_poll(struct loop_timer *t)
 {
     struct sync *s = container_of(t, struct sync, leader_timer);
-    struct arena arena = {0};
-    if (server_leader_address(s->agent->worker->server, &arena).n > 0) {
+    if (is_leader_known(s->agent->worker->server)) {
         sync_full_soon(s);
     } else {
         loop_timer_start(s->agent->loop, t, LEADER_POLL_MS, leader_poll);
     }
-    arena_deinit(&arena);
 }
 
-/* The timer is long; a server notices by itself when there is a leader again. */
+/* The timer is long; a server notices by itself when there is a leader again. Before the first one
+ * it has no tokens either, by which stale reads fail. */
 static void note_failure(struct sync *s, const struct err *err)
 {
-    if (err->code == ERR_NO_LEADER && s->agent->worker->server != NULL) {
+    const struct server *server = s->agent->worker->server;
+    if (server != NULL && (err->code == ERR_NO_LEADER ||
+                           (err->code == ERR_ACL_NOT_FOUND && !is_leader_known(server)))) {
         loop_timer_start(s->agent->loop, &s->leader_timer, LEADER_POLL_MS, leader_poll);
     }
 }

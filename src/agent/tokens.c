@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "loop/file.h"
 #include "schema/json.h"
+#include "server/acl_settings.h"
 
 #define TOKENS_FILE "acl-tokens.json"
 #define TOKENS_FILE_SIZE_MAX (64u * 1024u)
@@ -21,6 +22,11 @@ static const struct str old_names[] = {
 #undef X
 };
 
+_Static_assert((int)TOKEN_COUNT == (int)ACL_SECRET_COUNT &&
+                   (int)TOKEN_agent_master == (int)ACL_SECRET_AGENT_MASTER &&
+                   (int)TOKEN_replication == (int)ACL_SECRET_REPLICATION,
+               "the same ones in the same order");
+
 static bool set(struct tokens *t, enum token_kind kind, struct str secret, bool is_from_api)
 {
     bool is_changed = !str_eq(t->of[kind].secret, secret);
@@ -29,6 +35,7 @@ static bool set(struct tokens *t, enum token_kind kind, struct str secret, bool 
         t->of[kind].secret = str_make(str_to_cstr(secret), secret.n);
     }
     t->of[kind].is_from_api = is_from_api;
+    acl_secrets_set(t->shared, (enum acl_secret)kind, secret);
     return is_changed;
 }
 

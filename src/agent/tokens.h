@@ -1,12 +1,14 @@
 /* tokens.h - the agent's own ACL tokens: from the configuration, or set through the API (and then
  * kept in the data directory when the configuration wants that). One that was kept wins over the
- * configuration's. Main loop only. */
+ * configuration's. Main loop only; what is set is seen on all threads by server/acl_settings.h. */
 #pragma once
 #include "base/err.h"
 
+struct acl_secrets;
 struct agent_config;
 
-/* X(name in the API, old name in the API, member of config_acl) */
+/* In the order of enum acl_secret.
+ * X(name in the API, old name in the API, member of config_acl) */
 #define TOKENS(X)                                               \
     X(default, acl_token, default_token)                        \
     X(agent, acl_agent_token, agent_token)                      \
@@ -21,6 +23,7 @@ enum token_kind {
 };
 
 struct tokens {
+    struct acl_secrets *shared; /* for all threads; set before tokens_load() */
     struct {
         struct str secret; /* own */
         bool is_from_api;

@@ -1,7 +1,7 @@
+#include "acl/translate.h"
 #include "cli/acl.h"
 
 #include "base/gofmt.h"
-#include "cli/acl_rules.h"
 
 #include <stdio.h>
 

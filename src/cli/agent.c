@@ -31,11 +31,15 @@
 /* A leave that takes longer is cut short. */
 #define LEAVE_TIMEOUT_MS 15000u
 #define AGENT_WORKERS_MAX 16u
+#define PROTOCOL_MIN 2 /* of Consul, that 1.10.3 starts with */
+#define PROTOCOL_MAX 3
+#define ACL_TTL_MS_DEFAULT 30000u
 
 struct program {
     struct config_flags flags;
     struct config_sources sources;
     struct agent_config *config; /* as started */
+    struct acl_settings acl;
     struct arena arena;
     struct agent_log *log;
     struct worker main;
@@ -50,6 +54,7 @@ struct program {
     struct loop_timer leave_timer;
     bool is_leaving;
     int exit_code;
+    bool is_banner_shown;
     struct err err;
 };
 
@@ -235,7 +240,7 @@ static int program_write_pid(struct program *p)
             (void)close(fd);
         }
         return err_set(&p->err, saved, "Could not open pid file: open %s: %s", path.p,
-                       strerror(saved));
+                       err_code_text(saved));
     }
     (void)close(fd);
     return 0;
@@ -302,6 +307,7 @@ static void program_make_client(struct program *p, struct str node_id,
         .rpc_hold_timeout_ms = (uint64_t)c->rpc_hold_timeout / NS_PER_MS,
         .kv_max_value_size = c->limits.kv_max_value_size,
         .txn_max_req_len = c->limits.txn_max_req_len,
+        .acl = p->acl,
     };
     p->client = client_agent_new(&options, &p->main);
 }
@@ -334,6 +340,7 @@ static int program_make_server(struct program *p, struct str node_id,
             c->session_ttl_min > 0 ? c->session_ttl_min : SESSION_TTL_MIN_NS_DEFAULT,
         .kv_max_value_size = c->limits.kv_max_value_size,
         .txn_max_req_len = c->limits.txn_max_req_len,
+        .acl = p->acl,
         .snapshot_threshold = (uint64_t)c->raft.snapshot_threshold,
         .snapshot_interval_ms = (uint64_t)c->raft.snapshot_interval / NS_PER_MS,
         .trailing_logs = (uint64_t)c->raft.trailing_logs,
@@ -343,6 +350,7 @@ static int program_make_server(struct program *p, struct str node_id,
         .coordinate_update_batch_size = (uint32_t)c->coordinates.update_batch_size,
         .coordinate_update_max_batches = (uint32_t)c->coordinates.update_max_batches,
         .raft_multiplier = (uint32_t)c->raft.multiplier,
+        .acl_master_token = c->acl.master_token,
         .connect_enabled = c->connect.enabled,
         .ca_provider = c->connect.ca_provider,
         .ca_config = c->connect.ca_config,
@@ -426,10 +434,6 @@ static int program_make_loops(struct program *p)
 static int program_check_available(struct program *p)
 {
     const struct agent_config *c = p->config;
-    if (c->acl.enabled) {
-        return err_set(&p->err, ERR_UNSUPPORTED,
-                       "acl.enabled: ACLs are not available yet, nothing would be enforced");
-    }
     if (c->auto_encrypt.tls || c->auto_config.enabled) {
         return err_set(&p->err, ERR_UNSUPPORTED,
                        "%s: certificates from the servers are not available yet",
@@ -442,6 +446,29 @@ static int program_check_available(struct program *p)
     return 0;
 }
 
+/* 0 is the default, as in Consul. */
+static uint64_t acl_ttl_ms(int64_t ttl)
+{
+    return ttl > 0 ? (uint64_t)ttl / NS_PER_MS : ACL_TTL_MS_DEFAULT;
+}
+
+static int program_acl_settings(struct program *p)
+{
+    const struct config_acl *c = &p->config->acl;
+    struct acl_settings *s = &p->acl;
+    *s = (struct acl_settings){
+        .enabled = c->enabled,
+        .replicates_tokens = c->enable_token_replication,
+        .has_key_list = c->enable_key_list_policy,
+        .token_ttl_ms = acl_ttl_ms(c->token_ttl),
+        .policy_ttl_ms = acl_ttl_ms(c->policy_ttl),
+        .role_ttl_ms = acl_ttl_ms(c->role_ttl),
+        .disabled_ttl_ms = (uint64_t)MAX(c->disabled_ttl, 0) / NS_PER_MS,
+    };
+    int rc = acl_default_parse(c->default_policy, &s->fallback, &p->err);
+    return rc < 0 ? rc : acl_down_parse(c->down_policy, &s->down, &p->err);
+}
+
 static int program_load_tls(struct program *p)
 {
     struct tls_context *context;
@@ -452,19 +479,18 @@ static int program_load_tls(struct program *p)
     return rc;
 }
 
-static int program_prepare(struct program *p)
+static int program_prepare(struct program *p, struct strlist *ret_warnings)
 {
-    struct strlist warnings;
-    int rc = program_load_config(p, &p->config, &warnings, &p->err);
+    int rc = program_load_config(p, &p->config, ret_warnings, &p->err);
     if (rc < 0) {
         return rc;
     }
     rc = agent_log_open(&p->config->log, &p->log, &p->err);
     if (rc >= 0) {
-        program_log_warnings(p, warnings);
+        rc = program_check_available(p);
     }
     if (rc >= 0) {
-        rc = program_check_available(p);
+        rc = program_acl_settings(p);
     }
     if (rc >= 0) {
         rc = program_load_tls(p);
@@ -475,10 +501,35 @@ static int program_prepare(struct program *p)
     return rc;
 }
 
+static int program_check_protocol(struct program *p)
+{
+    int64_t version = p->config->rpc_protocol;
+    if (version >= PROTOCOL_MIN && version <= PROTOCOL_MAX) {
+        return 0;
+    }
+    return err_set(&p->err, ERR_INVALID,
+                   "Failed to start Consul %s: Protocol version '%lld' too %s. Must be in range: "
+                   "[%d, %d]",
+                   p->config->is_server ? "server" : "client", (long long)version,
+                   version < PROTOCOL_MIN ? "low" : "high", PROTOCOL_MIN, PROTOCOL_MAX);
+}
+
+/* Before the banner there is no log; behind it nothing but the log. */
+static void program_tell_failure(struct program *p)
+{
+    if (!p->is_banner_shown) {
+        fprintf(stderr, "==> %s\n", err_text(&p->err));
+        return;
+    }
+    log_write(LOG_ERROR, "agent", "Error starting agent", LOG_CSTR("error", err_text(&p->err)));
+    log_write(LOG_INFO, "agent", "Exit code", LOG_INT("code", 1));
+}
+
 static int program_start(struct program *p)
 {
     char node_id[CONFIG_NODE_ID_SIZE];
-    int rc = program_prepare(p);
+    struct strlist warnings;
+    int rc = program_prepare(p, &warnings);
     if (rc >= 0) {
         rc = config_setup_node_id(p->config, node_id, &p->err);
     }
@@ -486,7 +537,10 @@ static int program_start(struct program *p)
         return rc;
     }
     program_banner(p, node_id);
-    rc = program_make_loops(p);
+    p->is_banner_shown = true;
+    program_log_warnings(p, warnings); /* like everything in the log, behind the banner */
+    rc = program_check_protocol(p);
+    rc = rc < 0 ? rc : program_make_loops(p);
     rc = rc < 0 ? rc : program_make_delegate(p, str_from_cstr(node_id));
     if (rc < 0) {
         return rc;
@@ -520,6 +574,12 @@ static int program_start(struct program *p)
         loop_thread_start(p->workers[i].loop);
     }
     p->telemetry = telemetry_new(p->config, p->main.loop, p->server);
+    if (!p->config->telemetry.disable_compat_one_nine) {
+        log_write(LOG_WARN, "agent",
+                  "DEPRECATED Backwards compatibility with pre-1.9 metrics enabled. These metrics "
+                  "will be removed in a future version of Consul. Set `telemetry { "
+                  "disable_compat_1.9 = true }` to disable them.");
+    }
     return agent_start(p->agent, &p->err);
 }
 
@@ -596,7 +656,7 @@ static int agent_run(int argc, char **argv)
     }
     p->sources = config_sources_from_flags(&p->flags);
     if (program_start(p) < 0) {
-        fprintf(stderr, "==> %s\n", err_text(&p->err));
+        program_tell_failure(p);
         p->exit_code = 1;
     } else {
         log_write(LOG_INFO, "agent", "Consul agent running!");

@@ -17,8 +17,7 @@ struct dns_settings {
     struct str soa_names; /* wire: ns.<domain> hostmaster.<domain> */
     uint32_t soa_refresh, soa_retry, soa_expire, soa_min_ttl;
     struct str datacenter, node_name;
-    struct str token; /* what requests are made with */
-    bool acl_enabled; /* then every answer is what this token may see: requests, not the view */
+    bool acl_enabled; /* then every answer is what the default token may see: requests, not the view */
     bool allow_stale, disable_compression, enable_truncate, only_passing, node_meta_txt, use_cache,
         translate_wan_addrs;
     int64_t a_record_limit, udp_answer_limit;

@@ -11,6 +11,7 @@
 #include "dns/internal.h"
 #include "schema/catalog.h"
 #include "schema/prepared_query.h"
+#include "server/acl_resolver.h"
 #include "server/rpc.h"
 #include "server/worker.h"
 
@@ -223,7 +224,7 @@ static void start_name(struct dns_need *need)
 static void set_options(const struct dns_need *need, struct query_options *options)
 {
     const struct dns_settings *settings = need->wait->server->settings;
-    options->token = settings->token;
+    options->token = acl_secret(need->wait->server->worker->acl, ACL_SECRET_DEFAULT);
     options->allow_stale = settings->allow_stale && !need->is_retry;
     options->max_stale_duration = settings->max_stale_ns;
     options->use_cache = settings->use_cache;

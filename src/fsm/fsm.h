@@ -4,7 +4,7 @@
  * give the same tables on every server. An entry is a message type byte (its top bit says "ignore
  * me if unknown") and the msgpack of the request. Entries it cannot read or does not know are
  * refused with an error and change nothing, except unknown ones with the top bit, which are skipped.
- * Known now are 0, 1, 2, 3, 5 to 9, 12, 13, 21, 22, 30 and 31; the rest of enum fsm_message comes with its tables.
+ * Of enum fsm_message 10 is the enterprise edition's; 14 to 16 and 29 are records of snapshots.
  *
  * Message types: enum fsm_message (Consul's numbers). */
 #pragma once

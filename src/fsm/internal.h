@@ -1,7 +1,7 @@
 /* internal.h - the tables that the files of fsm/ fill: who applies an entry, who writes and reads
  * the records of a snapshot.
  *
- * A new area (ACLs, configuration entries, …) brings its own file with its functions, declares them
+ * A new area brings its own file with its functions, declares them
  * here and enters them in the tables of fsm.c and snapshot.c. */
 #pragma once
 #include "fsm/fsm.h"
@@ -41,6 +41,18 @@ int fsm_apply_system_metadata(struct apply *ap);
 int fsm_apply_federation_state(struct apply *ap);
 int fsm_apply_connect_ca(struct apply *ap);
 int fsm_apply_connect_ca_leaf(struct apply *ap);
+int fsm_apply_acl(struct apply *ap);
+int fsm_apply_acl_bootstrap(struct apply *ap);
+int fsm_apply_acl_token_set(struct apply *ap);
+int fsm_apply_acl_token_delete(struct apply *ap);
+int fsm_apply_acl_policy_set(struct apply *ap);
+int fsm_apply_acl_policy_delete(struct apply *ap);
+int fsm_apply_acl_role_set(struct apply *ap);
+int fsm_apply_acl_role_delete(struct apply *ap);
+int fsm_apply_acl_binding_rule_set(struct apply *ap);
+int fsm_apply_acl_binding_rule_delete(struct apply *ap);
+int fsm_apply_acl_auth_method_set(struct apply *ap);
+int fsm_apply_acl_auth_method_delete(struct apply *ap);
 
 /* Decode the body; -ERR_CORRUPT (which is fatal, see fsm_apply) with err set when it is malformed. */
 NODISCARD int fsm_decode(struct apply *ap, const struct schema *schema, void *object);
@@ -96,3 +108,15 @@ int snapshot_write_ca_config(struct snapshot_out *out, const struct store_view *
 int snapshot_read_ca_root(struct snapshot_in *in);
 int snapshot_read_ca_provider_state(struct snapshot_in *in);
 int snapshot_read_ca_config(struct snapshot_in *in);
+int snapshot_write_acl_tokens(struct snapshot_out *out, const struct store_view *v);
+int snapshot_write_acl_policies(struct snapshot_out *out, const struct store_view *v);
+int snapshot_write_acl_roles(struct snapshot_out *out, const struct store_view *v);
+int snapshot_write_acl_binding_rules(struct snapshot_out *out, const struct store_view *v);
+int snapshot_write_acl_auth_methods(struct snapshot_out *out, const struct store_view *v);
+int snapshot_read_acl_token(struct snapshot_in *in);
+int snapshot_read_acl_policy(struct snapshot_in *in);
+int snapshot_read_acl_role(struct snapshot_in *in);
+int snapshot_read_acl_binding_rule(struct snapshot_in *in);
+int snapshot_read_acl_auth_method(struct snapshot_in *in);
+int snapshot_read_acl_legacy(struct snapshot_in *in);
+int snapshot_read_acl_bootstrap(struct snapshot_in *in);

@@ -264,6 +264,14 @@ static int read_opaque(struct snapshot_in *in, uint8_t type, uint64_t sequence)
     return 0;
 }
 
+/* Read from snapshots of older versions only. */
+static int write_nothing(struct snapshot_out *out, const struct store_view *v)
+{
+    (void)out;
+    (void)v;
+    return 0;
+}
+
 /* --- the kinds ------------------------------------------------------------------------------ */
 
 /* In the order they are written. Those without functions are opaque yet. */
@@ -276,13 +284,13 @@ static const struct {
     {FSM_REGISTER, write_nodes, read_register},
     {FSM_COORDINATE_BATCH_UPDATE, write_coordinates, read_coordinates},
     {FSM_SESSION, write_sessions, read_session},
-    {FSM_ACL, NULL, NULL},
-    {FSM_ACL_BOOTSTRAP, NULL, NULL},
-    {FSM_ACL_TOKEN_SET, NULL, NULL},
-    {FSM_ACL_POLICY_SET, NULL, NULL},
-    {FSM_ACL_ROLE_SET, NULL, NULL},
-    {FSM_ACL_BINDING_RULE_SET, NULL, NULL},
-    {FSM_ACL_AUTH_METHOD_SET, NULL, NULL},
+    {FSM_ACL, write_nothing, snapshot_read_acl_legacy},
+    {FSM_ACL_BOOTSTRAP, write_nothing, snapshot_read_acl_bootstrap},
+    {FSM_ACL_TOKEN_SET, snapshot_write_acl_tokens, snapshot_read_acl_token},
+    {FSM_ACL_POLICY_SET, snapshot_write_acl_policies, snapshot_read_acl_policy},
+    {FSM_ACL_ROLE_SET, snapshot_write_acl_roles, snapshot_read_acl_role},
+    {FSM_ACL_BINDING_RULE_SET, snapshot_write_acl_binding_rules, snapshot_read_acl_binding_rule},
+    {FSM_ACL_AUTH_METHOD_SET, snapshot_write_acl_auth_methods, snapshot_read_acl_auth_method},
     {FSM_KVS, write_kvs, read_kv},
     {FSM_TOMBSTONE, write_tombstones, read_tombstone},
     {FSM_PREPARED_QUERY, snapshot_write_prepared_queries, snapshot_read_prepared_query},

@@ -1,10 +1,12 @@
 /* /v1/agent/: the routes, and how a request gets to the agent's main loop and back. */
 #include "base/mem.h"
 #include "http/agent_request.h"
+#include "server/acl_resolver.h"
 #include "server/worker.h"
 
 static void request_free(struct agent_request *r)
 {
+    acl_who_unref(r->who);
     arena_deinit(&r->arena);
     mem_free(r);
 }
@@ -43,6 +45,7 @@ agent_request_new(struct http_req *req, void (*run)(struct agent_request *r),
 {
     struct agent_request *r = xcalloc(1, sizeof(*r));
     r->req = req;
+    r->who = req->who != NULL ? acl_who_ref(req->who) : NULL;
     r->run = run;
     r->reply = reply;
     r->args = arena_zalloc(&r->arena, MAX(args_size, (size_t)1));
@@ -91,35 +94,36 @@ void agent_reply_ok(struct http_req *req, struct agent_request *r)
 #define G HTTP_GET
 #define U HTTP_PUT
 #define PREFIX HTTP_ROUTE_PREFIX
+#define ACL HTTP_ROUTE_ACL
 /* clang-format off */
 const struct http_route http_agent_routes[] = {
-    {"/v1/agent/check/deregister/", U, "PUT", PREFIX, agent_check_deregister_handle},
-    {"/v1/agent/check/fail/", U, "PUT", PREFIX, agent_check_fail_handle},
-    {"/v1/agent/check/pass/", U, "PUT", PREFIX, agent_check_pass_handle},
-    {"/v1/agent/check/register", U, "PUT", 0, agent_check_register_handle},
-    {"/v1/agent/check/update/", U, "PUT", PREFIX, agent_check_update_handle},
-    {"/v1/agent/check/warn/", U, "PUT", PREFIX, agent_check_warn_handle},
-    {"/v1/agent/checks", G, "GET", 0, agent_checks_handle},
-    {"/v1/agent/force-leave/", U, "PUT", PREFIX, agent_force_leave_handle},
-    {"/v1/agent/health/service/id/", G, "GET", PREFIX | HTTP_ROUTE_NO_ERROR_LOG,
+    {"/v1/agent/check/deregister/", U, "PUT", PREFIX | ACL, agent_check_deregister_handle},
+    {"/v1/agent/check/fail/", U, "PUT", PREFIX | ACL, agent_check_fail_handle},
+    {"/v1/agent/check/pass/", U, "PUT", PREFIX | ACL, agent_check_pass_handle},
+    {"/v1/agent/check/register", U, "PUT", ACL, agent_check_register_handle},
+    {"/v1/agent/check/update/", U, "PUT", PREFIX | ACL, agent_check_update_handle},
+    {"/v1/agent/check/warn/", U, "PUT", PREFIX | ACL, agent_check_warn_handle},
+    {"/v1/agent/checks", G, "GET", ACL, agent_checks_handle},
+    {"/v1/agent/force-leave/", U, "PUT", PREFIX | ACL, agent_force_leave_handle},
+    {"/v1/agent/health/service/id/", G, "GET", PREFIX | ACL | HTTP_ROUTE_NO_ERROR_LOG,
      agent_health_id_handle},
-    {"/v1/agent/health/service/name/", G, "GET", PREFIX | HTTP_ROUTE_NO_ERROR_LOG,
+    {"/v1/agent/health/service/name/", G, "GET", PREFIX | ACL | HTTP_ROUTE_NO_ERROR_LOG,
      agent_health_name_handle},
-    {"/v1/agent/host", G, "GET", 0, agent_host_handle},
-    {"/v1/agent/join/", U, "PUT", PREFIX, agent_join_handle},
-    {"/v1/agent/leave", U, "PUT", 0, agent_leave_handle},
-    {"/v1/agent/maintenance", U, "PUT", 0, agent_node_maintenance_handle},
-    {"/v1/agent/members", G, "GET", 0, agent_members_handle},
-    {"/v1/agent/metrics", G, "GET", 0, agent_metrics_handle},
-    {"/v1/agent/monitor", G, "GET", HTTP_ROUTE_STREAM, agent_monitor_handle},
-    {"/v1/agent/reload", U, "PUT", 0, agent_reload_handle},
-    {"/v1/agent/self", G, "GET", 0, agent_self_handle},
-    {"/v1/agent/service/", G, "GET", PREFIX, agent_service_get_handle},
-    {"/v1/agent/service/deregister/", U, "PUT", PREFIX, agent_service_deregister_handle},
-    {"/v1/agent/service/maintenance/", U, "PUT", PREFIX, agent_service_maintenance_handle},
-    {"/v1/agent/service/register", U, "PUT", 0, agent_service_register_handle},
-    {"/v1/agent/services", G, "GET", 0, agent_services_handle},
-    {"/v1/agent/token/", U, "PUT", PREFIX, agent_token_handle},
+    {"/v1/agent/host", G, "GET", ACL, agent_host_handle},
+    {"/v1/agent/join/", U, "PUT", PREFIX | ACL, agent_join_handle},
+    {"/v1/agent/leave", U, "PUT", ACL, agent_leave_handle},
+    {"/v1/agent/maintenance", U, "PUT", ACL, agent_node_maintenance_handle},
+    {"/v1/agent/members", G, "GET", ACL, agent_members_handle},
+    {"/v1/agent/metrics", G, "GET", ACL, agent_metrics_handle},
+    {"/v1/agent/monitor", G, "GET", ACL | HTTP_ROUTE_STREAM, agent_monitor_handle},
+    {"/v1/agent/reload", U, "PUT", ACL, agent_reload_handle},
+    {"/v1/agent/self", G, "GET", ACL, agent_self_handle},
+    {"/v1/agent/service/", G, "GET", PREFIX | ACL, agent_service_get_handle},
+    {"/v1/agent/service/deregister/", U, "PUT", PREFIX | ACL, agent_service_deregister_handle},
+    {"/v1/agent/service/maintenance/", U, "PUT", PREFIX | ACL, agent_service_maintenance_handle},
+    {"/v1/agent/service/register", U, "PUT", ACL, agent_service_register_handle},
+    {"/v1/agent/services", G, "GET", ACL, agent_services_handle},
+    {"/v1/agent/token/", U, "PUT", PREFIX | ACL, agent_token_handle},
 };
 /* clang-format on */
 const size_t http_agent_routes_count = ARRAY_SIZE(http_agent_routes);

@@ -1,6 +1,7 @@
 /* Registering and deregistering checks, and what the clients of TTL checks report. */
 #include "agent/service.h"
 
+#include "http/agent_acl.h"
 #include "http/agent_request.h"
 
 struct check_registration {
@@ -39,6 +40,9 @@ void agent_check_register_handle(struct http_req *req)
         http_error(req, 400, "Bad check status");
         return;
     }
+    if (!http_known(req)) {
+        return;
+    }
     if (check_def_validate(&def, &err) < 0) {
         http_error(req, 400, "Invalid check: %s", err_text(&err));
         return;
@@ -52,6 +56,10 @@ void agent_check_register_handle(struct http_req *req)
                               &args->check);
     args->check.type = str_from_cstr(check_def_type(copy));
     args->token = agent_request_str(r, req->token);
+    if (!agent_may_register_check(req, &args->check)) {
+        agent_request_drop(r);
+        return;
+    }
     agent_request_start(r);
 }
 
@@ -63,7 +71,9 @@ static void deregister_run(struct agent_request *r)
 
 void agent_check_deregister_handle(struct http_req *req)
 {
-    agent_request_start_by_id(req, deregister_run);
+    if (http_check_namespace(req) && http_known(req) && agent_may_change_check(req, req->tail)) {
+        agent_request_start_by_id(req, deregister_run);
+    }
 }
 
 /* --- TTL ------------------------------------------------------------------------------------- */
@@ -88,7 +98,7 @@ static void ttl_run(struct agent_request *r)
 
 static void ttl_start(struct http_req *req, struct str status, struct str output)
 {
-    if (!http_check_namespace(req)) {
+    if (!http_check_namespace(req) || !http_known(req) || !agent_may_change_check(req, req->tail)) {
         return;
     }
     struct agent_request *r =

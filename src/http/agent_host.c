@@ -241,6 +241,9 @@ static void put_disk(struct json_writer *w)
 
 void agent_host_handle(struct http_req *req)
 {
+    if (!http_permit(req, ACL_OPERATOR_READ, STR(""))) {
+        return;
+    }
     struct json_writer w = http_json_begin(req);
     json_object_begin(&w);
     json_key(&w, STR("Memory"));

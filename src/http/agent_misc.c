@@ -19,7 +19,9 @@ static void reload_run(struct agent_request *r)
 
 void agent_reload_handle(struct http_req *req)
 {
-    agent_request_start(agent_request_new(req, reload_run, agent_reply_ok, 0));
+    if (http_permit(req, ACL_AGENT_WRITE, http_node_name(req))) {
+        agent_request_start(agent_request_new(req, reload_run, agent_reply_ok, 0));
+    }
 }
 
 /* --- the cluster ----------------------------------------------------------------------------- */
@@ -32,7 +34,9 @@ static void leave_run(struct agent_request *r)
 /* Answered when it has left; then the agent ends. */
 void agent_leave_handle(struct http_req *req)
 {
-    agent_request_start(agent_request_new(req, leave_run, agent_reply_ok, 0));
+    if (http_permit(req, ACL_AGENT_WRITE, http_node_name(req))) {
+        agent_request_start(agent_request_new(req, leave_run, agent_reply_ok, 0));
+    }
 }
 
 struct join_args {
@@ -63,6 +67,9 @@ static void join_run(struct agent_request *r)
 
 void agent_join_handle(struct http_req *req)
 {
+    if (!http_permit(req, ACL_AGENT_WRITE, http_node_name(req))) {
+        return;
+    }
     struct agent_request *r =
         agent_request_new(req, join_run, agent_reply_ok, sizeof(struct join_args));
     struct join_args *args = r->args;
@@ -93,6 +100,9 @@ static void force_leave_run(struct agent_request *r)
 
 void agent_force_leave_handle(struct http_req *req)
 {
+    if (!http_permit(req, ACL_OPERATOR_WRITE, STR(""))) {
+        return;
+    }
     struct agent_request *r =
         agent_request_new(req, force_leave_run, agent_reply_ok, sizeof(struct force_leave_args));
     struct force_leave_args *args = r->args;
@@ -143,7 +153,8 @@ void agent_token_handle(struct http_req *req)
         return;
     }
     struct token_body body = {0};
-    if (!http_decode_body(req, &token_body_schema, &body, DECODE_STRICT)) {
+    if (!http_permit(req, ACL_AGENT_WRITE, http_node_name(req)) ||
+        !http_decode_body(req, &token_body_schema, &body, DECODE_STRICT)) {
         return;
     }
     struct agent_request *r =

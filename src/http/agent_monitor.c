@@ -90,6 +90,9 @@ void agent_monitor_handle(struct http_req *req)
 {
     struct str text = http_param_value(req, STR("loglevel"));
     enum log_level level = LOG_INFO;
+    if (!http_permit(req, ACL_AGENT_READ, http_node_name(req))) {
+        return;
+    }
     if (text.n > 0 && log_level_parse(text, &level) < 0) {
         http_error(req, 400, "Bad request: Unknown log level: %.*s", STRF(text));
         return;

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/rand.h"
 #include "base/vec.h"
+#include "http/agent_acl.h"
 #include "http/agent_json.h"
 #include "http/agent_request.h"
 #include "schema/filter.h"
@@ -34,7 +35,8 @@ void agent_services_handle(struct http_req *req)
 {
     struct filter *filter;
     struct err err = {0};
-    if (!http_check_namespace(req) || !get_filter(req, &agent_service_schema, &filter)) {
+    if (!http_check_namespace(req) || !http_known(req) ||
+        !get_filter(req, &agent_service_schema, &filter)) {
         return;
     }
     const struct local_root *root = agent_read_begin(req->agent, req->worker);
@@ -47,6 +49,9 @@ void agent_services_handle(struct http_req *req)
     tree_iter_prefix(&it, &root->services, STR_NULL);
     while (rc >= 0 && (row = tree_next(&it, NULL)) != NULL) {
         struct agent_service shown;
+        if (!http_may(req, ACL_SERVICE_READ, row->service.service)) {
+            continue;
+        }
         agent_service_show(&row->service, datacenter, &shown);
         rc = filter != NULL ? filter_match(filter, &shown, &err) : 1;
         if (rc > 0) {
@@ -84,17 +89,21 @@ void agent_checks_handle(struct http_req *req)
 {
     struct filter *filter;
     struct err err = {0};
-    if (!http_check_namespace(req) || !get_check_filter(req, &filter)) {
+    if (!http_check_namespace(req) || !http_known(req) || !get_check_filter(req, &filter)) {
         return;
     }
     const struct local_root *root = agent_read_begin(req->agent, req->worker);
     struct json_writer w = http_json_begin(req);
     struct tree_iter it;
     const struct health_check *row;
+    struct str node_name = agent_config(req->agent)->node_name;
     int rc = 0;
     json_object_begin(&w);
     tree_iter_prefix(&it, &root->checks, STR_NULL);
     while (rc >= 0 && (row = tree_next(&it, NULL)) != NULL) {
+        if (!agent_may_see_check(req, row, node_name)) {
+            continue;
+        }
         rc = filter != NULL ? filter_match(filter, row, &err) : 1;
         if (rc > 0) {
             struct health_check shown = *row;
@@ -157,6 +166,11 @@ static void service_answer(struct http_req *req, struct service_wait *wait, bool
         http_error(req, 404, "unknown service ID: %.*s", STRF(wait->id));
         return;
     }
+    if (!http_may(req, ACL_SERVICE_READ, row->service.service)) {
+        agent_read_end(req->agent, req->worker);
+        http_deny(req, NULL, STR_NULL);
+        return;
+    }
     struct agent_service shown;
     agent_service_show(&row->service, agent_config(req->agent)->datacenter, &shown);
     shown.content_hash = arena_printf(
@@ -184,7 +198,8 @@ void agent_service_get_handle(struct http_req *req)
 {
     struct query_options options = {0};
     struct str datacenter;
-    if (!http_parse_query_options(req, &datacenter, &options) || !http_check_namespace(req)) {
+    if (!http_parse_query_options(req, &datacenter, &options) || !http_check_namespace(req) ||
+        !http_known(req)) {
         return;
     }
     struct service_wait *wait = ARENA_NEW(req->arena, struct service_wait);
@@ -297,7 +312,7 @@ void agent_health_id_handle(struct http_req *req)
         http_error(req, 400, "Bad request: Missing serviceID");
         return;
     }
-    if (!http_check_namespace(req)) {
+    if (!http_check_namespace(req) || !http_known(req)) {
         return;
     }
     const struct local_root *root = agent_read_begin(req->agent, req->worker);
@@ -313,6 +328,11 @@ void agent_health_id_handle(struct http_req *req)
         struct json_writer w = http_json_begin(req);
         json_raw(&w, STR("{\"AggregatedStatus\":\"critical\",\"Service\":null,\"Checks\":null}"));
         http_finish(req, 404);
+        return;
+    }
+    if (!http_may(req, ACL_SERVICE_READ, service->service)) {
+        agent_read_end(req->agent, req->worker);
+        http_deny(req, NULL, STR_NULL);
         return;
     }
     struct health h = health_of(req, root, id);
@@ -336,7 +356,7 @@ void agent_health_name_handle(struct http_req *req)
         http_error(req, 400, "Bad request: Missing service Name");
         return;
     }
-    if (!http_check_namespace(req)) {
+    if (!http_check_namespace(req) || !http_permit(req, ACL_SERVICE_READ, name)) {
         return;
     }
     bool is_text = wants_text(req);

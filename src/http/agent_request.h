@@ -17,6 +17,7 @@ struct agent_request {
     struct arena arena;
     void *args;
     struct http_req *req; /* NULL: the client has gone; the worker's thread */
+    struct acl_who *who;  /* of the request, counted: what it may do can be asked in run() as well */
     void (*run)(struct agent_request *r);
     void (*reply)(struct http_req *req, struct agent_request *r);
 };

@@ -300,6 +300,9 @@ static void self_reply(struct http_req *req, struct agent_request *r)
 
 void agent_self_handle(struct http_req *req)
 {
+    if (!http_permit(req, ACL_AGENT_READ, http_node_name(req))) {
+        return;
+    }
     agent_request_start(agent_request_new(req, self_run, self_reply, sizeof(struct agent_counts)));
 }
 
@@ -315,7 +318,9 @@ static void put_members(struct http_req *req, struct membership *pool)
     struct member_list *list = membership_list(pool);
     json_array_begin(&w);
     for (size_t i = 0; i < list->count; i++) {
-        json_object(&w, &member_schema, list->v[i]);
+        if (http_may(req, ACL_NODE_READ, list->v[i]->name)) {
+            json_object(&w, &member_schema, list->v[i]);
+        }
     }
     json_array_end(&w);
     (void)member_list_unref(list);
@@ -335,6 +340,9 @@ void agent_members_handle(struct http_req *req)
         return;
     }
     const struct delegate *d = req->worker->delegate;
+    if (!http_known(req)) {
+        return;
+    }
     put_members(req, is_wan ? d->wan : d->membership);
     http_finish(req, 200);
 }
@@ -362,6 +370,9 @@ static bool wants_prometheus(const struct http_req *req)
 
 void agent_metrics_handle(struct http_req *req)
 {
+    if (!http_permit(req, ACL_AGENT_READ, http_node_name(req))) {
+        return;
+    }
     if (wants_prometheus(req)) {
         (void)agent_read_begin(req->agent, req->worker);
         bool is_on = agent_config(req->agent)->telemetry.prometheus_retention_time >= 1;

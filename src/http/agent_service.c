@@ -3,6 +3,7 @@
 #include "agent/service.h"
 
 #include "base/gofmt.h"
+#include "http/agent_acl.h"
 #include "http/agent_request.h"
 
 /* --- register -------------------------------------------------------------------------------- */
@@ -91,6 +92,35 @@ static bool service_is_good(struct http_req *req, const struct service_def *def,
     return true;
 }
 
+/* Of a request, in its arena. */
+struct parsed_registration {
+    struct service_def *def;
+    struct node_service *service;
+    struct ptrlist checks;
+};
+
+static void register_start(struct http_req *req);
+
+/* The sidecar, with what its own token may do. Who it is a proxy of was vetted before. */
+static void register_with_sidecar(struct http_req *req)
+{
+    const struct parsed_registration *p = req->data;
+    const struct service_def *given = p->def->connect->sidecar_service;
+    struct node_service sidecar = {0};
+    service_def_to_node_service(given, req->arena, &sidecar);
+    struct str id = p->service->id.n > 0 ? p->service->id : p->service->service;
+    sidecar.id = arena_printf(req->arena, "%.*s" SIDECAR_SUFFIX, STRF(id));
+    if (sidecar.service.n == 0) {
+        sidecar.service =
+            arena_printf(req->arena, "%.*s" SIDECAR_SUFFIX, STRF(p->service->service));
+    }
+    sidecar.kind = SERVICE_KIND_CONNECT_PROXY;
+    sidecar.proxy.destination_service_name = p->service->service;
+    if (http_known(req) && agent_may_register_service(req, &sidecar)) {
+        register_start(req);
+    }
+}
+
 void agent_service_register_handle(struct http_req *req)
 {
     struct service_def def = {0};
@@ -110,17 +140,40 @@ void agent_service_register_handle(struct http_req *req)
         return;
     }
     service_def_to_node_service(&def, req->arena, &service);
-    if (!service_is_good(req, &def, &service) || !checks_are_good(req, &def, &checks, false)) {
+    if (!http_known(req) || !service_is_good(req, &def, &service) ||
+        !checks_are_good(req, &def, &checks, false)) {
         return;
     }
     if (def.connect != NULL && def.connect->sidecar_service != NULL &&
         !checks_are_good(req, def.connect->sidecar_service, &sidecar_checks, true)) {
         return;
     }
+    if (!agent_may_register_service(req, &service)) {
+        return;
+    }
+    struct parsed_registration *p = ARENA_NEW(req->arena, struct parsed_registration);
+    *p = (struct parsed_registration){ARENA_NEW(req->arena, struct service_def),
+                                      ARENA_NEW(req->arena, struct node_service), checks};
+    *p->def = def;
+    *p->service = service;
+    req->data = p;
+    if (req->who != NULL && def.connect != NULL && def.connect->sidecar_service != NULL) {
+        struct str token = def.connect->sidecar_service->token;
+        http_identify_as(req, token.n > 0 ? token : req->token, register_with_sidecar);
+    } else {
+        register_start(req);
+    }
+}
+
+/* On with what was parsed. */
+static void register_start(struct http_req *req)
+{
+    const struct parsed_registration *p = req->data;
+    struct ptrlist checks = p->checks;
     struct agent_request *r =
         agent_request_new(req, register_run, agent_reply_ok, sizeof(struct registration));
     struct registration *args = r->args;
-    args->def = schema_copy(&r->arena, &service_def_schema, &def);
+    args->def = schema_copy(&r->arena, &service_def_schema, p->def);
     args->service = ARENA_NEW(&r->arena, struct node_service);
     service_def_to_node_service(args->def, &r->arena, args->service);
     args->checks.v = ARENA_ARRAY(&r->arena, void *, checks.n + 1);
@@ -145,7 +198,9 @@ static void deregister_run(struct agent_request *r)
 
 void agent_service_deregister_handle(struct http_req *req)
 {
-    agent_request_start_by_id(req, deregister_run);
+    if (http_check_namespace(req) && http_known(req) && agent_may_change_service(req, req->tail)) {
+        agent_request_start_by_id(req, deregister_run);
+    }
 }
 
 /* --- maintenance ----------------------------------------------------------------------------- */
@@ -199,7 +254,7 @@ void agent_service_maintenance_handle(struct http_req *req)
 {
     bool enable;
     if (http_check_tail(req, "service ID") && get_enable(req, &enable) &&
-        http_check_namespace(req)) {
+        http_check_namespace(req) && http_known(req) && agent_may_change_service(req, req->tail)) {
         agent_request_start(maintenance_new(req, enable, service_maintenance_run));
     }
 }
@@ -214,7 +269,7 @@ static void node_maintenance_run(struct agent_request *r)
 void agent_node_maintenance_handle(struct http_req *req)
 {
     bool enable;
-    if (get_enable(req, &enable)) {
+    if (get_enable(req, &enable) && http_permit(req, ACL_NODE_WRITE, http_node_name(req))) {
         agent_request_start(maintenance_new(req, enable, node_maintenance_run));
     }
 }

@@ -75,7 +75,12 @@ static void authorize_reply(struct http_req *req, struct rpc_call *call)
             return;
         }
     }
-    answer(req, true, STR("ACLs disabled, access is allowed by default"));
+    if (req->who == NULL) {
+        answer(req, true, STR("ACLs disabled, access is allowed by default"));
+    } else {
+        answer(req, http_may(req, ACL_INTENTION_DEFAULT, STR("")),
+               STR("Default behavior configured by ACLs"));
+    }
 }
 
 /* Who asks for whom; false, and answered, when that is not said. */
@@ -112,7 +117,8 @@ static void authorize(struct http_req *req)
 {
     struct connect_authorize_request asked = {0};
     struct cert_uri *client = ARENA_NEW(req->arena, struct cert_uri);
-    if (!http_check_namespace(req) || !decode(req, &asked, client)) {
+    if (!http_check_namespace(req) || !decode(req, &asked, client) ||
+        !http_permit(req, ACL_SERVICE_WRITE, asked.target)) {
         return;
     }
     struct rpc_call *call = http_rpc_plain(req, &rpc_intention_match, authorize_reply);
@@ -129,7 +135,7 @@ static void authorize(struct http_req *req)
 
 /* clang-format off */
 const struct http_route http_connect_authorize_routes[] = {
-    {"/v1/agent/connect/authorize", HTTP_POST, "POST", HTTP_ROUTE_NO_META, authorize},
+    {"/v1/agent/connect/authorize", HTTP_POST, "POST", HTTP_ROUTE_NO_META | HTTP_ROUTE_ACL, authorize},
 };
 /* clang-format on */
 const size_t http_connect_authorize_routes_count = ARRAY_SIZE(http_connect_authorize_routes);

@@ -97,6 +97,9 @@ static void configuration_reply(struct http_req *req, struct rpc_call *call)
 static void configuration_handle(struct http_req *req)
 {
     if (req->method == HTTP_PUT) {
+        if (!http_permit(req, ACL_OPERATOR_WRITE, STR(""))) {
+            return;
+        }
         http_error(req, 501, "changing the CA's configuration is not supported by this version");
         return;
     }
@@ -109,7 +112,7 @@ static void configuration_handle(struct http_req *req)
 /* clang-format off */
 const struct http_route http_connect_ca_routes[] = {
     {"/v1/connect/ca/roots", HTTP_GET, "GET", HTTP_ROUTE_META_ON_ERROR | HTTP_ROUTE_NO_META, roots_handle},
-    {"/v1/connect/ca/configuration", HTTP_GET | HTTP_PUT, "GET,PUT", 0, configuration_handle},
+    {"/v1/connect/ca/configuration", HTTP_GET | HTTP_PUT, "GET,PUT", HTTP_ROUTE_ACL, configuration_handle},
     {"/v1/agent/connect/ca/roots", HTTP_GET, "GET", HTTP_ROUTE_NO_META, agent_roots_handle},
 };
 /* clang-format on */

@@ -28,8 +28,21 @@ static void put_file(struct buf *to, const char *path)
     }
 }
 
+/* Without a word when not. */
+static bool may_look(struct http_req *req)
+{
+    bool may = req->who_err == NULL && http_may(req, ACL_OPERATOR_READ, STR(""));
+    if (!may) {
+        http_finish(req, 403);
+    }
+    return may;
+}
+
 static void pprof_index(struct http_req *req)
 {
+    if (!may_look(req)) {
+        return;
+    }
     if (req->tail.n > 0) {
         http_error(req, 501, "the Go profile %.*s does not exist in this program", STRF(req->tail));
         return;
@@ -50,6 +63,9 @@ static void pprof_index(struct http_req *req)
 /* The command line with NULs between, as Go's. */
 static void pprof_cmdline(struct http_req *req)
 {
+    if (!may_look(req)) {
+        return;
+    }
     req->content_type = STR("text/plain; charset=utf-8");
     http_set_header(req, STR("X-Content-Type-Options"), STR("nosniff"));
     put_file(req->out, "/proc/self/cmdline");
@@ -60,7 +76,7 @@ static void pprof_cmdline(struct http_req *req)
 }
 
 const struct http_route http_debug_routes[] = {
-    {"/debug/pprof/", 0, "", HTTP_ROUTE_PREFIX | HTTP_ROUTE_PLAIN, pprof_index},
-    {"/debug/pprof/cmdline", 0, "", HTTP_ROUTE_PLAIN, pprof_cmdline},
+    {"/debug/pprof/", 0, "", HTTP_ROUTE_PREFIX | HTTP_ROUTE_PLAIN | HTTP_ROUTE_ACL, pprof_index},
+    {"/debug/pprof/cmdline", 0, "", HTTP_ROUTE_PLAIN | HTTP_ROUTE_ACL, pprof_cmdline},
 };
 const size_t http_debug_routes_count = ARRAY_SIZE(http_debug_routes);

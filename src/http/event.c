@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "http/agent_request.h"
 #include "schema/gossip.h"
+#include "server/acl_resolver.h"
 #include "server/rpc.h"
 
 #define WAIT_NS_MAX (int64_t)(600 * NS_PER_SEC)
@@ -16,6 +17,16 @@ static void fire_reply(struct http_req *req, struct rpc_call *call)
 {
     (void)call;
     http_json_reply(req, &user_event_schema, req->data);
+}
+
+/* A refusal is told in the same two words by a client agent, whose server has said it. */
+static bool fire_failed(struct http_req *req, struct rpc_call *call)
+{
+    bool is_denied = call->err->code == ERR_PERMISSION_DENIED;
+    if (is_denied) {
+        http_deny(req, NULL, STR_NULL);
+    }
+    return is_denied;
 }
 
 static void event_fire_handle(struct http_req *req)
@@ -38,6 +49,7 @@ static void event_fire_handle(struct http_req *req)
     if (call == NULL) {
         return;
     }
+    http_rpc_on_error(req, fire_failed);
     struct event_fire_request *args = call->args;
     req->data = event;
     args->name = event->name;
@@ -57,12 +69,26 @@ struct event_query {
 
 static void list_reply(struct http_req *req, struct agent_request *r);
 
+/* Those that the caller may read; an authorizer may be asked on any thread. */
+static void keep_visible(const struct agent_request *r, struct objlist *events)
+{
+    struct user_event *v = events->v;
+    size_t kept = 0;
+    for (size_t i = 0; i < events->n; i++) {
+        if (r->who == NULL || acl_allows(r->who->rights, ACL_EVENT_READ, v[i].name)) {
+            v[kept++] = v[i];
+        }
+    }
+    events->n = kept;
+}
+
 static void list_run(struct agent_request *r)
 {
     struct event_query *q = r->args;
     struct user_events *events = r->call.agent->events;
     uint64_t now_ms = clock_mono_ms();
     q->events = user_events_list(events, q->name, &r->arena);
+    keep_visible(r, &q->events);
     if (q->index > 0 && user_events_index(q->events) == q->index && now_ms < q->deadline_ms) {
         agent_call_wait(&r->call, user_events_waiters(events), q->deadline_ms - now_ms);
         return;
@@ -107,7 +133,7 @@ static void event_list_handle(struct http_req *req)
 {
     struct query_options options = {0};
     struct str datacenter;
-    if (!http_parse_query_options(req, &datacenter, &options)) {
+    if (!http_parse_query_options(req, &datacenter, &options) || !http_known(req)) {
         return;
     }
     struct event_query query = {.name = http_param_value(req, STR("name")),
@@ -121,7 +147,7 @@ static void event_list_handle(struct http_req *req)
 /* clang-format off */
 const struct http_route http_event_routes[] = {
     {"/v1/event/fire/", HTTP_PUT, "PUT", HTTP_ROUTE_PREFIX, event_fire_handle},
-    {"/v1/event/list", HTTP_GET, "GET", 0, event_list_handle},
+    {"/v1/event/list", HTTP_GET, "GET", HTTP_ROUTE_ACL, event_list_handle},
 };
 /* clang-format on */
 const size_t http_event_routes_count = ARRAY_SIZE(http_event_routes);

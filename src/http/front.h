@@ -21,6 +21,7 @@
 #include "http/server.h"
 #include "loop/loop.h"
 #include "proto/http1.h"
+#include "server/acl_resolver.h"
 
 #define HTTP_BODY_SIZE_MAX ((size_t)64 << 20) /* or the limits of KV and transactions */
 #define HTTP_INPUT_SIZE_MAX (64u * 1024u)     /* kept while a request waits; then reading stops */
@@ -118,6 +119,8 @@ struct http_flight {
     uint64_t started_ns;
     struct http_entry *entry; /* the route's, once it is known */
     struct str target;        /* as sent, for the log */
+    struct acl_wait acl_wait; /* acl.c's: for req.who */
+    http_handler identified;
     /* rpc_bridge.c's: the call that is under way. */
     struct rpc_call *call;
     http_reply_fn reply;
@@ -146,6 +149,7 @@ struct http_conn {
     bool counted; /* among the client's connections */
     uint8_t ip_size;
     char ip[INET6_ADDRSTRLEN];
+    uint16_t port; /* 0: a Unix socket's */
 };
 
 static inline struct http_flight *flight_of(const struct http_req *req)

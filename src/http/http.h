@@ -24,6 +24,7 @@
  * Exactly one of http_finish(), http_error…(), http_stream_end(), http_stream_abort() ends a
  * request; req is gone after it, as it is after on_close. */
 #pragma once
+#include "acl/authorizer.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
@@ -31,6 +32,7 @@
 #include "schema/json.h"
 #include "schema/query.h"
 
+struct acl_who;
 struct agent;
 struct http_conn;
 struct http_server;
@@ -73,7 +75,10 @@ struct http_req {
     uint64_t body_size; /* body.n, or what was announced of a body that is refused unread */
     struct str remote_ip;
 
-    struct str token; /* X-Consul-Token, Authorization: Bearer, ?token */
+    /* X-Consul-Token, Authorization: Bearer, ?token; else the agent's default one. */
+    struct str token;
+    struct acl_who *who;       /* of routes with HTTP_ROUTE_ACL: NULL when ACLs are off */
+    const struct err *who_err; /* the token is none: see http_known() */
     bool pretty;      /* ?pretty, or a -dev agent */
 
     /* The answer. Body goes to `out`; the front end adds length, compression, framing. */
@@ -115,6 +120,9 @@ enum http_route_flag {
     HTTP_ROUTE_MAX_STALE = 1u << 9,
     /* Without a leader, better a stale answer than none. */
     HTTP_ROUTE_STALE_WITHOUT_LEADER = 1u << 10,
+    /* The handler itself asks what the caller may do (http_permit()): his token is resolved before.
+     */
+    HTTP_ROUTE_ACL = 1u << 11,
 };
 
 struct http_route {
@@ -129,6 +137,10 @@ struct http_route {
  * which has them all, stays last. */
 /* clang-format off */
 #define HTTP_ROUTE_FILES(X) \
+    X(acl) \
+    X(acl_auth_method) \
+    X(acl_legacy) \
+    X(acl_policy) \
     X(agent) \
     X(catalog) \
     X(config_entry) \
@@ -185,6 +197,18 @@ bool http_check_namespace(struct http_req *req);
 /* False, and answered with 400 "Missing node name" (or what else the path's tail should be), when
  * nothing stands behind the route's pattern. */
 bool http_check_tail(struct http_req *req, const char *what);
+
+/* --- what the caller may do, in handlers of routes with HTTP_ROUTE_ACL ----------------------- */
+/* The token is one; else false, and answered with 403. */
+bool http_known(struct http_req *req);
+/* After that. */
+bool http_may(const struct http_req *req, enum acl_right right, struct str name);
+/* Both; answers with 403 "Permission denied". */
+bool http_permit(struct http_req *req, enum acl_right right, struct str name);
+/* Whose token this is: then() is called with req->who and who_err of that one, now or later. */
+void http_identify_as(struct http_req *req, struct str token, http_handler then);
+/* "Permission denied: Missing service:write on web"; missing NULL: just the first two words. */
+void http_deny(struct http_req *req, const char *missing, struct str name);
 
 /* --- answering ----------------------------------------------------------------------------- */
 void http_set_header(struct http_req *req, struct str name, struct str value);

@@ -8,51 +8,12 @@ static void later_unsupported(struct http_req *req)
     http_error(req, 501, "%s is not supported by this version", req->route->pattern);
 }
 
-/* Until ACLs come they are off, and this is what Consul says then. */
-static void later_acl(struct http_req *req)
-{
-    http_error(req, 401, "ACL support disabled");
-}
-
 #define G HTTP_GET
 #define U HTTP_PUT
-#define P HTTP_POST
-#define D HTTP_DELETE
 #define PREFIX HTTP_ROUTE_PREFIX
 /* clang-format off */
 const struct http_route http_later_routes[] = {
-    {"/v1/acl/auth-method", U, "PUT", 0, later_acl},
-    {"/v1/acl/auth-method/", G | U | D, "GET,PUT,DELETE", PREFIX, later_acl},
-    {"/v1/acl/auth-methods", G, "GET", 0, later_acl},
-    {"/v1/acl/binding-rule", U, "PUT", 0, later_acl},
-    {"/v1/acl/binding-rule/", G | U | D, "GET,PUT,DELETE", PREFIX, later_acl},
-    {"/v1/acl/binding-rules", G, "GET", 0, later_acl},
-    {"/v1/acl/bootstrap", U, "PUT", 0, later_acl},
-    {"/v1/acl/clone/", U, "PUT", PREFIX, later_acl},
-    {"/v1/acl/create", U, "PUT", 0, later_acl},
-    {"/v1/acl/destroy/", U, "PUT", PREFIX, later_acl},
-    {"/v1/acl/info/", G, "GET", PREFIX, later_acl},
-    {"/v1/acl/list", G, "GET", 0, later_acl},
-    {"/v1/acl/login", P, "POST", 0, later_acl},
-    {"/v1/acl/logout", P, "POST", 0, later_acl},
-    {"/v1/acl/policies", G, "GET", 0, later_acl},
-    {"/v1/acl/policy", U, "PUT", 0, later_acl},
-    {"/v1/acl/policy/", G | U | D, "GET,PUT,DELETE", PREFIX, later_acl},
-    {"/v1/acl/policy/name/", G, "GET", PREFIX, later_acl},
-    {"/v1/acl/replication", G, "GET", 0, later_acl},
-    {"/v1/acl/role", U, "PUT", 0, later_acl},
-    {"/v1/acl/role/", G | U | D, "GET,PUT,DELETE", PREFIX, later_acl},
-    {"/v1/acl/role/name/", G, "GET", PREFIX, later_acl},
-    {"/v1/acl/roles", G, "GET", 0, later_acl},
-    {"/v1/acl/rules/translate", P, "POST", 0, later_acl},
-    {"/v1/acl/rules/translate/", G, "GET", PREFIX, later_acl},
-    {"/v1/acl/token", U, "PUT", 0, later_acl},
-    {"/v1/acl/token/", G | U | D, "GET,PUT,DELETE", PREFIX, later_acl},
-    {"/v1/acl/token/self", G, "GET", 0, later_acl},
-    {"/v1/acl/tokens", G, "GET", 0, later_acl},
-    {"/v1/acl/update", U, "PUT", 0, later_acl},
     {"/v1/agent/connect/ca/leaf/", G, "GET", PREFIX, later_unsupported},
-    {"/v1/internal/acl/authorize", P, "POST", 0, later_acl},
     {"/v1/txn", U, "PUT", 0, later_unsupported},
 };
 /* clang-format on */

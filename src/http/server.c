@@ -129,6 +129,7 @@ void http_options_from_config(struct http_options *o, const struct agent_config 
     o->ui_content_path =
         config->ui.enabled || config->ui.dir.n > 0 ? config->ui.content_path : STR_NULL;
     o->ui_dir = config->ui.dir;
+    o->acl_enabled = config->acl.enabled;
     o->acl_default_policy = config->acl.default_policy;
     o->discovery_max_stale = config->discovery_max_stale;
     o->response_headers = config->http.response_headers;

@@ -37,6 +37,7 @@ struct http_options {
     bool disable_coordinates;
     struct str ui_content_path;    /* "/ui/"; empty: no UI */
     struct str ui_dir;             /* its files; empty: the page that is built in */
+    bool acl_enabled;
     struct str acl_default_policy; /* "allow" */
     int64_t discovery_max_stale;   /* ns */
     struct strmap response_headers;

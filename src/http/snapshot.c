@@ -12,6 +12,7 @@
 #include "schema/snapshot.h"
 #include "server/client_agent.h"
 #include "server/router.h"
+#include "server/rpc_pool.h"
 #include "server/snapshot_remote.h"
 
 #include <stdio.h>
@@ -164,7 +165,9 @@ static void remote_ended(void *data, const struct err *err)
                   LOG_CSTR("error", err_text(err)));
         http_stream_abort(req);
     } else if (err != NULL) {
-        http_error(req, 500, "%s", err_text(err));
+        int code = rpc_error_code(str_from_cstr(err_text(err)));
+        bool is_denied = code == ERR_PERMISSION_DENIED || code == ERR_ACL_NOT_FOUND;
+        http_error(req, is_denied ? 403 : 500, "%s", err_text(err));
     } else if (is_begun) {
         http_stream_end(req);
     } else {
@@ -197,8 +200,8 @@ static void ask(struct http_req *req, const struct snapshot_route *to,
 {
     struct err err = {0};
     bool is_restore = r->op == SNAPSHOT_RESTORE;
-    req->data = snapshot_remote_new(req->worker, to, r, is_restore ? &restore_ops : &save_ops,
-                                    req, &err);
+    req->data =
+        snapshot_remote_new(req->worker, to, r, is_restore ? &restore_ops : &save_ops, req, &err);
     if (req->data == NULL) {
         http_error(req, 500, "%s", err_text(&err));
         return;
@@ -247,6 +250,8 @@ static void snapshot_handle(struct http_req *req)
         http_error_from(req, &err);
     } else if (to.address[0] != '\0') {
         ask(req, &to, &r);
+    } else if (!http_permit(req, ACL_SNAPSHOT, STR(""))) {
+        return; /* answered; elsewhere the other server asks */
     } else if (r.op == SNAPSHOT_RESTORE) {
         restore_here(req);
     } else {
@@ -255,6 +260,7 @@ static void snapshot_handle(struct http_req *req)
 }
 
 const struct http_route http_snapshot_routes[] = {
-    {"/v1/snapshot", HTTP_GET | HTTP_PUT, "GET,PUT", HTTP_ROUTE_STREAM_BODY, snapshot_handle},
+    {"/v1/snapshot", HTTP_GET | HTTP_PUT, "GET,PUT", HTTP_ROUTE_STREAM_BODY | HTTP_ROUTE_ACL,
+     snapshot_handle},
 };
 const size_t http_snapshot_routes_count = ARRAY_SIZE(http_snapshot_routes);

@@ -1,9 +1,9 @@
-/* libcurl's multi interface on a loop: curl says which sockets to watch and when to be called, uv_poll
- * and one loop timer do that, and each finished transfer calls done().
+/* libcurl's multi interface on a loop: curl says which sockets to watch and when to be called,
+ * uv_poll and one loop timer do that, and each finished transfer calls done().
  *
- * curl is entered from socket and timer callbacks only, and its own callbacks run inside of it, where
- * handles must not be removed: finished transfers are collected after each entry. done() may end any
- * transfer and start new ones. */
+ * curl is entered from socket and timer callbacks only, and its own callbacks run inside of it,
+ * where handles must not be removed: finished transfers are collected after each entry. done() may
+ * end any transfer and start new ones. */
 #include "loop/http_client.h"
 
 #include <curl/curl.h>
@@ -21,14 +21,14 @@
 #include "loop/tls_handshake.h"
 
 #define CURL_LIBRARY "libcurl.so.4"
-#define CURL_FUNCTIONS(X)                                                                      \
-    X(curl_global_init)                                                                        \
-    X(curl_easy_init) X(curl_easy_cleanup) X(curl_easy_setopt) X(curl_easy_getinfo)            \
-    X(curl_easy_send) X(curl_easy_recv) X(curl_easy_strerror)                                  \
-    X(curl_slist_append) X(curl_slist_free_all)                                                \
-    X(curl_multi_init) X(curl_multi_cleanup) X(curl_multi_setopt) X(curl_multi_add_handle)     \
-    X(curl_multi_remove_handle) X(curl_multi_socket_action) X(curl_multi_info_read)            \
-    X(curl_multi_assign)
+#define CURL_FUNCTIONS(X)                                                                          \
+    X(curl_global_init)                                                                            \
+    X(curl_easy_init)                                                                              \
+    X(curl_easy_cleanup) X(curl_easy_setopt) X(curl_easy_getinfo) X(curl_easy_send)                \
+        X(curl_easy_recv) X(curl_easy_strerror) X(curl_slist_append) X(curl_slist_free_all)        \
+            X(curl_multi_init) X(curl_multi_cleanup) X(curl_multi_setopt) X(curl_multi_add_handle) \
+                X(curl_multi_remove_handle) X(curl_multi_socket_action) X(curl_multi_info_read)    \
+                    X(curl_multi_assign)
 
 /* curl.h's type-checking macros would hide the members below. */
 #undef curl_easy_setopt
@@ -55,11 +55,11 @@ static void curl_load(void)
                        why != NULL ? why : CURL_LIBRARY " cannot be loaded");
         return;
     }
-#define X(name)                                                                  \
-    *(void **)&curl.name = dlsym(library, #name);                                \
-    if (curl.name == NULL) {                                                     \
+#define X(name)                                                                     \
+    *(void **)&curl.name = dlsym(library, #name);                                   \
+    if (curl.name == NULL) {                                                        \
         (void)snprintf(curl_error, sizeof(curl_error), CURL_LIBRARY ": no " #name); \
-        return;                                                                  \
+        return;                                                                     \
     }
     CURL_FUNCTIONS(X)
 #undef X
@@ -96,9 +96,9 @@ struct http_transfer {
     char *body; /* the last bytes: grows up to body_size_max, then a ring */
     size_t body_cap;
     struct watched *reader;
-    struct str host; /* "host:port" for error texts */
+    struct str host;         /* "host:port" for error texts */
     struct tls_context *tls; /* NULL: the system's */
-    struct str server_name;
+    struct str server_name, ca_pem;
     bool skip_verify, is_answered_plain;
     struct tls_handshake handshake;
     char detail[CURL_ERROR_SIZE];
@@ -326,10 +326,9 @@ static void set_error(struct http_transfer *t, CURLcode code)
     }
     case CURLE_OPERATION_TIMEDOUT:
         r->error = HTTP_CLIENT_TIMEOUT;
-        r->error_text = is_connect
-                            ? arena_printf(a, "dial tcp %.*s: i/o timeout", STRF(t->host))
-                            : STR("context deadline exceeded (Client.Timeout exceeded while "
-                                  "awaiting headers)");
+        r->error_text = is_connect ? arena_printf(a, "dial tcp %.*s: i/o timeout", STRF(t->host))
+                                   : STR("context deadline exceeded (Client.Timeout exceeded while "
+                                         "awaiting headers)");
         return;
     case CURLE_TOO_MANY_REDIRECTS:
         r->error_text = STR("stopped after 10 redirects");
@@ -457,8 +456,7 @@ struct http_client *http_client_free(struct http_client *c)
     if (c == NULL) {
         return NULL;
     }
-    list_for_each(node, &c->transfers)
-    {
+    list_for_each (node, &c->transfers) {
         transfer_free(list_entry(node, struct http_transfer, node));
     }
     if (c->multi != NULL) {
@@ -609,7 +607,10 @@ static CURLcode ssl_ready(CURL *easy, void *context, void *data)
     (void)easy;
     struct http_transfer *t = data;
     SSL_CTX *ctx = context;
-    tls_lend(t->tls, ctx, !t->skip_verify);
+    tls_lend(t->tls, ctx, !t->skip_verify && t->ca_pem.n == 0);
+    if (t->ca_pem.n > 0 && !tls_trust_pem(ctx, t->ca_pem)) {
+        return CURLE_SSL_CACERT_BADFILE;
+    }
     SSL_CTX_set_msg_callback(ctx, record_seen);
     SSL_CTX_set_msg_callback_arg(ctx, t);
     if (!t->skip_verify) {
@@ -637,6 +638,7 @@ static void set_tls(struct http_transfer *t)
     SET(CURLOPT_SSL_CTX_DATA, t);
     SET(CURLOPT_ERRORBUFFER, t->detail);
     t->tls = tls->agent != NULL ? tls_configurator_get(tls->agent) : NULL;
+    t->ca_pem = arena_str(&t->arena, tls->ca_pem);
     t->server_name = arena_str(&t->arena, tls->server_name);
     t->skip_verify = tls->skip_verify;
     if (tls->server_name.n > 0) {

@@ -31,6 +31,7 @@ enum http_client_kind {
 
 struct http_client_tls {
     struct tls_configurator *agent; /* authorities, certificate; NULL: the system's, and none */
+    struct str ca_pem;              /* in place of those authorities; copied; empty: none */
     struct str server_name;         /* empty: the host of the URL */
     bool skip_verify;
 };

@@ -7,6 +7,7 @@
  * SHA-1 where TLS 1.0 or 1.1 are asked for. */
 #include "loop/tls_context.h"
 
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -253,6 +254,23 @@ void tls_lend(const struct tls_context *c, struct ssl_ctx_st *to, bool is_verifi
         (void)SSL_CTX_set_cipher_list(to, c->ciphers);
     }
     ERR_clear_error();
+}
+
+bool tls_trust_pem(SSL_CTX *to, struct str pem)
+{
+    X509_STORE *store = X509_STORE_new();
+    BIO *bio = BIO_new_mem_buf(pem.p, (int)MIN(pem.n, (size_t)INT_MAX));
+    bool has_any = false;
+    X509 *cert;
+    while (store != NULL && bio != NULL &&
+           (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+        has_any |= X509_STORE_add_cert(store, cert) == 1;
+        X509_free(cert);
+    }
+    BIO_free(bio);
+    SSL_CTX_set_cert_store(to, store); /* takes it */
+    ERR_clear_error();
+    return has_any;
 }
 
 /* --- the newest ------------------------------------------------------------------------------ */

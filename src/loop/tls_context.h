@@ -65,6 +65,8 @@ static inline bool tls_context_is_mutual(const struct tls_context *c)
  * none, those of the system (which are read once, if anything is to be verified), and any that Go
  * takes. */
 void tls_lend(const struct tls_context *c, struct ssl_ctx_st *to, bool is_verified);
+/* In place of any other authorities those of a PEM text. False: it has none. */
+bool tls_trust_pem(struct ssl_ctx_st *to, struct str pem);
 
 struct tls_configurator;
 

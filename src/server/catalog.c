@@ -4,6 +4,8 @@
 #include "fsm/fsm.h"
 #include "schema/dump.h"
 #include "schema/msgpack.h"
+#include "server/acl_filter.h"
+#include "server/acl_register.h"
 #include "server/query_metrics.h"
 #include "server/read.h"
 #include "server/reply.h"
@@ -22,7 +24,8 @@ static int prepare_service(struct rpc_ctx *ctx, struct register_request *args)
     struct node_service *service = arena_alloc(ctx->arena, sizeof(*service));
     *service = *args->service;
     args->service = service;
-    return validate_prepare_service(service, ctx->err);
+    int r = validate_prepare_service(service, ctx->err);
+    return r < 0 ? r : acl_check_service(ctx, service);
 }
 
 /* The single check of old requests joins the others, which get what they can do without. */
@@ -54,8 +57,8 @@ static void prepare_checks(struct rpc_ctx *ctx, struct register_request *args)
 static int register_prepare(struct rpc_ctx *ctx, void *data, void *reply UNUSED, struct buf *entry)
 {
     struct register_request *args = data;
-    int r = validate_node(args->node, args->id, ctx->err);
-    if (r < 0) {
+    int r = acl_known(ctx);
+    if (r < 0 || (r = validate_node(args->node, args->id, ctx->err)) < 0) {
         return r;
     }
     if (args->address.n == 0 && !args->skip_node_update) {
@@ -68,6 +71,10 @@ static int register_prepare(struct rpc_ctx *ctx, void *data, void *reply UNUSED,
         }
     }
     prepare_checks(ctx, args);
+    r = acl_check_register(ctx, args);
+    if (r < 0) {
+        return r;
+    }
     buf_byte(entry, FSM_REGISTER);
     msgpack_object(entry, &register_request_schema, args);
     return RPC_PREPARE_PROPOSE;
@@ -79,6 +86,10 @@ static int deregister_prepare(struct rpc_ctx *ctx, void *data, void *reply UNUSE
     const struct deregister_request *args = data;
     if (args->node.n == 0) {
         return err_set(ctx->err, ERR_FAILED, "Must provide node");
+    }
+    int r = acl_check_deregister(ctx, args);
+    if (r < 0) {
+        return r;
     }
     buf_byte(entry, FSM_DEREGISTER);
     msgpack_object(entry, &deregister_request_schema, args);
@@ -109,7 +120,11 @@ static int list_nodes(struct rpc_ctx *ctx, const void *data, void *out)
         reply->meta.not_modified = true;
         reply->nodes = (struct ptrlist){0};
     }
-    int r = read_filter_ptrs(ctx, args->options.filter, &node_schema, &reply->nodes);
+    int r = acl_filter_nodes(ctx, &reply->nodes);
+    if (r < 0) {
+        return r;
+    }
+    r = read_filter_ptrs(ctx, args->options.filter, &node_schema, &reply->nodes);
     if (r < 0) {
         return r;
     }
@@ -126,8 +141,9 @@ static int list_services(struct rpc_ctx *ctx, const void *data, void *out)
     if (is_unmodified(&args->options, reply->meta.index)) {
         reply->meta.not_modified = true;
         reply->services = (struct strlistmap){0};
+        return acl_known(ctx);
     }
-    return 0;
+    return acl_filter_services(ctx, &reply->services);
 }
 
 static int service_list(struct rpc_ctx *ctx, const void *data UNUSED, void *out)
@@ -140,7 +156,7 @@ static int service_list(struct rpc_ctx *ctx, const void *data UNUSED, void *out)
         list[i].name = names.v[i];
     }
     reply->services = (struct objlist){names.n > 0 ? list : SCHEMA_EMPTY, names.n};
-    return 0;
+    return acl_filter_service_names(ctx, &reply->services);
 }
 
 /* --- instances ------------------------------------------------------------------------------- */
@@ -158,6 +174,14 @@ static int service_nodes(struct rpc_ctx *ctx, const void *data, void *out)
     if (args->service_name.n == 0 && args->service_address.n == 0) {
         return err_set(ctx->err, ERR_FAILED, "Must provide service name");
     }
+    int r = acl_known(ctx);
+    if (r < 0) {
+        return r;
+    }
+    if (args->connect && !acl_may(ctx, ACL_SERVICE_READ, args->service_name)) {
+        ctx->ws = NULL; /* answered at once, and with nothing */
+        return 0;
+    }
     if (!args->connect && args->service_address.n > 0) {
         reply->meta.index = catalog_service_address_nodes(ctx->view, ctx->ws, ctx->arena,
                                                           args->service_address, list);
@@ -168,7 +192,11 @@ static int service_nodes(struct rpc_ctx *ctx, const void *data, void *out)
                                   args->tag_filter ? &tags : NULL, args->connect, list);
     }
     read_keep_node_meta(args->node_meta_filters, sizeof(struct service_node), list);
-    int r = read_filter_objs(ctx, args->options.filter, &service_node_schema, list);
+    r = acl_filter_service_nodes(ctx, list);
+    if (r < 0) {
+        return r;
+    }
+    r = read_filter_objs(ctx, args->options.filter, &service_node_schema, list);
     if (r < 0) {
         return r;
     }
@@ -206,16 +234,18 @@ static int node_services(struct rpc_ctx *ctx, const void *data, void *out)
         }
         qsort(map.v, map.n, sizeof(map.v[0]), by_key);
     }
-    /* Also with no node: a filter that makes no sense is refused. */
-    int r = read_filter_map(ctx, args->options.filter, &node_service_schema, &map);
-    if (r < 0) {
-        return r;
-    }
     if (node != NULL) {
         reply->node_services = ARENA_NEW(ctx->arena, struct node_services);
         *reply->node_services = (struct node_services){node, map};
     }
-    return 0;
+    int r = acl_filter_node_services(ctx, reply);
+    if (r < 0) {
+        return r;
+    }
+    /* Also with no node: a filter that makes no sense is refused. */
+    struct objmap none = {SCHEMA_EMPTY, 0};
+    return read_filter_map(ctx, args->options.filter, &node_service_schema,
+                           reply->node_services != NULL ? &reply->node_services->services : &none);
 }
 
 static int node_service_list(struct rpc_ctx *ctx, const void *data, void *out)
@@ -229,14 +259,17 @@ static int node_service_list(struct rpc_ctx *ctx, const void *data, void *out)
     }
     reply->meta.index =
         catalog_node_services(ctx->view, ctx->ws, ctx->arena, args->node, &node, &list);
-    int r = read_filter_ptrs(ctx, args->options.filter, &node_service_schema, &list);
-    if (r < 0) {
-        return r;
-    }
     if (node != NULL) {
         reply->node_services = (struct node_service_list){node, list};
     }
-    return 0;
+    int r = acl_filter_node_service_list(ctx, reply);
+    if (r < 0) {
+        return r;
+    }
+    struct ptrlist none = {0};
+    return read_filter_ptrs(ctx, args->options.filter, &node_service_schema,
+                            reply->node_services.node != NULL ? &reply->node_services.services
+                                                              : &none);
 }
 
 /* --- the table ------------------------------------------------------------------------------- */

@@ -153,8 +153,10 @@ struct client_agent *client_agent_new(const struct client_agent_options *o, stru
         .rpc_hold_timeout_ms = o->rpc_hold_timeout_ms,
         .kv_max_value_size = o->kv_max_value_size,
         .txn_max_req_len = o->txn_max_req_len,
+        .acl = o->acl,
     };
     rate_limit_init(&c->delegate.rate, -1, 0);
+    acl_secrets_init(&c->delegate.secrets);
     c->main = main;
     const struct router_options router = {
         .main = main,
@@ -201,6 +203,7 @@ struct client_agent *client_agent_free(struct client_agent *c)
     c->delegate.membership = membership_free(c->delegate.membership);
     c->delegate.router = router_free(c->delegate.router);
     rate_limit_deinit(&c->delegate.rate);
+    acl_secrets_deinit(&c->delegate.secrets);
     arena_deinit(&c->strings);
     return mem_free(c);
 }

@@ -22,6 +22,7 @@ struct client_agent_options {
     uint64_t max_query_time_ms, default_query_time_ms;
     uint64_t rpc_hold_timeout_ms;
     uint64_t kv_max_value_size, txn_max_req_len;
+    struct acl_settings acl;
 };
 
 struct client_agent {

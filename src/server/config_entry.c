@@ -5,6 +5,7 @@
 #include "base/metrics.h"
 #include "fsm/fsm.h"
 #include "schema/msgpack.h"
+#include "server/acl_filter.h"
 #include "server/reply.h"
 #include "server/rpc.h"
 #include "server/server.h"
@@ -33,14 +34,17 @@ static int apply_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct bu
 {
     struct config_entry_request *args = data;
     (void)reply;
-    int r = check_kind(ctx, args);
-    if (r < 0) {
+    int r = acl_known(ctx);
+    if (r < 0 || (r = check_kind(ctx, args)) < 0) {
         return r;
     }
     config_entry_normalize(ctx->arena, args->entry);
     r = config_entry_validate(ctx->arena, args->entry, ctx->err);
     if (r < 0) {
         return r;
+    }
+    if (!acl_may_write_entry(ctx, args->entry)) {
+        return acl_deny(ctx);
     }
     if (!str_eq(args->op, CONFIG_ENTRY_UPSERT_CAS)) {
         args->op = CONFIG_ENTRY_UPSERT;
@@ -67,11 +71,14 @@ static int delete_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct b
 {
     struct config_entry_request *args = data;
     (void)reply;
-    int r = check_kind(ctx, args);
-    if (r < 0) {
+    int r = acl_known(ctx);
+    if (r < 0 || (r = check_kind(ctx, args)) < 0) {
         return r;
     }
     config_entry_normalize(ctx->arena, args->entry);
+    if (!acl_may_write_entry(ctx, args->entry)) {
+        return acl_deny(ctx);
+    }
     args->op = CONFIG_ENTRY_DELETE;
     return propose(args, entry);
 }
@@ -95,9 +102,16 @@ static int get_read(struct rpc_ctx *ctx, const void *data, void *out)
 {
     const struct config_entry_query *args = data;
     struct config_entry_response *reply = out;
+    int r = acl_known(ctx);
+    if (r < 0) {
+        return r;
+    }
     int type = config_entry_kind_find(args->kind, ctx->err);
     if (type < 0) {
         return type;
+    }
+    if (!acl_may_read_entry(ctx, (enum config_entry_kind)type, args->name)) {
+        return acl_deny(ctx);
     }
     reply->meta.index = config_entry_get(ctx->view, ctx->ws, (enum config_entry_kind)type,
                                          args->name, &reply->entry);
@@ -122,6 +136,10 @@ static int list_read(struct rpc_ctx *ctx, const void *data, void *out)
 {
     const struct config_entry_query *args = data;
     struct indexed_config_entries *reply = out;
+    int r = acl_known(ctx);
+    if (r < 0) {
+        return r;
+    }
     int type = args->kind.n > 0 ? config_entry_kind_find(args->kind, ctx->err) : 0;
     if (type < 0) {
         return type;
@@ -129,7 +147,7 @@ static int list_read(struct rpc_ctx *ctx, const void *data, void *out)
     reply->kind = args->kind;
     reply->meta.index =
         config_entry_list(ctx->view, ctx->ws, ctx->arena, args->kind, &reply->entries);
-    return 0;
+    return acl_filter_config_entries(ctx, &reply->entries);
 }
 
 static struct metric time_list = METRIC_SAMPLE("config_entry.list");
@@ -168,7 +186,7 @@ static int list_all_read(struct rpc_ctx *ctx, const void *data, void *out)
         }
     }
     reply->entries = (struct ptrlist){all.v, kept};
-    return 0;
+    return acl_filter_config_entries(ctx, &reply->entries);
 }
 
 static struct metric time_list_all = METRIC_SAMPLE("config_entry.listAll");

@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "base/vec.h"
 #include "schema/config_defaults.h"
+#include "server/acl.h"
 #include "server/rpc.h"
 #include "store/config_entry.h"
 
@@ -284,8 +285,12 @@ static void resolve_upstreams(struct resolver *r)
 static int resolve_read(struct rpc_ctx *ctx, const void *data, void *out)
 {
     struct resolver r = {.ctx = ctx, .args = data, .reply = out};
+    int rc = acl_check(ctx, ACL_SERVICE_READ, r.args->name);
+    if (rc < 0) {
+        return rc;
+    }
     r.proxy = find(&r, CONFIG_PROXY_DEFAULTS, CONFIG_PROXY_GLOBAL, NULL);
-    int rc = r.proxy != NULL ? merge_proxy_defaults(&r) : 0;
+    rc = r.proxy != NULL ? merge_proxy_defaults(&r) : 0;
     if (rc < 0) {
         return rc;
     }

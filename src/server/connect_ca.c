@@ -2,6 +2,7 @@
 #include "schema/connect_ca.h"
 
 #include "base/clock.h"
+#include "server/acl.h"
 #include "server/ca_cert.h"
 #include "server/rpc.h"
 #include "server/server.h"
@@ -64,6 +65,10 @@ static int configuration_get(struct rpc_ctx *ctx, const void *args, void *reply)
     const struct ca_configuration *config;
     (void)args;
     int rc = rpc_check_connect(ctx);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = acl_check(ctx, ACL_OPERATOR_WRITE, STR(""));
     if (rc < 0) {
         return rc;
     }

@@ -1,5 +1,6 @@
 /* Coordinate.*: network coordinates of nodes and data centers. */
 #include "store/coordinate.h"
+#include "server/acl_filter.h"
 #include "server/coordinate_batch.h"
 #include "server/read.h"
 #include "server/rpc.h"
@@ -14,6 +15,10 @@ static int update_prepare(struct rpc_ctx *ctx, void *data, void *reply UNUSED,
     }
     if (args->coord->vec.n != COORDINATE_DIMENSIONS) {
         return err_set(ctx->err, ERR_FAILED, "incompatible coordinate");
+    }
+    int r = acl_check(ctx, ACL_NODE_WRITE, args->node);
+    if (r < 0) {
+        return r;
     }
     struct node_coordinate update = {
         .node = args->node, .segment = args->segment, .coord = args->coord};
@@ -39,7 +44,7 @@ static int list_nodes(struct rpc_ctx *ctx, const void *args UNUSED, void *out)
     struct ptrlist rows;
     reply->meta.index = coordinate_list(ctx->view, ctx->ws, ctx->arena, &rows);
     reply->coordinates = objects(ctx, rows);
-    return 0;
+    return acl_filter_coordinates(ctx, &reply->coordinates);
 }
 
 /* The name is answered as it was asked for. */
@@ -48,6 +53,10 @@ static int node(struct rpc_ctx *ctx, const void *data, void *out)
     const struct node_request *args = data;
     struct indexed_coordinates *reply = out;
     struct ptrlist rows;
+    int r = acl_check(ctx, ACL_NODE_READ, args->node);
+    if (r < 0) {
+        return r;
+    }
     reply->meta.index = coordinate_node(ctx->view, ctx->ws, ctx->arena, args->node, &rows);
     reply->coordinates = objects(ctx, rows);
     struct node_coordinate *list = reply->coordinates.v;

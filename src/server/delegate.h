@@ -7,9 +7,10 @@
  *     delegate_leave(d, done, me);
  *
  * Embedded in either and constant once that is made, but for the rate limit; any thread may read
- * it. The membership has rules of its own. */
+ * it. The membership and the secrets have rules of their own. */
 #pragma once
 #include "base/str.h"
+#include "server/acl_settings.h"
 #include "server/rate_limit.h"
 
 struct client_agent;
@@ -21,12 +22,14 @@ struct delegate {
     struct client_agent *client;   /* NULL on a server */
     struct membership *membership; /* of its data center: the LAN pool */
     struct membership *wan;        /* of the servers of all data centers; NULL: none */
-    struct router *router; /* a client's servers; a server's, those of other data centers */
+    struct router *router;         /* a client's servers; a server's, those of other data centers */
     struct str datacenter, primary_datacenter, node_name, node_id;
     uint64_t max_query_time_ms, default_query_time_ms;
     uint64_t rpc_hold_timeout_ms;
     uint64_t kv_max_value_size, txn_max_req_len;
     struct rate_limit rate; /* of this agent's own calls; none until one is set */
+    struct acl_settings acl;
+    struct acl_secrets secrets; /* this agent's own tokens */
 };
 
 /* The pool of members has a node of this name, or the WAN pool a server "node.dc"; any thread. */

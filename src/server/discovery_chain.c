@@ -2,6 +2,7 @@
 #include "store/discovery_chain.h"
 
 #include "base/metrics.h"
+#include "server/acl.h"
 #include "server/ca_cert.h"
 #include "server/chain.h"
 #include "server/rpc.h"
@@ -41,6 +42,10 @@ static int get_read(struct rpc_ctx *ctx, const void *data, void *out)
     }
     if (args->name.n == 0) {
         return err_set(ctx->err, ERR_FAILED, "Must provide service name");
+    }
+    r = acl_check(ctx, ACL_SERVICE_READ, args->name);
+    if (r < 0) {
+        return r;
     }
     return chain_read(ctx, args->name, args->evaluate_in_datacenter, &args->overrides,
                       &reply->meta.index, &reply->chain);

@@ -1,7 +1,9 @@
 /* Internal.EventFire: a user event for all members of this data center. Any server can do that. */
+#include "base/log.h"
 #include "base/mem.h"
 #include "proto/serf.h"
 #include "schema/gossip.h"
+#include "server/acl.h"
 #include "server/membership.h"
 #include "server/rpc.h"
 #include "server/rpc_ask.h"
@@ -30,6 +32,17 @@ static void fire(struct rpc_ask *ask)
     membership_user_event(ask->server->delegate.membership, name, args->payload, false, fired, ask);
 }
 
+static int permit(struct rpc_ctx *ctx, const void *data)
+{
+    const struct event_fire_request *args = data;
+    int r = acl_check(ctx, ACL_EVENT_WRITE, args->name);
+    if (r == -ERR_PERMISSION_DENIED) {
+        log_write(LOG_WARN, "agent.server", "user event blocked by ACLs",
+                  LOG_STR("event", args->name));
+    }
+    return r;
+}
+
 const struct rpc_method rpc_internal_event_fire = {
     .name = "Internal.EventFire",
     .flags = RPC_WRITE | RPC_LOCAL,
@@ -39,4 +52,5 @@ const struct rpc_method rpc_internal_event_fire = {
     .meta_offset = -1, /* not for HTTP */
     .acl = "event:write",
     .ask = fire,
+    .permit = permit,
 };

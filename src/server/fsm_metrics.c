@@ -29,6 +29,18 @@ static const struct {
     [FSM_AUTOPILOT] = {"fsm.autopilot", NULL, false},
     [FSM_INTENTION] = {"fsm.intention", "consul.fsm.intention", true},
     [FSM_CONNECT_CA] = {"fsm.ca", "consul.fsm.ca", true},
+    [FSM_ACL] = {"fsm.acl", NULL, true},
+    [FSM_ACL_BOOTSTRAP] = {"fsm.acl.token", NULL, true},
+    [FSM_ACL_TOKEN_SET] = {"fsm.acl.token", NULL, true},
+    [FSM_ACL_TOKEN_DELETE] = {"fsm.acl.token", NULL, true},
+    [FSM_ACL_POLICY_SET] = {"fsm.acl.policy", NULL, true},
+    [FSM_ACL_POLICY_DELETE] = {"fsm.acl.policy", NULL, true},
+    [FSM_ACL_ROLE_SET] = {"fsm.acl.role", NULL, true},
+    [FSM_ACL_ROLE_DELETE] = {"fsm.acl.role", NULL, true},
+    [FSM_ACL_BINDING_RULE_SET] = {"fsm.acl.bindingrule", NULL, true},
+    [FSM_ACL_BINDING_RULE_DELETE] = {"fsm.acl.bindingrule", NULL, true},
+    [FSM_ACL_AUTH_METHOD_SET] = {"fsm.acl.authmethod", NULL, true},
+    [FSM_ACL_AUTH_METHOD_DELETE] = {"fsm.acl.authmethod", NULL, true},
     [FSM_CONNECT_CA_LEAF] = {"fsm.ca.leaf", NULL, true},
 };
 

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/vec.h"
+#include "server/acl_filter.h"
 #include "server/rpc.h"
 #include "store/catalog.h"
 #include "store/config_entry.h"
@@ -12,6 +13,10 @@ static int gateway_services(struct rpc_ctx *ctx, const void *data, void *out)
 {
     const struct service_request *args = data;
     struct indexed_gateway_services *reply = out;
+    int r = acl_check(ctx, ACL_SERVICE_READ, args->service_name);
+    if (r < 0) {
+        return r;
+    }
     /* No error: the proxy of a gateway may well start before its entry is written. */
     if (config_entry_find(ctx->view, CONFIG_INGRESS_GATEWAY, args->service_name) == NULL &&
         config_entry_find(ctx->view, CONFIG_TERMINATING_GATEWAY, args->service_name) == NULL) {
@@ -21,7 +26,7 @@ static int gateway_services(struct rpc_ctx *ctx, const void *data, void *out)
     }
     reply->meta.index =
         gateway_services_list(ctx->view, ctx->ws, ctx->arena, args->service_name, &reply->services);
-    return 0;
+    return acl_filter_gateway_services(ctx, &reply->services);
 }
 
 const struct rpc_method rpc_catalog_gateway_services = {
@@ -45,6 +50,10 @@ static int gateway_service_dump(struct rpc_ctx *ctx, const void *data, void *out
     if (args->service_name.n == 0) {
         return err_set(ctx->err, ERR_FAILED, "Must provide gateway name");
     }
+    int r = acl_check(ctx, ACL_SERVICE_READ, args->service_name);
+    if (r < 0) {
+        return r;
+    }
     uint64_t index =
         gateway_services_list(ctx->view, ctx->ws, ctx->arena, args->service_name, &links);
     for (size_t i = 0; i < links.n; i++) {
@@ -65,7 +74,7 @@ static int gateway_service_dump(struct rpc_ctx *ctx, const void *data, void *out
     }
     reply->dump = (struct objlist){dump.v, dump.n};
     reply->meta.index = index;
-    return 0;
+    return acl_filter_service_dump(ctx, &reply->dump);
 }
 
 const struct rpc_method rpc_internal_gateway_service_dump = {

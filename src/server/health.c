@@ -1,4 +1,5 @@
 /* Health.*: checks, and service instances with the checks that concern them. */
+#include "server/acl_filter.h"
 #include "server/query_metrics.h"
 #include "server/read.h"
 #include "server/rpc.h"
@@ -14,7 +15,10 @@ static struct str node_of_check(const void *element)
 static int finish_checks(struct rpc_ctx *ctx, const struct query_options *options,
                          const struct query_source *source, struct ptrlist *checks)
 {
-    int r = read_filter_ptrs(ctx, options->filter, &health_check_schema, checks);
+    int r = acl_filter_checks(ctx, checks);
+    if (r >= 0) {
+        r = read_filter_ptrs(ctx, options->filter, &health_check_schema, checks);
+    }
     if (r >= 0 && source != NULL) {
         read_sort_ptrs(ctx, source, node_of_check, checks);
     }
@@ -83,9 +87,22 @@ static int service_nodes(struct rpc_ctx *ctx, const void *data, void *out)
     if (args->service_name.n == 0) {
         return err_set(ctx->err, ERR_FAILED, "Must provide service name");
     }
+    /* Who asks for the proxies of a service, or its gateways, must be able to read the service. */
+    int r = acl_known(ctx);
+    if (r < 0) {
+        return r;
+    }
+    if ((args->connect || args->ingress) && !acl_may(ctx, ACL_SERVICE_READ, args->service_name)) {
+        ctx->ws = NULL; /* answered at once, and with nothing */
+        return 0;
+    }
     reply->meta.index = find_instances(ctx, args, &reply->nodes);
     read_keep_node_meta(args->node_meta_filters, sizeof(struct check_service_node), &reply->nodes);
-    int r = read_filter_objs(ctx, args->options.filter, &check_service_node_schema, &reply->nodes);
+    r = acl_filter_check_service_nodes(ctx, &reply->nodes);
+    if (r < 0) {
+        return r;
+    }
+    r = read_filter_objs(ctx, args->options.filter, &check_service_node_schema, &reply->nodes);
     if (r < 0) {
         return r;
     }

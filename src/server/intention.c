@@ -4,11 +4,13 @@
 
 #include "base/clock.h"
 #include "base/gofmt.h"
+#include "base/log.h"
 #include "base/metrics.h"
 #include "base/rand.h"
 #include "base/vec.h"
 #include "fsm/fsm.h"
 #include "schema/msgpack.h"
+#include "server/acl_filter.h"
 #include "server/read.h"
 #include "server/reply.h"
 #include "server/rpc.h"
@@ -171,13 +173,27 @@ static int complete_legacy(struct rpc_ctx *ctx, struct intention *i)
     return r < 0 ? r : check_legacy(ctx, i);
 }
 
+static int check_write(struct rpc_ctx *ctx, const struct intention *i)
+{
+    if (acl_may_write_intention(ctx, i)) {
+        return 0;
+    }
+    log_write(LOG_WARN, "agent.server.intentions", "Operation on intention denied due to ACLs",
+              LOG_STR("source", i->source_name), LOG_STR("destination", i->destination_name));
+    return acl_deny(ctx);
+}
+
 static int create(struct rpc_ctx *ctx, struct intention *i, struct intention_mutation *m)
 {
     default_namespaces(i);
+    int r = check_write(ctx, i);
+    if (r < 0) {
+        return r;
+    }
     if (i->id.n > 0) {
         return err_set(ctx->err, ERR_FAILED, "ID must be empty when creating a new intention");
     }
-    int r = make_id(ctx, &i->id);
+    r = make_id(ctx, &i->id);
     if (r < 0 || (r = complete_legacy(ctx, i)) < 0) {
         return r;
     }
@@ -196,6 +212,9 @@ static int update(struct rpc_ctx *ctx, struct intention *i, struct intention_mut
     if (old == NULL) {
         return err_set(ctx->err, ERR_FAILED, "Cannot modify non-existent intention: '%.*s'",
                        STRF(i->id));
+    }
+    if ((r = check_write(ctx, old)) < 0) {
+        return r;
     }
     default_namespaces(i);
     if (!str_eq(old->destination_name, i->destination_name)) {
@@ -223,6 +242,9 @@ static int delete_by_id(struct rpc_ctx *ctx, const struct intention *i,
         return err_set(ctx->err, ERR_FAILED, "Cannot delete non-existent intention: '%.*s'",
                        STRF(i->id));
     }
+    if ((r = check_write(ctx, old)) < 0) {
+        return r;
+    }
     m->id = i->id;
     return RPC_PREPARE_PROPOSE;
 }
@@ -233,6 +255,10 @@ static int upsert(struct rpc_ctx *ctx, struct intention *i, struct intention_mut
         return err_set(ctx->err, ERR_FAILED, "ID must not be specified");
     }
     default_namespaces(i);
+    int r = check_write(ctx, i);
+    if (r < 0) {
+        return r;
+    }
     const struct config_entry *entry =
         config_entry_find(ctx->view, CONFIG_SERVICE_INTENTIONS, i->destination_name);
     if (i->meta.n > 0) {
@@ -258,6 +284,10 @@ static int delete_by_name(struct rpc_ctx *ctx, struct intention *i, struct inten
     const struct intention *old;
     uint64_t index;
     default_namespaces(i);
+    int r = check_write(ctx, i);
+    if (r < 0) {
+        return r;
+    }
     const struct intention_query_exact exact = {
         .source_ns = i->source_ns,
         .source_name = i->source_name,
@@ -311,7 +341,10 @@ static int apply_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct bu
     if (args->intention == NULL) {
         args->intention = ARENA_NEW(ctx->arena, struct intention);
     }
-    r = change(ctx, args->op, args->intention, &m);
+    r = acl_known(ctx);
+    if (r >= 0) {
+        r = change(ctx, args->op, args->intention, &m);
+    }
     if (r == RPC_PREPARE_PROPOSE) {
         struct intention_request logged = *args;
         logged.intention = NULL;
@@ -371,7 +404,7 @@ static int get_read(struct rpc_ctx *ctx, const void *data, void *out)
     struct indexed_intentions *reply = out;
     const struct intention *found = NULL;
     int r = rpc_check_connect(ctx);
-    if (r < 0) {
+    if (r < 0 || (r = acl_known(ctx)) < 0) {
         return r;
     }
     if (args->intention_id.n > 0) {
@@ -385,6 +418,9 @@ static int get_read(struct rpc_ctx *ctx, const void *data, void *out)
     }
     if (found == NULL) {
         return err_set(ctx->err, ERR_NOT_FOUND, "Intention not found");
+    }
+    if (!acl_may_read_intention(ctx, found)) {
+        return acl_deny(ctx);
     }
     reply->intentions.v = ARENA_ARRAY(ctx->arena, void *, 1);
     reply->intentions.v[0] = (void *)(uintptr_t)found;
@@ -417,6 +453,10 @@ static int list_read(struct rpc_ctx *ctx, const void *data, void *out)
         reply->intentions.n = 0;
         reply->data_origin = STR("legacy");
     }
+    r = acl_filter_intentions(ctx, &reply->intentions);
+    if (r < 0) {
+        return r;
+    }
     return read_filter_ptrs(ctx, args->options.filter, &intention_schema, &reply->intentions);
 }
 
@@ -438,6 +478,11 @@ static int check_entries(struct rpc_ctx *ctx, const struct intention_query_match
     for (size_t i = 0; r >= 0 && i < match->entries.n; i++) {
         r = check_namespace(ctx, "Invalid match entry namespace", e[i].ns);
     }
+    for (size_t i = 0; r >= 0 && i < match->entries.n; i++) {
+        if (e[i].name.n > 0) {
+            r = acl_check(ctx, ACL_INTENTION_READ, e[i].name);
+        }
+    }
     return r;
 }
 
@@ -454,8 +499,8 @@ static int match_read(struct rpc_ctx *ctx, const void *data, void *out)
         return err_set(ctx->err, ERR_FAILED, "Match must be specified on args");
     }
     const struct objlist *entries = &args->match->entries;
-    r = check_entries(ctx, args->match);
-    if (r < 0 ||
+    r = acl_known(ctx);
+    if (r < 0 || (r = check_entries(ctx, args->match)) < 0 ||
         (entries->n > 0 && (r = intention_side_parse(args->match->type, &side, ctx->err)) < 0)) {
         return r;
     }
@@ -496,6 +541,9 @@ static int check_read(struct rpc_ctx *ctx, const void *data, void *out)
     if (q == NULL) {
         return err_set(ctx->err, ERR_FAILED, "Check must be specified on args");
     }
+    if ((r = acl_known(ctx)) < 0) {
+        return r;
+    }
     r = check_namespace(ctx, "Invalid source namespace", q->source_ns);
     if (r < 0 ||
         (r = check_namespace(ctx, "Invalid destination namespace", q->destination_ns)) < 0) {
@@ -504,12 +552,18 @@ static int check_read(struct rpc_ctx *ctx, const void *data, void *out)
     if (!str_eq(q->source_type, INTENTION_SOURCE_CONSUL)) {
         return err_set(ctx->err, ERR_FAILED, "unsupported SourceType: %.*s", Q(q->source_type));
     }
+    /* Whoever finds the service may know whether it can be reached. */
+    if (q->destination_name.n > 0 &&
+        (r = acl_check(ctx, ACL_SERVICE_READ, q->destination_name)) < 0) {
+        return r;
+    }
     (void)intention_match(ctx->view, NULL, ctx->arena, INTENTION_SOURCE, q->source_name,
                           &intentions);
-    /* What no intention speaks of is allowed: there are no ACLs that say otherwise. */
+    /* What no intention speaks of is up to the default policy. */
+    bool default_allow = acl_may(ctx, ACL_INTENTION_DEFAULT, STR(""));
     reply->allowed =
         intention_decide(intentions, INTENTION_DESTINATION, namespace_or_default(q->destination_ns),
-                         q->destination_name, true, false)
+                         q->destination_name, default_allow, false)
             .allowed;
     return 0;
 }

@@ -1,5 +1,6 @@
 /* Internal.*: dumps of the catalog for the UI. */
 #include "schema/dump.h"
+#include "server/acl_filter.h"
 #include "server/read.h"
 #include "server/rpc.h"
 #include "store/catalog.h"
@@ -14,7 +15,7 @@ static int node_info(struct rpc_ctx *ctx, const void *data, void *out)
         return err_set(ctx->err, ERR_FAILED, "Must provide node");
     }
     reply->meta.index = catalog_node_dump(ctx->view, ctx->ws, ctx->arena, args->node, &reply->dump);
-    return 0;
+    return acl_filter_node_dump(ctx, &reply->dump);
 }
 
 static int node_dump(struct rpc_ctx *ctx, const void *data, void *out)
@@ -22,7 +23,8 @@ static int node_dump(struct rpc_ctx *ctx, const void *data, void *out)
     const struct dc_request *args = data;
     struct indexed_node_dump *reply = out;
     reply->meta.index = catalog_node_dump(ctx->view, ctx->ws, ctx->arena, STR_NULL, &reply->dump);
-    return read_filter_objs(ctx, args->options.filter, &node_info_schema, &reply->dump);
+    int r = acl_filter_node_dump(ctx, &reply->dump);
+    return r < 0 ? r : read_filter_objs(ctx, args->options.filter, &node_info_schema, &reply->dump);
 }
 
 static int service_dump(struct rpc_ctx *ctx, const void *data, void *out)
@@ -34,6 +36,10 @@ static int service_dump(struct rpc_ctx *ctx, const void *data, void *out)
                              args->use_service_kind ? &args->service_kind : NULL, &reply->nodes);
     uint64_t index = gateway_services_list_all(ctx->view, ctx->ws, ctx->arena, &reply->gateways);
     reply->meta.index = MAX(reply->meta.index, index);
+    int r = acl_filter_check_service_nodes(ctx, &reply->nodes);
+    if (r < 0 || (r = acl_filter_gateway_services(ctx, &reply->gateways)) < 0) {
+        return r;
+    }
     return read_filter_objs(ctx, args->options.filter, &check_service_node_schema, &reply->nodes);
 }
 

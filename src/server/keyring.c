@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "gossip/pool.h"
 #include "schema/gossip.h"
+#include "server/acl.h"
 #include "server/membership.h"
 #include "server/router.h"
 #include "server/rpc.h"
@@ -214,6 +215,29 @@ static void operate(struct rpc_ask *ask)
     somebody_answered(k);
 }
 
+/* Only the words are Consul's: it answers these with 500. */
+static int permit(struct rpc_ctx *ctx, const void *data)
+{
+    const struct keyring_request *args = data;
+    enum serf_key_action action;
+    int r = acl_known(ctx);
+    if (r < 0 || ctx->who == NULL) {
+        return r;
+    }
+    r = parse_operation(args->operation, &action, ctx->err);
+    if (r < 0) {
+        return r;
+    }
+    if (action == SERF_KEY_LIST) {
+        return acl_may(ctx, ACL_KEYRING_READ, STR(""))
+                   ? 0
+                   : err_set(ctx->err, ERR_FAILED, "Reading keyring denied by ACLs");
+    }
+    return acl_may(ctx, ACL_KEYRING_WRITE, STR(""))
+               ? 0
+               : err_set(ctx->err, ERR_FAILED, "Modifying keyring denied due to ACLs");
+}
+
 const struct rpc_method rpc_internal_keyring_operation = {
     .name = "Internal.KeyringOperation",
     .flags = RPC_WRITE | RPC_LOCAL,
@@ -223,4 +247,5 @@ const struct rpc_method rpc_internal_keyring_operation = {
     .meta_offset = -1,
     .acl = "keyring:read,keyring:write",
     .ask = operate,
+    .permit = permit,
 };

@@ -16,11 +16,13 @@ struct leader {
     struct server *server;
     bool is_leading;
     bool is_stopped; /* the server ends: no duties any more */
+    struct leader_acl *acl;
     struct leader_sessions *sessions;
     struct leader_tombstones *tombstones;
     struct leader_reconcile *reconcile;
     struct ca_manager *ca;
     struct leader_replication *replication;
+    struct leader_acl_replication *acl_replication;
     struct leader_federation *federation;
     struct membership_listener listener;
 };
@@ -32,6 +34,7 @@ enum leader_note {
     NOTE_TOUCH,
     NOTE_FORGET,
     NOTE_TOMBSTONES,
+    NOTE_LEGACY_TOKEN,
 };
 
 /* A notification on its way to the main loop. */
@@ -85,6 +88,16 @@ void leader_tombstones_made(struct leader *l, uint64_t raft_index)
     leader_note(l, NOTE_TOMBSTONES, STR(""), raft_index);
 }
 
+void leader_legacy_token_made(struct leader *l)
+{
+    leader_note(l, NOTE_LEGACY_TOKEN, STR(""), 0);
+}
+
+void leader_acl_status(const struct leader *l, struct acl_replication_status *ret)
+{
+    leader_acl_replication_status(l->acl_replication, ret);
+}
+
 /* --- duties ---------------------------------------------------------------------------------- */
 
 static void duties_go_on(void *data)
@@ -97,9 +110,11 @@ static void duties_go_on(void *data)
 /* Who sees a leader sees the CA's roots: reconciling, which ends with that, comes after them. */
 static void duties_start(struct leader *l)
 {
+    leader_acl_start(l->acl);
     leader_sessions_start(l->sessions);
     autopilot_start(l->server->autopilot);
     leader_replication_start(l->replication);
+    leader_acl_replication_start(l->acl_replication);
     leader_federation_start(l->federation);
     leader_tombstones_start(l->tombstones);
     ca_manager_start(l->ca, duties_go_on, l);
@@ -130,10 +145,12 @@ static void duties_end(struct leader *l)
 {
     l->is_leading = false;
     atomic_store(&l->server->is_established, false);
+    leader_acl_stop(l->acl);
     leader_sessions_stop(l->sessions);
     autopilot_stop(l->server->autopilot);
     ca_manager_stop(l->ca);
     leader_replication_stop(l->replication);
+    leader_acl_replication_stop(l->acl_replication);
     leader_federation_stop(l->federation);
     leader_tombstones_stop(l->tombstones);
     leader_reconcile_stop(l->reconcile);
@@ -161,9 +178,11 @@ static void leader_take_up_again(struct leader *l)
     if (!l->is_leading) {
         return;
     }
+    leader_acl_stop(l->acl);
     leader_sessions_stop(l->sessions);
     ca_manager_stop(l->ca);
     leader_replication_stop(l->replication);
+    leader_acl_replication_stop(l->acl_replication);
     leader_federation_stop(l->federation);
     duties_start(l);
 }
@@ -191,6 +210,9 @@ static void leader_msg_run(struct loop_msg *msg)
     case NOTE_TOMBSTONES:
         leader_tombstones_add(m->leader->tombstones, m->number);
         break;
+    case NOTE_LEGACY_TOKEN:
+        leader_acl_legacy_token(m->leader->acl);
+        break;
     }
     mem_free(m);
 }
@@ -208,11 +230,13 @@ struct leader *leader_new(struct server *s)
 {
     struct leader *l = xcalloc(1, sizeof(*l));
     l->server = s;
+    l->acl = leader_acl_new(s);
     l->sessions = leader_sessions_new(s);
     l->tombstones = leader_tombstones_new(s);
     l->reconcile = leader_reconcile_new(s);
     l->ca = ca_manager_new(s);
     l->replication = leader_replication_new(s);
+    l->acl_replication = leader_acl_replication_new(s);
     l->federation = leader_federation_new(s);
     l->listener.event = leader_member_event;
     membership_listen(s->delegate.membership, &l->listener);
@@ -222,11 +246,13 @@ struct leader *leader_new(struct server *s)
 struct leader *leader_free(struct leader *l)
 {
     if (l != NULL) {
+        l->acl = leader_acl_free(l->acl);
         l->sessions = leader_sessions_free(l->sessions);
         l->tombstones = leader_tombstones_free(l->tombstones);
         l->reconcile = leader_reconcile_free(l->reconcile);
         l->ca = ca_manager_free(l->ca);
         l->replication = leader_replication_free(l->replication);
+        l->acl_replication = leader_acl_replication_free(l->acl_replication);
         l->federation = leader_federation_free(l->federation);
     }
     return mem_free(l);

@@ -9,6 +9,7 @@
 #pragma once
 #include "base/str.h"
 
+struct acl_replication_status;
 struct leader;
 struct server;
 
@@ -28,6 +29,10 @@ void leader_session_touch(struct leader *l, struct str session_id, uint64_t ttl_
 void leader_session_forget(struct leader *l, struct str session_id);
 /* Tombstones were made at this Raft index: reap them when they are old enough. */
 void leader_tombstones_made(struct leader *l, uint64_t raft_index);
+/* A token of the old API was written: it needs an accessor. */
+void leader_legacy_token_made(struct leader *l);
+/* How far ACLs were copied from the primary data center. On the main loop. */
+void leader_acl_status(const struct leader *l, struct acl_replication_status *ret);
 
 /* A session ends at twice its TTL: the client's grace for delays. */
 #define SESSION_TTL_MULTIPLIER 2u

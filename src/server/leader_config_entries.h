@@ -2,10 +2,10 @@
  *
  * That intentions live in them, once in a cluster's life; and those entries of its own
  * configuration (config_entries.bootstrap) that are not there yet. The latter in the primary data
- * center alone; of intentions a secondary says so once it has copied those of the primary, where they
- * must live in config entries, too. On the server's main loop; the writes are proposed at once and in order, so that what the
- * leader proposes afterwards finds them applied. One that fails is logged, and tried by the next
- * leader. */
+ * center alone; of intentions a secondary says so once it has copied those of the primary, where
+ * they must live in config entries, too. On the server's main loop; the writes are proposed at once
+ * and in order, so that what the leader proposes afterwards finds them applied. One that fails is
+ * logged, and tried by the next leader. */
 #pragma once
 #include <stdint.h>
 

@@ -3,6 +3,9 @@
 #pragma once
 #include "server/membership.h"
 
+struct acl_replication_status;
+struct leader_acl;
+struct leader_acl_replication;
 struct leader_federation;
 struct leader_reconcile;
 struct leader_replication;
@@ -35,6 +38,13 @@ void leader_reconcile_stop(struct leader_reconcile *l);
 void leader_reconcile_event(struct leader_reconcile *l, enum membership_event event,
                             const struct member *member);
 
+/* Built-in policies and tokens, accessors of legacy tokens, expired tokens. start: what has to be
+ * there comes into the log before whatever is asked for after it. */
+struct leader_acl *leader_acl_new(struct server *s);
+struct leader_acl *leader_acl_free(struct leader_acl *l);
+void leader_acl_start(struct leader_acl *l);
+void leader_acl_stop(struct leader_acl *l);
+void leader_acl_legacy_token(struct leader_acl *l); /* one has come */
 /* Copies of what the primary data center has; in the primary itself there is nothing to do. */
 struct leader_replication *leader_replication_new(struct server *s);
 struct leader_replication *leader_replication_free(struct leader_replication *l);
@@ -48,3 +58,12 @@ struct leader_federation *leader_federation_new(struct server *s);
 struct leader_federation *leader_federation_free(struct leader_federation *l);
 void leader_federation_start(struct leader_federation *l);
 void leader_federation_stop(struct leader_federation *l);
+
+/* Policies, roles and tokens, copied from the primary data center; nothing happens in that. */
+struct leader_acl_replication *leader_acl_replication_new(struct server *s);
+struct leader_acl_replication *leader_acl_replication_free(struct leader_acl_replication *l);
+void leader_acl_replication_start(struct leader_acl_replication *l);
+void leader_acl_replication_stop(struct leader_acl_replication *l);
+/* Points to the server's own strings. */
+void leader_acl_replication_status(const struct leader_acl_replication *l,
+                                   struct acl_replication_status *ret);

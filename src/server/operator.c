@@ -6,6 +6,7 @@
 #include "raft/configuration.h"
 #include "raft/raft.h"
 #include "schema/msgpack.h"
+#include "server/acl.h"
 #include "server/autopilot.h"
 #include "server/membership.h"
 #include "server/raft_ask.h"
@@ -41,6 +42,10 @@ static const struct raft_configuration *configuration_now(struct rpc_ctx *ctx)
 static int raft_get_configuration_read(struct rpc_ctx *ctx, const void *args UNUSED, void *reply)
 {
     struct raft_configuration_response *r = reply;
+    int rc = acl_check(ctx, ACL_OPERATOR_READ, STR(""));
+    if (rc < 0) {
+        return rc;
+    }
     struct str leader = server_leader_address(ctx->server, ctx->arena);
     struct member_list *list = membership_list(ctx->server->delegate.membership);
     const struct raft_configuration *c = configuration_now(ctx);
@@ -100,6 +105,10 @@ static int remove_by_address(struct rpc_ctx *ctx, void *args, void *reply UNUSED
 {
     struct raft_remove_peer_request *request = args;
     const struct raft_configuration *c = configuration_now(ctx);
+    int rc = acl_check(ctx, ACL_OPERATOR_WRITE, STR(""));
+    if (rc < 0) {
+        return rc;
+    }
     for (uint32_t i = 0; i < c->count; i++) {
         if (str_eq(str_from_cstr(c->servers[i].address), request->address)) {
             return remove_peer(ctx, request, &c->servers[i]);
@@ -114,6 +123,10 @@ static int remove_by_id(struct rpc_ctx *ctx, void *args, void *reply UNUSED,
 {
     struct raft_remove_peer_request *request = args;
     const struct raft_server *server = raft_configuration_find(configuration_now(ctx), request->id);
+    int rc = acl_check(ctx, ACL_OPERATOR_WRITE, STR(""));
+    if (rc < 0) {
+        return rc;
+    }
     if (server != NULL) {
         return remove_peer(ctx, request, server);
     }
@@ -145,10 +158,28 @@ const struct rpc_method rpc_operator_raft_remove_peer_by_id = {
 
 /* --- autopilot's configuration --------------------------------------------------------------- */
 
+static int check_operator(struct rpc_ctx *ctx, enum acl_right right, const char *what)
+{
+    int rc = acl_known(ctx);
+    return rc < 0 || acl_may(ctx, right, STR(""))
+               ? rc
+               : err_set(ctx->err, ERR_PERMISSION_DENIED, "%s: Missing operator:%s permissions",
+                         err_code_text(ERR_PERMISSION_DENIED), what);
+}
+
+static int check_read(struct rpc_ctx *ctx)
+{
+    return check_operator(ctx, ACL_OPERATOR_READ, "read");
+}
+
 static int autopilot_get_configuration(struct rpc_ctx *ctx, const void *args, void *reply)
 {
     const struct autopilot_config *config = autopilot_config_get(ctx->view);
     (void)args;
+    int rc = check_read(ctx);
+    if (rc < 0) {
+        return rc;
+    }
     if (config == NULL) {
         return err_set(ctx->err, ERR_FAILED, "autopilot config not initialized yet");
     }
@@ -170,8 +201,11 @@ const struct rpc_method rpc_operator_autopilot_get_configuration = {
 static int set_configuration_prepare(struct rpc_ctx *ctx, void *args, void *reply,
                                      struct buf *entry)
 {
-    (void)ctx;
     (void)reply;
+    int rc = check_operator(ctx, ACL_OPERATOR_WRITE, "write");
+    if (rc < 0) {
+        return rc;
+    }
     buf_byte(entry, FSM_AUTOPILOT);
     msgpack_object(entry, &autopilot_set_config_request_schema, args);
     return RPC_PREPARE_PROPOSE;
@@ -204,6 +238,10 @@ static int server_health(struct rpc_ctx *ctx, const void *args, void *reply)
 {
     struct autopilot_health_reply *r = reply;
     (void)args;
+    int rc = check_read(ctx);
+    if (rc < 0) {
+        return rc;
+    }
     const struct autopilot_state *state = autopilot_state(ctx->server->autopilot, ctx->arena);
     if (state == NULL) {
         return 0; /* nothing is known yet: unhealthy, and no error */
@@ -248,6 +286,10 @@ const struct rpc_method rpc_operator_server_health = {
 static int autopilot_state_read(struct rpc_ctx *ctx, const void *args, void *reply)
 {
     (void)args;
+    int rc = check_read(ctx);
+    if (rc < 0) {
+        return rc;
+    }
     const struct autopilot_state *state = autopilot_state(ctx->server->autopilot, ctx->arena);
     if (state == NULL) {
         return err_set(ctx->err, ERR_FAILED, "Failed to get autopilot state: no state found");

@@ -11,6 +11,7 @@
 #include "base/rand.h"
 #include "fsm/fsm.h"
 #include "schema/msgpack.h"
+#include "server/acl_filter.h"
 #include "server/query_failover.h"
 #include "server/read.h"
 #include "server/reply.h"
@@ -19,7 +20,6 @@
 #include "store/prepared_query.h"
 
 #define MODULE "agent.server.prepared_query"
-#define REDACTED_TOKEN STR("<hidden>")
 /* How far down the nearest node is looked for that should be first. */
 #define NEAREST_SEARCH_MAX 10u
 
@@ -83,8 +83,12 @@ static int check_ttl(struct str ttl, struct err *err)
         return 0;
     }
     if (duration_parse(ttl, &ns) < 0) {
-        return err_set(err, ERR_FAILED, "Bad DNS TTL '%.*s': time: invalid duration \"%.*s\"",
-                       STRF(ttl), STRF(ttl));
+        struct buf fault = {0};
+        duration_put_fault(&fault, ttl);
+        int r =
+            err_set(err, ERR_FAILED, "Bad DNS TTL '%.*s': %.*s", STRF(ttl), STRF(buf_view(&fault)));
+        buf_deinit(&fault);
+        return r;
     }
     return ns >= 0 ? 0 : err_set(err, ERR_FAILED, "DNS TTL '%lld', must be >=0", (long long)ns);
 }
@@ -95,7 +99,7 @@ static int check_query(const struct prepared_query *q, struct err *err)
     if (q->name.n == 0 && q->template_.type.n == 0 && q->session.n == 0) {
         return err_set(err, ERR_FAILED, "Must be bound to a session");
     }
-    if (str_eq(q->token, REDACTED_TOKEN)) {
+    if (str_eq(q->token, ACL_REDACTED)) {
         return err_set(err, ERR_FAILED,
                        "Bad Token '%.*s', it looks like a query definition with a redacted token "
                        "was submitted",
@@ -130,6 +134,19 @@ static int make_id(struct rpc_ctx *ctx, struct prepared_query *query)
     return r < 0 ? err_wrap(ctx->err, "Prepared query lookup failed") : 0;
 }
 
+static int check_write(struct rpc_ctx *ctx, const struct prepared_query *query)
+{
+    struct str name;
+    int r = acl_known(ctx);
+    if (r < 0 || !acl_query_name(query, &name) || acl_may(ctx, ACL_QUERY_WRITE, name)) {
+        return r;
+    }
+    log_write(LOG_WARN, MODULE, "Operation on prepared query denied due to ACLs",
+              LOG_STR("query", query->id));
+    return acl_deny(ctx);
+}
+
+/* And the caller may change it. */
 static int check_exists(struct rpc_ctx *ctx, struct str id)
 {
     const struct prepared_query *existing;
@@ -138,7 +155,7 @@ static int check_exists(struct rpc_ctx *ctx, struct str id)
         return err_wrap(ctx->err, "Prepared Query lookup failed");
     }
     return existing != NULL
-               ? 0
+               ? check_write(ctx, existing)
                : err_set(ctx->err, ERR_FAILED, "Cannot modify non-existent prepared query: '%.*s'",
                          STRF(id));
 }
@@ -151,7 +168,11 @@ static int apply_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct bu
     if (args->query == NULL) {
         args->query = ARENA_NEW(ctx->arena, struct prepared_query);
     }
-    int r = is_create ? make_id(ctx, args->query) : check_exists(ctx, args->query->id);
+    int r = is_create ? make_id(ctx, args->query) : 0;
+    if (r < 0 || (r = check_write(ctx, args->query)) < 0) {
+        return r;
+    }
+    r = is_create ? 0 : check_exists(ctx, args->query->id);
     if (r < 0) {
         return r;
     }
@@ -201,6 +222,20 @@ static int not_found(struct rpc_ctx *ctx)
     return err_set(ctx->err, ERR_NOT_FOUND, "Query not found");
 }
 
+/* Whoever has the id of one without a name may see it. */
+static int show(struct rpc_ctx *ctx, const struct prepared_query **query)
+{
+    struct str name;
+    int r = acl_known(ctx);
+    if (r >= 0 && acl_query_name(*query, &name) && !acl_may(ctx, ACL_ACL_WRITE, STR("")) &&
+        !acl_may(ctx, ACL_QUERY_READ, name)) {
+        log_write(LOG_WARN, MODULE, "Request to get prepared query denied due to ACLs",
+                  LOG_STR("query", (*query)->id));
+        return acl_deny(ctx);
+    }
+    return r < 0 ? r : acl_hide_query_token(ctx, query);
+}
+
 static int get_read(struct rpc_ctx *ctx, const void *data, void *out)
 {
     const struct prepared_query_specific_request *args = data;
@@ -214,10 +249,11 @@ static int get_read(struct rpc_ctx *ctx, const void *data, void *out)
     if (query == NULL) {
         return not_found(ctx);
     }
+    r = show(ctx, &query);
     reply->queries.v = arena_alloc(ctx->arena, sizeof(void *));
     reply->queries.v[0] = (void *)query;
     reply->queries.n = 1;
-    return 0;
+    return r;
 }
 
 const struct rpc_method rpc_prepared_query_get = {
@@ -236,7 +272,7 @@ static int list_read(struct rpc_ctx *ctx, const void *data, void *out)
     struct indexed_prepared_queries *reply = out;
     (void)data;
     reply->meta.index = prepared_query_list(ctx->view, ctx->ws, ctx->arena, &reply->queries);
-    return 0;
+    return acl_filter_prepared_queries(ctx, &reply->queries);
 }
 
 const struct rpc_method rpc_prepared_query_list = {
@@ -262,7 +298,15 @@ static int explain_read(struct rpc_ctx *ctx, const void *data, void *out)
 {
     struct prepared_query_explain_response *reply = out;
     const struct prepared_query *query;
+    struct str name;
     int r = resolve(ctx, data, &query);
+    if (r < 0 || (r = acl_known(ctx)) < 0) {
+        return r;
+    }
+    if (!acl_query_name(query, &name) && !acl_may(ctx, ACL_ACL_WRITE, STR(""))) {
+        return acl_deny(ctx); /* as from a list, which it would not be in */
+    }
+    r = show(ctx, &query);
     if (r >= 0) {
         reply->query = *query;
     }
@@ -329,8 +373,8 @@ static void shuffle(struct rng *rng, struct objlist *list)
 }
 
 /* The instances of this data center that fit, in random order. */
-static void run_here(struct rpc_ctx *ctx, const struct prepared_query *query, bool connect,
-                     struct prepared_query_execute_response *reply)
+static int run_here(struct rpc_ctx *ctx, const struct prepared_query *query, bool connect,
+                    struct prepared_query_execute_response *reply)
 {
     const struct service_query *q = &query->service;
     struct objlist list = {0};
@@ -347,11 +391,13 @@ static void run_here(struct rpc_ctx *ctx, const struct prepared_query *query, bo
         }
     }
     list.n = kept;
+    int r = acl_filter_check_service_nodes(ctx, &list);
     shuffle(&ctx->worker->rng, &list);
     reply->service = q->service;
     reply->nodes = list;
     reply->dns = query->dns;
     reply->datacenter = ctx->server->options.datacenter;
+    return r;
 }
 
 static struct str node_at(struct rpc_ctx *ctx, struct str ip)
@@ -430,7 +476,10 @@ static int execute_read(struct rpc_ctx *ctx, const void *data, void *out)
     if (r < 0) {
         return r;
     }
-    run_here(ctx, query, args->connect, reply);
+    r = run_here(ctx, query, args->connect, reply);
+    if (r < 0) {
+        return r;
+    }
     struct query_source source = find_source(ctx, query, args);
     sort_nodes(ctx, &source, &reply->nodes);
     cut(&reply->nodes, args->limit);
@@ -441,6 +490,15 @@ static int execute_read(struct rpc_ctx *ctx, const void *data, void *out)
     reply->dns.ttl = arena_str(ctx->arena, reply->dns.ttl);
     ctx->more = schema_copy(ctx->arena, &prepared_query_schema, query);
     return RPC_READ_MORE;
+}
+
+/* A query that has a token of its own finds what that may find, whoever runs it. */
+static struct str execute_token(struct rpc_ctx *ctx, const void *data)
+{
+    const struct prepared_query_execute_request *args = data;
+    const struct prepared_query *query;
+    bool has_own = resolve(ctx, args, &query) >= 0 && query->token.n > 0;
+    return has_own ? query->token : args->options.token;
 }
 
 static struct metric time_execute = METRIC_SAMPLE("prepared-query.execute");
@@ -455,17 +513,25 @@ const struct rpc_method rpc_prepared_query_execute = {
     .acl = "node:read,service:read",
     .time = &time_execute,
     .read = execute_read,
+    .token = execute_token,
     .more = query_failover,
 };
 
 /* For another data center that found nothing at home: it sends the query along. */
+static struct str execute_remote_token(struct rpc_ctx *ctx, const void *data)
+{
+    const struct prepared_query_execute_remote_request *args = data;
+    (void)ctx;
+    return args->query.token.n > 0 ? args->query.token : args->options.token;
+}
+
 static int execute_remote_read(struct rpc_ctx *ctx, const void *data, void *out)
 {
     const struct prepared_query_execute_remote_request *args = data;
     struct prepared_query_execute_response *reply = out;
-    run_here(ctx, &args->query, args->connect, reply);
+    int r = run_here(ctx, &args->query, args->connect, reply);
     cut(&reply->nodes, args->limit);
-    return 0;
+    return r;
 }
 
 static struct metric time_execute_remote = METRIC_SAMPLE("prepared-query.execute_remote");
@@ -480,4 +546,5 @@ const struct rpc_method rpc_prepared_query_execute_remote = {
     .acl = "node:read,service:read",
     .time = &time_execute_remote,
     .read = execute_remote_read,
+    .token = execute_remote_token,
 };

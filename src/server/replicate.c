@@ -1,6 +1,7 @@
 /* round_begin() asks; listed() compares and makes the list of steps; step_due() makes one after the
- * other; round_end() draws the sum and sets the timer for the next round. The call that listed the
- * objects stays until then: the updates point into its answer. */
+ * other, with a look at the objects themselves first where the list does not have them; round_end()
+ * draws the sum and sets the timer for the next round. The call that listed the objects stays until
+ * then: the updates point into its answer. */
 #include "server/replicate.h"
 
 #include "base/arena.h"
@@ -10,6 +11,7 @@
 #include "base/metrics.h"
 #include "base/vec.h"
 #include "schema/field.h"
+#include "server/acl_resolver.h"
 #include "server/retry.h"
 #include "server/rpc.h"
 #include "server/server.h"
@@ -23,6 +25,7 @@ struct replicator {
     struct retry retry;
     struct loop_timer timer;
     struct rpc_call *listing, *step;
+    struct rpc_call *read; /* whose answer is being written */
     uint64_t asked_ns, listed_ns;
     struct arena arena; /* of the round */
     struct replicate_items deletions, updates;
@@ -100,15 +103,9 @@ static void round_end(struct replicator *r)
 
 /* --- steps ------------------------------------------------------------------------------------ */
 
-static void stepped(struct rpc_call *call)
+static void step_end(struct replicator *r)
 {
-    struct replicator *r = call->data;
-    r->step = NULL;
-    if (call->err != NULL) {
-        bool is_deletion = r->done < r->deletions.n;
-        failed(r, is_deletion ? "apply local deletions of" : "apply local updates of", call->err);
-    }
-    rpc_call_free(call);
+    rpc_call_free(TAKE(r->read));
     r->done += r->step_items;
     if (r->done == r->deletions.n + r->updates.n) {
         round_end(r);
@@ -118,6 +115,71 @@ static void stepped(struct rpc_call *call)
     }
 }
 
+static void stepped(struct rpc_call *call)
+{
+    struct replicator *r = call->data;
+    r->step = NULL;
+    if (call->err != NULL) {
+        bool is_deletion = r->done < r->deletions.n;
+        failed(r, is_deletion ? "apply local deletions of" : "apply local updates of", call->err);
+    }
+    rpc_call_free(call);
+    step_end(r);
+}
+
+static void step_start(struct replicator *r, struct rpc_call *take_call)
+{
+    r->step = take_call;
+    r->step->is_duty = true;
+    r->step->done = stepped;
+    r->step->data = r;
+    rpc_start(r->step);
+}
+
+static void read_answered(struct rpc_call *call)
+{
+    struct replicator *r = call->data;
+    struct err err = {0};
+    r->step = NULL;
+    r->read = call;
+    if (call->err != NULL) {
+        failed(r, "retrieve the content of remote", call->err);
+        step_end(r);
+        return;
+    }
+    struct rpc_call *write = r->kind->write(r->server, call->reply, &err);
+    if (write != NULL) {
+        step_start(r, write);
+        return;
+    }
+    if (err.code != 0) {
+        failed(r, "retrieve the content of remote", &err);
+    }
+    step_end(r);
+}
+
+static void *field_of(struct rpc_call *call, struct str name)
+{
+    size_t offset;
+    const struct field *f = schema_find(call->method->args, name, &offset);
+    ASSERT(f != NULL);
+    return (char *)call->args + offset;
+}
+
+/* The call is for the primary data center, any server of it. */
+static struct query_options *ask_primary(struct replicator *r, struct rpc_call *call)
+{
+    struct query_options *options =
+        (struct query_options *)(void *)((char *)call->args + call->method->options_offset);
+    *(struct str *)field_of(call, STR("Datacenter")) = r->server->options.primary_datacenter;
+    options->token =
+        arena_str(&call->arena, acl_secret(r->server->main->acl, ACL_SECRET_REPLICATION));
+    options->allow_stale = true;
+    call->is_served = true;
+    call->data = r;
+    return options;
+}
+
 static void step_due(struct loop_timer *t)
 {
     struct replicator *r = container_of(t, struct replicator, timer);
@@ -125,11 +187,14 @@ static void step_due(struct loop_timer *t)
     const struct replicate_items *of = is_deletion ? &r->deletions : &r->updates;
     size_t at = is_deletion ? r->done : r->done - r->deletions.n;
     r->step_items = MIN(of->n - at, MAX(r->kind->step_items_max, (size_t)1));
-    r->step = r->kind->step(r->server, &of->v[at], r->step_items, is_deletion);
-    r->step->is_duty = true;
-    r->step->done = stepped;
-    r->step->data = r;
-    rpc_start(r->step);
+    if (!is_deletion && r->kind->read != NULL) {
+        r->step = r->kind->read(r->server, &of->v[at], r->step_items);
+        (void)ask_primary(r, r->step);
+        r->step->done = read_answered;
+        rpc_start(r->step);
+    } else {
+        step_start(r, r->kind->step(r->server, &of->v[at], r->step_items, is_deletion));
+    }
 }
 
 /* --- what there is to do ---------------------------------------------------------------------- */
@@ -219,32 +284,21 @@ static void listed(struct rpc_call *call)
     }
 }
 
-static void *field_of(struct rpc_call *call, struct str name)
-{
-    size_t offset;
-    const struct field *f = schema_find(call->method->args, name, &offset);
-    ASSERT(f != NULL);
-    return (char *)call->args + offset;
-}
-
 static void round_begin(struct loop_timer *t)
 {
     struct replicator *r = container_of(t, struct replicator, timer);
-    const struct rpc_method *method = r->kind->list;
-    struct rpc_call *call = rpc_call_new(r->server->main, method);
-    struct query_options *options =
-        (struct query_options *)(void *)((char *)call->args + method->options_offset);
+    struct rpc_call *call = rpc_call_new(r->server->main, r->kind->list);
     struct err err = {0};
     r->listing = call;
     r->has_failed = false;
-    *(struct str *)field_of(call, STR("Datacenter")) = r->server->options.primary_datacenter;
-    options->allow_stale = true;
-    options->min_query_index = r->status.index;
-    call->is_served = true;
+    ask_primary(r, call)->min_query_index = r->status.index;
     call->done = listed;
-    call->data = r;
     r->asked_ns = clock_mono_ns();
-    if (r->kind->ask != NULL && r->kind->ask(r->server, call->args, &err) < 0) {
+    int rc = r->kind->ask != NULL ? r->kind->ask(r->server, call->args, &err) : 0;
+    if (rc == REPLICATE_NOT_NOW) {
+        round_drop(r);
+        loop_timer_start(loop_of(r), t, 1000 / REPLICATE_PER_SECOND, round_begin);
+    } else if (rc < 0) {
         failed(r, "retrieve remote", &err);
         round_end(r);
     } else {
@@ -291,6 +345,7 @@ void replicator_stop(struct replicator *r)
     if (r->step != NULL) {
         rpc_cancel(TAKE(r->step));
     }
+    rpc_call_free(TAKE(r->read));
     if (r->listing != NULL && r->listed_ns == 0) { /* else it has been answered */
         rpc_cancel(TAKE(r->listing));
     }

@@ -7,13 +7,13 @@
  *     replicator_stop(r);           // not any more: what is under way is dropped
  *
  * A round: the primary is asked for all objects, as a blocking query behind the index of the last
- * round; they are compared with those here; what the primary has not is deleted, then what is new or
- * was changed there since the last round is written, so many steps a second. Then the next one. A
- * round that failed is followed by a full one, which believes nothing that is here to be current.
+ * round; they are compared with those here; what the primary has not is deleted, then what is new
+ * or was changed there since the last round is written, so many steps a second. Then the next one.
+ * A round that failed is followed by a full one, which believes nothing that is here to be current.
  *
  * A step that is refused does not keep the others from being made: objects may depend on each other
- * in another order than theirs, and the next round finds the first ones in place. The round counts as
- * failed.
+ * in another order than theirs, and the next round finds the first ones in place. The round counts
+ * as failed.
  *
  * On the main loop. */
 #pragma once
@@ -42,6 +42,7 @@ struct replicate_items {
 #define REPLICATE_PER_SECOND 1 /* rounds */
 #define REPLICATE_BURST 5
 #define REPLICATE_WAIT_MAX_MS 120000u
+#define REPLICATE_NOT_NOW 1
 
 struct replicate_kind {
     const char *module; /* of log lines: "agent.server.replication.config_entry" */
@@ -49,8 +50,8 @@ struct replicate_kind {
     struct metric *status, *index, *fetch, *apply;
     const struct rpc_method *list; /* blocking; it is asked in the primary, stale */
     const struct schema *object;
-    /* Complete its arguments: the token, and what else it wants. An error ends the round. NULL: there
-     * is nothing to complete. */
+    /* Complete its arguments: the token, and what else it wants. An error ends the round;
+     * REPLICATE_NOT_NOW lets it pass without a word. NULL: there is nothing to complete. */
     int (*ask)(struct server *s, void *args, struct err *err);
     /* What it answered, and what is here; in any order, in the arena, pointing to the objects. */
     void (*remote)(const void *reply, struct arena *a, struct replicate_items *ret_items);
@@ -61,6 +62,12 @@ struct replicate_kind {
     /* A call on s->main that writes or deletes these here; neither started nor given a `done`. */
     struct rpc_call *(*step)(struct server *s, const struct replicate_item *items, size_t count,
                              bool is_deletion);
+    /* Where what is listed is not all there is of an object. read: a call, asked in the primary as
+     * the list is, for all of these; NULL: `step` writes what was listed. write: the call on
+     * s->main that writes what it answered, which stays until then; NULL: there is nothing to
+     * write, or err says why that cannot be. */
+    struct rpc_call *(*read)(struct server *s, const struct replicate_item *items, size_t count);
+    struct rpc_call *(*write)(struct server *s, const void *reply, struct err *err);
     size_t step_items_max; /* of one step; 0: 1 */
     uint32_t steps_per_second;
     /* A round went well: what is here is what was there at this index. NULL: nobody asks. */

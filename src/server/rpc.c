@@ -78,6 +78,7 @@ void rpc_call_free(struct rpc_call *call)
     struct worker *w = call->worker;
     ASSERT(c->state == CALL_NEW || c->state == CALL_DONE);
 
+    acl_who_unref(c->who);
     mem_free(c->parked_args);
     arena_reset(&call->arena);
     arena_reset(&c->result_arena);
@@ -177,7 +178,79 @@ static struct rpc_ctx call_ctx(struct call *c, struct err *err)
         .view = store_view(s->store),
         .err = err,
         .token = options != NULL ? options->token : STR_NULL,
+        .who = c->who != NULL ? c->who->rights : NULL,
+        .who_err = c->who_err,
     };
+}
+
+/* --- who asks -------------------------------------------------------------------------------- */
+
+/* Reads have it among their options, writes in a member of its own. */
+struct str *call_token_field(const struct call *c)
+{
+    size_t offset;
+    struct query_options *options = call_options(c);
+    if (options != NULL) {
+        return &options->token;
+    }
+    const struct field *f = schema_find(c->pub.method->args, STR("Token"), &offset);
+    return f == NULL ? NULL : (struct str *)((char *)c->pub.args + offset);
+}
+
+static struct str call_token(const struct call *c)
+{
+    const struct str *field = call_token_field(c);
+    return field != NULL ? *field : STR_NULL;
+}
+
+static void call_run_known(struct call *c);
+
+static void call_keep_who_err(struct call *c, const struct err *err)
+{
+    c->who_err = ARENA_NEW(&c->pub.arena, struct err);
+    *c->who_err = *err;
+}
+
+static void call_resolved(struct acl_wait *wait)
+{
+    struct call *c = container_of(wait, struct call, acl_wait);
+    c->who = wait->who;
+    if (wait->err != NULL) {
+        call_keep_who_err(c, wait->err);
+    }
+    call_run_known(c);
+}
+
+static void call_forget_who(struct call *c)
+{
+    c->who = acl_who_unref(c->who);
+    c->who_err = NULL;
+}
+
+/* Who the caller is. False: call_resolved() goes on, or has done so. */
+static bool call_identify(struct call *c)
+{
+    struct worker *w = c->pub.worker;
+    struct err err;
+    call_forget_who(c);
+    if (c->pub.is_duty || strcmp(c->pub.method->acl, "none") == 0) {
+        return true;
+    }
+    c->state = CALL_RESOLVING;
+    c->acl_wait.done = call_resolved;
+    struct str token = call_token(c);
+    if (c->pub.method->token != NULL) {
+        struct rpc_ctx ctx = call_ctx(c, &err);
+        token = c->pub.method->token(&ctx, c->pub.args);
+    }
+    int rc = acl_resolve(w->acl, token, &c->acl_wait, &c->who, &err);
+    if (rc == ACL_RESOLVE_WAITS) {
+        return false;
+    }
+    if (rc < 0) {
+        call_keep_who_err(c, &err);
+    }
+    return true;
 }
 
 /* --- reads ----------------------------------------------------------------------------------- */
@@ -217,6 +290,7 @@ void call_shrink(struct call *c)
     }
     call->reply = NULL;
     call->err = NULL;
+    call_forget_who(c);
     arena_give(call->worker, &call->arena); /* thousands of these wait at a time */
 }
 
@@ -407,6 +481,13 @@ void call_ask_done(struct loop_msg *msg)
 static void call_ask(struct call *c)
 {
     struct rpc_call *call = &c->pub;
+    struct err err;
+    struct rpc_ctx ctx = call_ctx(c, &err);
+    int rc = call->method->permit != NULL ? call->method->permit(&ctx, call->args) : 0;
+    if (rc < 0) {
+        call_fail_with(c, &err, rc);
+        return;
+    }
     if (call->method->reply != NULL) {
         call->reply = arena_zalloc(&call->arena, call->method->reply->size);
     }
@@ -418,6 +499,8 @@ static void call_ask(struct call *c)
         call_fail(c, ERR_CLOSED, "%s", err_code_text(ERR_CLOSED));
     }
 }
+
+static struct str *datacenter_field(const struct call *c);
 
 static void call_run_write(struct call *c)
 {
@@ -442,6 +525,12 @@ static void call_run_write(struct call *c)
         raft_propose(call->worker->server->raft, &c->proposal);
         return;
     }
+    if (rc == RPC_PREPARE_PRIMARY) {
+        *datacenter_field(c) = call->worker->delegate->primary_datacenter;
+        c->is_abroad = true;
+        call_place(c);
+        return;
+    }
     if (rc == RPC_PREPARE_ASK) {
         c->state = CALL_PROPOSED;
         ctx.ask->done = call_asked;
@@ -459,6 +548,13 @@ static void call_run_write(struct call *c)
 /* --- life ------------------------------------------------------------------------------------- */
 
 void call_run_here(struct call *c)
+{
+    if (LIKELY(!c->pub.worker->delegate->acl.enabled) || call_identify(c)) {
+        call_run_known(c);
+    }
+}
+
+static void call_run_known(struct call *c)
 {
     c->state = CALL_RUNNING;
     if (c->pub.method->time != NULL && c->started_ns == 0) {
@@ -489,6 +585,14 @@ struct str call_datacenter(const struct call *c)
     return field != NULL ? *field : STR_NULL;
 }
 
+static bool is_primarys(struct call *c)
+{
+    const struct rpc_method *method = c->pub.method;
+    const struct rpc_ctx ctx = {.server = c->pub.worker->server, .worker = c->pub.worker};
+    return (method->flags & RPC_PRIMARY) != 0 ||
+           (method->is_primary != NULL && method->is_primary(&ctx, c->pub.args));
+}
+
 /* Whether this server takes it on; if not it is answered. Clients leave both to where it is sent.
  */
 static bool server_accepts(struct call *c)
@@ -500,11 +604,10 @@ static bool server_accepts(struct call *c)
         call_fail_with(c, &err, -err.code);
         return false;
     }
-    if ((c->pub.method->flags & RPC_PRIMARY) != 0 && d->primary_datacenter.n > 0) {
+    if (d->primary_datacenter.n > 0 && is_primarys(c)) {
         *datacenter = d->primary_datacenter;
     }
-    c->is_abroad =
-        datacenter != NULL && datacenter->n > 0 && !str_eq(*datacenter, d->datacenter);
+    c->is_abroad = datacenter != NULL && datacenter->n > 0 && !str_eq(*datacenter, d->datacenter);
     return true;
 }
 
@@ -542,6 +645,9 @@ void rpc_cancel(struct rpc_call *call)
     case CALL_PROPOSED:
         c->is_canceled = true;
         return; /* call_applied() frees it */
+    case CALL_RESOLVING:
+        acl_wait_cancel(&c->acl_wait);
+        break;
     case CALL_NEW:
     case CALL_RUNNING:
     case CALL_DONE:
@@ -571,6 +677,9 @@ void rpc_worker_changed(struct worker *w, struct change_list *const *changes, si
 {
     struct list fired;
     list_init(&fired);
+    if (w->watches == NULL) {
+        return; /* the worker has ended; this was on its way */
+    }
     for (size_t i = 0; i < count; i++) {
         watch_fire(w->watches, changes[i], &fired);
     }

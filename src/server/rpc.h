@@ -30,6 +30,7 @@
 #include "schema/query.h"
 #include "store/store.h"
 
+struct acl_authorizer;
 struct buf;
 struct fsm_result;
 struct metric;
@@ -45,9 +46,12 @@ struct rpc_ctx {
     struct worker *worker;
     struct arena *arena; /* the call's; reset before each run of a blocking read's reply */
     const struct store_view *view; /* reads: the snapshot; writes: the newest, for checks */
-    struct watch_set *ws;          /* NULL unless the read may block */
+    struct watch_set *ws; /* NULL unless the read may block; set to NULL by one that shall not */
     struct err *err;
-    struct str token;     /* the ACL token; resolved by acl/ when it comes */
+    struct str token; /* the ACL token, as it came */
+    /* What its holder may do (acl.h); NULL: ACLs are off, or this server itself asks. */
+    const struct acl_authorizer *who;
+    const struct err *who_err; /* the token is none: told where the method first asks */
     void *more;           /* of a read that returns RPC_READ_MORE, in the arena: call->more */
     struct raft_ask *ask; /* of a write that returns RPC_PREPARE_ASK, in the arena */
 };
@@ -68,6 +72,7 @@ enum {
     RPC_PREPARE_DONE = 0, /* *reply is the answer, nothing to log */
     RPC_PREPARE_PROPOSE = 1,
     RPC_PREPARE_ASK = 2, /* no entry of the log: ctx->ask is asked of the consensus node */
+    RPC_PREPARE_PRIMARY = 3, /* it is the primary data center's: the call goes there as it is */
 };
 
 /* What a read may return besides 0: the method's `more` goes on. */
@@ -81,9 +86,9 @@ struct rpc_method {
     const struct schema *reply; /* NULL: nothing but success */
     int16_t options_offset;     /* of struct query_options in args (reads), -1: none */
     int16_t meta_offset;        /* of struct query_meta in reply (reads), -1: none */
-    /* What the ACL check will be, in the words of the inventory ("key:read",
-     * "node:write,service:write"); enforced when ACLs come, checked by a test to be there for every
-     * method now. */
+    /* What the caller needs, in the words of the inventory ("key:read",
+     * "node:write,service:write"): the method asks for it (acl.h). "none": its token is not even
+     * looked at. */
     const char *acl;
     /* READ: fill *reply. meta.index is set by it; the dispatcher fills in the rest. */
     int (*read)(struct rpc_ctx *ctx, const void *args, void *reply);
@@ -100,8 +105,15 @@ struct rpc_method {
      * for an error. */
     int (*applied)(struct rpc_ctx *ctx, const void *args, const struct fsm_result *result,
                    void *reply);
-    /* In place of read or prepare: asks the main loop (rpc_ask.h). */
+    /* In place of read or prepare: asks the main loop (rpc_ask.h), after `permit`, if there is one,
+     * has let the caller through on its worker. */
     void (*ask)(struct rpc_ask *ask);
+    int (*permit)(struct rpc_ctx *ctx, const void *args);
+    /* Asked of servers before the call is placed: it is the primary data center's, as with
+     * RPC_PRIMARY, for what its arguments say, which may be changed for it. NULL: it never is. */
+    bool (*is_primary)(const struct rpc_ctx *ctx, void *args);
+    /* Whose rights count, where that is not the token of the request. NULL: it always is. */
+    struct str (*token)(struct rpc_ctx *ctx, const void *args);
     /* Put before what the state machine refused: "raft apply failed", or NULL. */
     const char *apply_error;
     struct metric *time;     /* how long it takes where it runs, waits and all; NULL: nobody asks */
@@ -156,6 +168,41 @@ const struct rpc_method *rpc_method_at(size_t i);
 /* X(service file, C name of the method). Each is defined in server/<file>.c as
  *     const struct rpc_method rpc_kvs_get = {"KVS.Get", RPC_READ | RPC_BLOCKING, &key_request_schema, ...}; */
 #define RPC_METHODS(X)                 \
+    X(acl_bootstrap, rpc_acl_bootstrap_tokens)  /* ACL.BootstrapTokens */  \
+    X(acl_token, rpc_acl_token_read)            /* ACL.TokenRead */        \
+    X(acl_token, rpc_acl_token_clone)           /* ACL.TokenClone */       \
+    X(acl_token, rpc_acl_token_set)             /* ACL.TokenSet */         \
+    X(acl_token, rpc_acl_token_delete)          /* ACL.TokenDelete */      \
+    X(acl_token, rpc_acl_token_list)            /* ACL.TokenList */        \
+    X(acl_token, rpc_acl_token_batch_read)      /* ACL.TokenBatchRead */   \
+    X(acl_policy, rpc_acl_policy_read)          /* ACL.PolicyRead */       \
+    X(acl_policy, rpc_acl_policy_batch_read)    /* ACL.PolicyBatchRead */  \
+    X(acl_policy, rpc_acl_policy_set)           /* ACL.PolicySet */        \
+    X(acl_policy, rpc_acl_policy_delete)        /* ACL.PolicyDelete */     \
+    X(acl_policy, rpc_acl_policy_list)          /* ACL.PolicyList */       \
+    X(acl_resolve, rpc_acl_policy_resolve)      /* ACL.PolicyResolve */    \
+    X(acl_resolve, rpc_acl_replication_status)  /* ACL.ReplicationStatus */\
+    X(acl_role, rpc_acl_role_read)              /* ACL.RoleRead */         \
+    X(acl_role, rpc_acl_role_batch_read)        /* ACL.RoleBatchRead */    \
+    X(acl_role, rpc_acl_role_set)               /* ACL.RoleSet */          \
+    X(acl_role, rpc_acl_role_delete)            /* ACL.RoleDelete */       \
+    X(acl_role, rpc_acl_role_list)              /* ACL.RoleList */         \
+    X(acl_resolve, rpc_acl_role_resolve)        /* ACL.RoleResolve */      \
+    X(acl_binding_rule, rpc_acl_binding_rule_read)  /* ACL.BindingRuleRead */  \
+    X(acl_binding_rule, rpc_acl_binding_rule_set)   /* ACL.BindingRuleSet */   \
+    X(acl_binding_rule, rpc_acl_binding_rule_delete)/* ACL.BindingRuleDelete */\
+    X(acl_binding_rule, rpc_acl_binding_rule_list)  /* ACL.BindingRuleList */  \
+    X(acl_auth_method, rpc_acl_auth_method_read)    /* ACL.AuthMethodRead */   \
+    X(acl_auth_method, rpc_acl_auth_method_set)     /* ACL.AuthMethodSet */    \
+    X(acl_auth_method, rpc_acl_auth_method_delete)  /* ACL.AuthMethodDelete */ \
+    X(acl_auth_method, rpc_acl_auth_method_list)    /* ACL.AuthMethodList */   \
+    X(acl_login, rpc_acl_login)                     /* ACL.Login */            \
+    X(acl_login, rpc_acl_logout)                    /* ACL.Logout */           \
+    X(acl_resolve, rpc_acl_authorize)           /* ACL.Authorize */        \
+    X(acl_legacy, rpc_acl_bootstrap)            /* ACL.Bootstrap */        \
+    X(acl_legacy, rpc_acl_apply)                /* ACL.Apply */            \
+    X(acl_legacy, rpc_acl_get)                  /* ACL.Get */              \
+    X(acl_legacy, rpc_acl_list)                 /* ACL.List */             \
     X(catalog, rpc_catalog_register)           /* Catalog.Register */         \
     X(catalog, rpc_catalog_deregister)         /* Catalog.Deregister */       \
     X(datacenters, rpc_catalog_list_datacenters) /* Catalog.ListDatacenters */  \

@@ -53,6 +53,14 @@ static struct rpc_stream *stream_new(struct rpc_connection *c)
     return s;
 }
 
+static void out_shrink(struct rpc_connection *c, size_t n)
+{
+    c->out_size -= n;
+    if (c->pool != NULL) {
+        c->pool->out_size -= n;
+    }
+}
+
 /* Out of all lists; what yamux has of it is the caller's business. */
 static void stream_free(struct rpc_stream *s)
 {
@@ -62,9 +70,7 @@ static void stream_free(struct rpc_stream *s)
     if (s->id != 0) {
         (void)map_remove(&c->streams, id_key(&s->id));
     }
-    if (c->pool != NULL) {
-        c->pool->out_size -= s->out.n - s->out_done;
-    }
+    out_shrink(c, s->out.n - s->out_done);
     buf_deinit(&s->out);
     buf_deinit(&s->in);
     mem_free(s);
@@ -415,7 +421,7 @@ static bool stream_send(struct rpc_stream *s)
         return false;
     }
     s->out_done += (size_t)n;
-    c->pool->out_size -= (size_t)n;
+    out_shrink(c, (size_t)n);
     if (s->out_done == s->out.n) {
         list_remove(&s->node);
         buf_deinit(&s->out);
@@ -493,6 +499,7 @@ void rpc_connection_call(struct rpc_connection *c, struct rpc_remote *call, stru
     call->stream = s;
     c->calls++;
     c->pool->out_size += s->out.n;
+    c->out_size += s->out.n;
     c->used_ms = loop_now_ms(c->tcp.loop);
     mark_dirty(c);
 }

@@ -38,6 +38,7 @@ struct rpc_connection {
     struct map streams; /* open ones, by the bytes of their id */
     struct list queued, sending, idle;
     uint32_t idle_count, calls;
+    size_t out_size;               /* of requests that wait to be sent */
     struct loop_timer timer;       /* connecting; then pings */
     struct loop_timer write_timer; /* while the kernel does not take what we write */
     uint64_t used_ms;

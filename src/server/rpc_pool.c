@@ -228,6 +228,12 @@ static int call_start(struct rpc_pool *p, struct str address, struct rpc_remote 
     }
     int r = request_encode(p, call, &request);
     struct rpc_connection *c = r < 0 ? NULL : connection_get(p, address, call);
+    if (c != NULL && c->out_size > 0 &&
+        c->out_size + request.n > RPC_POOL_CONNECTION_OUT_SIZE_MAX) {
+        (void)err_set(rpc_remote_err(call), ERR_RATE_LIMIT, "too much is waiting to be sent to %s",
+                      c->address);
+        c = NULL;
+    }
     if (c == NULL) {
         buf_deinit(&request);
         return -call->err->code;

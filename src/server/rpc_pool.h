@@ -50,7 +50,9 @@ struct tls_configurator;
 #define RPC_POOL_STREAMS_MAX 7168u
 #define RPC_POOL_CALLS_MAX 65536u                 /* under way, of one worker */
 #define RPC_POOL_OUT_SIZE_MAX ((size_t)128 << 20) /* of requests that wait to be sent */
-#define RPC_POOL_IDLE_STREAMS_MAX 64u             /* kept of a connection; the reference's number */
+/* Of those to one server: one that takes nothing leaves room for the others. */
+#define RPC_POOL_CONNECTION_OUT_SIZE_MAX ((size_t)64 << 20)
+#define RPC_POOL_IDLE_STREAMS_MAX 64u /* kept of a connection; the reference's number */
 #define RPC_POOL_IDLE_MS 120000u
 #define RPC_POOL_CONNECT_MS 10000u
 #define RPC_POOL_WRITE_MS 10000u

@@ -16,6 +16,7 @@
 #include "raft/raft.h"
 #include "schema/msgpack.h"
 #include "schema/snapshot.h"
+#include "server/acl_resolver.h"
 #include "server/rpc_conn.h"
 #include "server/server.h"
 #include "server/snapshot_remote.h"
@@ -26,6 +27,7 @@
 
 enum snapshot_state {
     SNAPSHOT_REQUEST,     /* until it is whole */
+    SNAPSHOT_RESOLVING,   /* who asks; the archive is not read meanwhile */
     SNAPSHOT_RECEIVING,   /* the archive to be restored */
     SNAPSHOT_WORKING,     /* a task is under way; input is thrown away */
     SNAPSHOT_PASSING_IN,  /* the archive goes on to the leader, `in` holds what is to go first */
@@ -41,9 +43,11 @@ struct rpc_snapshot {
     struct buf in;
     struct snapshot_task *task;
     struct snapshot_remote *remote;
-    bool has_room;            /* the remote waits for a piece */
-    bool has_answer;          /* of the remote, and has begun to pass it on */
-    bool is_ended;            /* by the peer, in its direction */
+    bool has_room;   /* the remote waits for a piece */
+    bool has_answer; /* of the remote, and has begun to pass it on */
+    bool is_ended;   /* by the peer, in its direction */
+    bool allow_stale;
+    struct acl_wait acl_wait;
     struct buf head, archive; /* the answer */
 };
 
@@ -68,6 +72,7 @@ struct rpc_snapshot *rpc_snapshot_free(struct rpc_snapshot *s)
     if (s->remote != NULL) {
         snapshot_remote_cancel(s->remote);
     }
+    acl_wait_cancel(&s->acl_wait);
     buf_deinit(&s->in);
     buf_deinit(&s->head);
     buf_deinit(&s->archive);
@@ -229,15 +234,52 @@ static void request_fail(struct rpc_snapshot *s, struct err *err)
     s->state = SNAPSHOT_ANSWERED;
 }
 
+/* Archives hold every token: who may have one, or put one in place, may do everything. */
+static void request_begin(struct rpc_snapshot *s, struct acl_who *take_who, const struct err *err)
+{
+    struct err denied;
+    bool may = take_who == NULL || acl_allows(take_who->rights, ACL_SNAPSHOT, STR(""));
+    acl_who_unref(take_who);
+    if (err == NULL && !may) {
+        (void)err_set(&denied, ERR_PERMISSION_DENIED, "%s", err_code_text(ERR_PERMISSION_DENIED));
+        err = &denied;
+    }
+    if (err != NULL) {
+        snapshot_refuse(s, err);
+    } else if (!s->is_restore) {
+        snapshot_work(s, s->allow_stale);
+    } else {
+        s->state = SNAPSHOT_RECEIVING;
+        if (s->is_ended) {
+            snapshot_work(s, false);
+        }
+    }
+}
+
+static void request_resolved(struct acl_wait *wait)
+{
+    struct rpc_snapshot *s = container_of(wait, struct rpc_snapshot, acl_wait);
+    tcp_read_start(&s->conn->tcp);
+    request_begin(s, wait->who, wait->err);
+}
+
 static void request_place(struct rpc_snapshot *s, const struct snapshot_route *to,
                           const struct snapshot_request *r)
 {
+    struct acl_who *who;
+    struct err err = {0};
     if (to->address[0] != '\0') {
-        snapshot_pass(s, to, r);
-    } else if (s->is_restore) {
-        s->state = SNAPSHOT_RECEIVING;
-    } else {
-        snapshot_work(s, r->allow_stale);
+        snapshot_pass(s, to, r); /* the other server asks who it is */
+        return;
+    }
+    s->state = SNAPSHOT_RESOLVING;
+    s->allow_stale = r->allow_stale;
+    s->acl_wait.done = request_resolved;
+    tcp_read_stop(&s->conn->tcp);
+    int rc = acl_resolve(s->conn->listener->worker->acl, r->token, &s->acl_wait, &who, &err);
+    if (rc != ACL_RESOLVE_WAITS) {
+        tcp_read_start(&s->conn->tcp);
+        request_begin(s, who, rc < 0 ? &err : NULL);
     }
 }
 
@@ -275,7 +317,7 @@ static void request_handle(struct rpc_snapshot *s)
 void rpc_snapshot_read(struct rpc_snapshot *s, struct str bytes)
 {
     if (s->state != SNAPSHOT_REQUEST && s->state != SNAPSHOT_RECEIVING &&
-        s->state != SNAPSHOT_PASSING_IN) {
+        s->state != SNAPSHOT_RESOLVING && s->state != SNAPSHOT_PASSING_IN) {
         return;
     }
     buf_str(&s->in, bytes);

@@ -15,6 +15,7 @@
 #include "raft/transport_tcp.h"
 #include "schema/config_entry.h"
 #include "schema/query.h"
+#include "server/auth_login.h"
 #include "server/autopilot.h"
 #include "server/bootstrap.h"
 #include "server/call.h"
@@ -296,8 +297,10 @@ static void server_init_delegate(struct server *s)
         .rpc_hold_timeout_ms = o->rpc_hold_timeout_ms,
         .kv_max_value_size = o->kv_max_value_size,
         .txn_max_req_len = o->txn_max_req_len,
+        .acl = o->acl,
     };
     rate_limit_init(&s->delegate.rate, -1, 0);
+    acl_secrets_init(&s->delegate.secrets);
 }
 
 static size_t server_count_wan(void *data)
@@ -339,6 +342,7 @@ int server_new(const struct server_options *options, struct worker *main,
     s->options.data_dir = arena_str(a, options->data_dir);
     s->options.rpc_bind_host = arena_str(a, options->rpc_bind_host);
     s->options.ca_provider = arena_str(a, options->ca_provider);
+    s->options.acl_master_token = arena_str(a, options->acl_master_token);
     s->options.ca_config = options->ca_config != NULL ? value_copy(a, options->ca_config) : NULL;
     struct autopilot_config *autopilot = &s->options.autopilot;
     autopilot->redundancy_zone_tag = arena_str(a, autopilot->redundancy_zone_tag);
@@ -361,6 +365,7 @@ int server_new(const struct server_options *options, struct worker *main,
     s->datacenters = datacenters_new(s);
     s->flood = flood_new(s);
     s->asks = rpc_asks_new();
+    s->logins = auth_logins_new(s->main->loop);
     s->bootstrap = bootstrap_new(s, options->bootstrap_expect);
     s->autopilot = autopilot_new(s);
     s->snapshots = snapshots_new();
@@ -460,6 +465,7 @@ void server_stop(struct server *s)
     router_stop(s->delegate.router);
     membership_stop(s->delegate.membership);
     rpc_asks_stop(s->asks);
+    s->logins = auth_logins_free(s->logins);
     bootstrap_stop(s->bootstrap);
     server_leave_stop(s->leave);
     server_members_stop(s->members);
@@ -486,6 +492,7 @@ struct server *server_free(struct server *s)
     s->delegate.router = router_free(s->delegate.router);
     s->delegate.membership = membership_free(s->delegate.membership);
     s->delegate.wan = membership_free(s->delegate.wan);
+    s->logins = auth_logins_free(s->logins);
     s->asks = rpc_asks_free(s->asks);
     s->autopilot = autopilot_free(s->autopilot);
     s->coordinates = coordinate_batch_free(s->coordinates);
@@ -498,6 +505,7 @@ struct server *server_free(struct server *s)
     mem_free(s->changes);
     s->epoch = epoch_free(s->epoch);
     rate_limit_deinit(&s->delegate.rate);
+    acl_secrets_deinit(&s->delegate.secrets);
     arena_deinit(&s->strings);
     return mem_free(s);
 }

@@ -9,6 +9,7 @@
 #include "server/delegate.h"
 #include "server/worker.h"
 
+struct auth_logins;
 struct autopilot;
 struct bootstrap;
 struct change_list;
@@ -49,6 +50,7 @@ struct server_options {
     uint64_t rpc_hold_timeout_ms;
     int64_t session_ttl_min_ns;
     uint64_t kv_max_value_size, txn_max_req_len;
+    struct acl_settings acl;
     uint64_t snapshot_threshold, snapshot_interval_ms, trailing_logs;
     uint64_t tombstone_ttl_ms, tombstone_granularity_ms; /* 15 min, 30 s */
     uint64_t coordinate_update_period_ms;
@@ -56,6 +58,8 @@ struct server_options {
     struct tls_configurator *tls; /* borrowed; NULL: Raft is plain */
     struct str rpc_bind_host;     /* connect to other servers from here; "": from anywhere */
     uint32_t raft_multiplier;     /* of Raft's timeouts; 0 is 1 */
+    struct str acl_master_token;  /* "": none; a leader makes a token of it */
+    uint64_t federation_prune_ms; /* 0: an hour */
     bool connect_enabled;
     struct str ca_provider;            /* "": the built-in one */
     const struct value *ca_config;     /* a map with CamelCase keys, or NULL */
@@ -78,9 +82,10 @@ struct server {
      * leader, so that whoever waits for one may create sessions at once. */
     _Atomic bool is_established;
     _Atomic bool has_federation_states; /* federation_state.c's, any thread */
-    struct worker *main;            /* the agent's main loop: the leader's duties run there */
-    struct server_members *members; /* what follows from it on every server */
-    struct rpc_asks *asks;          /* calls that wait for the main loop */
+    struct worker *main;                /* the agent's main loop: the leader's duties run there */
+    struct server_members *members;     /* what follows from it on every server */
+    struct rpc_asks *asks;              /* calls that wait for the main loop */
+    struct auth_logins *logins;         /* who is being asked about, main loop */
     struct bootstrap *bootstrap;
     struct datacenters *datacenters;      /* keeps the router's lists of the others */
     struct flood *flood;                  /* joins the data center's servers to the WAN pool */

@@ -6,6 +6,7 @@
 #include "base/rand.h"
 #include "fsm/fsm.h"
 #include "schema/msgpack.h"
+#include "server/acl_filter.h"
 #include "server/leader.h"
 #include "server/reply.h"
 #include "server/rpc.h"
@@ -22,9 +23,8 @@ static int session_check_ttl(struct rpc_ctx *ctx, struct str ttl)
     }
     int64_t ttl_ns, min_ns = ctx->server->options.session_ttl_min_ns;
     if (duration_parse(ttl, &ttl_ns) < 0) {
-        return err_set(ctx->err, ERR_FAILED,
-                       "Session TTL '%.*s' invalid: time: invalid duration \"%.*s\"", STRF(ttl),
-                       STRF(ttl));
+        return err_set(ctx->err, ERR_FAILED, "Session TTL '%.*s' invalid: %.*s", STRF(ttl),
+                       STRF(duration_fault(ctx->arena, ttl)));
     }
     if (ttl_ns != 0 && (ttl_ns < min_ns || ttl_ns > SESSION_TTL_NS_MAX)) {
         struct str min = duration_format(ctx->arena, min_ns);
@@ -34,6 +34,25 @@ static int session_check_ttl(struct rpc_ctx *ctx, struct str ttl)
                        STRF(min), STRF(max));
     }
     return 0;
+}
+
+/* Whoever may write sessions on the node; one that is gone already (1) may be destroyed by all. */
+static int session_permit(struct rpc_ctx *ctx, struct str op, const struct session *session)
+{
+    const struct session *existing;
+    if (ctx->who == NULL) {
+        return acl_known(ctx);
+    }
+    if (str_eq(op, SESSION_CREATE)) {
+        return acl_check(ctx, ACL_SESSION_WRITE, session->node);
+    }
+    if (!str_eq(op, SESSION_DESTROY)) {
+        return err_set(ctx->err, ERR_FAILED, "Invalid session operation \"%.*s\"", STRF(op));
+    }
+    if (session_find(ctx->view, session->id, &existing, ctx->err) < 0) {
+        return err_wrap(ctx->err, "Session lookup failed");
+    }
+    return existing == NULL ? 1 : acl_check(ctx, ACL_SESSION_WRITE, existing->node);
 }
 
 static int session_apply_prepare(struct rpc_ctx *ctx, void *args, void *reply, struct buf *entry)
@@ -49,6 +68,10 @@ static int session_apply_prepare(struct rpc_ctx *ctx, void *args, void *reply, s
     if (session->node.n == 0 && is_create) {
         return err_set(ctx->err, ERR_FAILED, "Must provide Node");
     }
+    int rc = session_permit(ctx, request->op, session);
+    if (rc != 0) {
+        return rc < 0 ? rc : RPC_PREPARE_DONE;
+    }
     if (session->behavior.n == 0) {
         session->behavior = SESSION_RELEASE;
     } else if (!str_eq(session->behavior, SESSION_RELEASE) &&
@@ -56,7 +79,7 @@ static int session_apply_prepare(struct rpc_ctx *ctx, void *args, void *reply, s
         return err_set(ctx->err, ERR_FAILED, "Invalid Behavior setting '%.*s'",
                        STRF(session->behavior));
     }
-    int rc = session_check_ttl(ctx, session->ttl);
+    rc = session_check_ttl(ctx, session->ttl);
     if (rc < 0) {
         return rc;
     }
@@ -144,6 +167,7 @@ static int session_get_read(struct rpc_ctx *ctx, const void *args, void *reply)
                          ctx->err);
     if (rc >= 0) {
         reply_session(ctx, r, session);
+        rc = acl_filter_sessions(ctx, &r->sessions);
     }
     return rc;
 }
@@ -164,7 +188,7 @@ static int session_list_read(struct rpc_ctx *ctx, const void *args, void *reply)
     struct indexed_sessions *r = reply;
     (void)args;
     r->meta.index = session_list(ctx->view, ctx->ws, ctx->arena, &r->sessions);
-    return 0;
+    return acl_filter_sessions(ctx, &r->sessions);
 }
 
 const struct rpc_method rpc_session_list = {
@@ -183,7 +207,7 @@ static int session_node_sessions_read(struct rpc_ctx *ctx, const void *args, voi
     const struct node_request *request = args;
     struct indexed_sessions *r = reply;
     r->meta.index = session_list_node(ctx->view, ctx->ws, ctx->arena, request->node, &r->sessions);
-    return 0;
+    return acl_filter_sessions(ctx, &r->sessions);
 }
 
 const struct rpc_method rpc_session_node_sessions = {
@@ -201,8 +225,14 @@ static int session_renew_read(struct rpc_ctx *ctx, const void *args, void *reply
 {
     struct indexed_sessions *r = reply;
     const struct session *session;
-    int rc =
-        session_get(ctx->view, NULL, request_session_id(args), &r->meta.index, &session, ctx->err);
+    int rc = acl_known(ctx);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = session_get(ctx->view, NULL, request_session_id(args), &r->meta.index, &session, ctx->err);
+    if (rc >= 0 && session != NULL) {
+        rc = acl_check(ctx, ACL_SESSION_WRITE, session->node);
+    }
     if (rc >= 0 && session != NULL) {
         reply_session(ctx, r, session);
         uint64_t ttl_ms = session_ttl_ms(session);

@@ -11,6 +11,7 @@
 #include "base/vec.h"
 #include "schema/config_gateways.h"
 #include "schema/intention.h"
+#include "server/acl_filter.h"
 #include "server/chain.h"
 #include "server/rpc.h"
 #include "server/server.h"
@@ -23,9 +24,6 @@
 #include "store/mesh_topology.h"
 
 #define CONSUL_SERVICE STR("consul")
-
-/* Without ACLs what no intention speaks of is allowed. */
-#define DEFAULT_ALLOW true
 
 struct linked {
     struct str name;
@@ -81,14 +79,14 @@ static void add_names(struct rpc_ctx *ctx, struct str kind, struct map *names)
 }
 
 /* An intention for everybody takes the place of the default. */
-static bool default_of(struct ptrlist intentions)
+static bool default_of(const struct rpc_ctx *ctx, struct ptrlist intentions)
 {
     const struct intention *last =
         intentions.n > 0 ? intentions.v[intentions.n - 1] : NULL; /* of the lowest precedence */
     return last != NULL && str_eq(last->source_name, CONFIG_WILDCARD) &&
                    str_eq(last->destination_name, CONFIG_WILDCARD)
                ? !str_eq(last->action, INTENTION_DENY)
-               : DEFAULT_ALLOW;
+               : acl_may(ctx, ACL_INTENTION_DEFAULT, STR(""));
 }
 
 /* The services that intentions connect with this one. */
@@ -103,7 +101,7 @@ static uint64_t add_by_intentions(struct side *s)
     uint64_t index = intention_match(ctx->view, ctx->ws, ctx->arena,
                                      s->is_down ? INTENTION_DESTINATION : INTENTION_SOURCE,
                                      s->service, &intentions);
-    bool default_allow = default_of(intentions);
+    bool default_allow = default_of(ctx, intentions);
     store_index_watch(ctx->ws, STR("services"));
     map_init(&names, MAP_KEYS_BORROWED);
     add_names(ctx, STR(""), &names);
@@ -130,13 +128,14 @@ static void decide(struct side *s)
 {
     struct rpc_ctx *ctx = s->ctx;
     struct ptrlist intentions;
+    bool default_allow = acl_may(ctx, ACL_INTENTION_DEFAULT, STR(""));
     (void)intention_match(ctx->view, ctx->ws, ctx->arena,
                           s->is_down ? INTENTION_DESTINATION : INTENTION_SOURCE, s->service,
                           &intentions);
     for (size_t i = 0; i < s->list.n; i++) {
         s->list.v[i]->decision =
             intention_decide(intentions, s->is_down ? INTENTION_SOURCE : INTENTION_DESTINATION,
-                             INTENTION_NAMESPACE, s->list.v[i]->name, DEFAULT_ALLOW, false);
+                             INTENTION_NAMESPACE, s->list.v[i]->name, default_allow, false);
     }
 }
 
@@ -473,6 +472,10 @@ static int topology_read(struct rpc_ctx *ctx, const void *data, void *out)
     if (service.n == 0) {
         return err_set(ctx->err, ERR_FAILED, "Must provide a service name");
     }
+    int r = acl_check(ctx, ACL_SERVICE_READ, service);
+    if (r < 0) {
+        return r;
+    }
     if (str_eq(args->service_kind, SERVICE_KIND_INGRESS_GATEWAY)) {
         index = ingress_protocol(ctx, service, &t->metrics_protocol);
     } else if (args->service_kind.n == 0) {
@@ -488,12 +491,12 @@ static int topology_read(struct rpc_ctx *ctx, const void *data, void *out)
     read_upstreams(&up, transparency.any, &t->upstreams);
     side_finish(&up, &t->upstream_decisions, &t->upstream_sources);
     side_init(&down, ctx, service, true);
-    int r = read_downstreams(&down, args->datacenter, &t->downstreams);
+    r = read_downstreams(&down, args->datacenter, &t->downstreams);
     side_finish(&down, &t->downstream_decisions, &t->downstream_sources);
     reply->topology = t;
     index = MAX(index, up.index);
     reply->meta.index = MAX(index, down.index);
-    return r;
+    return r < 0 ? r : acl_filter_topology(ctx, t, &reply->filtered_by_acls);
 }
 
 const struct rpc_method rpc_internal_service_topology = {
@@ -519,6 +522,9 @@ static int upstreams_read(struct rpc_ctx *ctx, const void *data, void *out)
     if (args->service_name.n == 0) {
         return err_set(ctx->err, ERR_FAILED, "Must provide a service name");
     }
+    if ((r = acl_known(ctx)) < 0) {
+        return r;
+    }
     side_init(&s, ctx, args->service_name, false);
     reply->meta.index = add_by_intentions(&s);
     struct service_name *names = ARENA_ARRAY(ctx->arena, struct service_name, s.list.n);
@@ -527,7 +533,7 @@ static int upstreams_read(struct rpc_ctx *ctx, const void *data, void *out)
     }
     reply->services = (struct objlist){s.list.n > 0 ? (void *)names : SCHEMA_EMPTY, s.list.n};
     map_deinit(&s.by_name);
-    return 0;
+    return acl_filter_service_names(ctx, &reply->services);
 }
 
 const struct rpc_method rpc_internal_intention_upstreams = {
@@ -570,6 +576,10 @@ static int gateway_intentions_read(struct rpc_ctx *ctx, const void *data, void *
                        "feature",
                        STRF(go_quoted(ctx->arena, entry->ns)));
     }
+    int r = acl_check(ctx, ACL_SERVICE_READ, entry->name);
+    if (r < 0) {
+        return r;
+    }
     reply->meta.index =
         gateway_services_list(ctx->view, ctx->ws, ctx->arena, entry->name, &services);
     for (size_t i = 0; i < services.n; i++) {
@@ -584,7 +594,7 @@ static int gateway_intentions_read(struct rpc_ctx *ctx, const void *data, void *
         }
     }
     reply->intentions = (struct ptrlist){result.n > 0 ? result.v : SCHEMA_EMPTY, result.n};
-    return 0;
+    return acl_filter_intentions(ctx, &reply->intentions);
 }
 
 const struct rpc_method rpc_internal_gateway_intentions = {

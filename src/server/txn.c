@@ -7,6 +7,8 @@
 #include "base/vec.h"
 #include "fsm/fsm.h"
 #include "schema/msgpack.h"
+#include "server/acl_filter.h"
+#include "server/acl_register.h"
 #include "server/kvs.h"
 #include "server/rpc.h"
 #include "server/validate.h"
@@ -24,13 +26,16 @@ static int txn_op_check(struct rpc_ctx *ctx, struct txn_op *op)
                              STRF(op->kv->dir_ent.key));
     }
     if (op->node != NULL && !str_eq(op->node->verb, VERB_GET)) {
-        return validate_node(op->node->node.node, op->node->node.id, ctx->err);
+        int rc = validate_node(op->node->node.node, op->node->node.id, ctx->err);
+        return rc < 0 ? rc : acl_check(ctx, ACL_NODE_WRITE, op->node->node.node);
     }
     if (op->service != NULL && !str_eq(op->service->verb, VERB_GET)) {
-        return validate_prepare_service(&op->service->service, ctx->err);
+        int rc = validate_prepare_service(&op->service->service, ctx->err);
+        return rc < 0 ? rc : acl_check_service(ctx, &op->service->service);
     }
     if (op->check != NULL && !str_eq(op->check->verb, VERB_GET)) {
         validate_prepare_check(&op->check->check);
+        return acl_check_txn_check(ctx, op->check);
     }
     return 0;
 }
@@ -55,6 +60,10 @@ static bool txn_check(struct rpc_ctx *ctx, const struct objlist *ops, struct txn
 static int txn_apply_prepare(struct rpc_ctx *ctx, void *args, void *reply, struct buf *entry)
 {
     struct txn_request *request = args;
+    int rc = acl_known(ctx);
+    if (rc < 0) {
+        return rc;
+    }
     if (!txn_check(ctx, &request->ops, reply)) {
         return RPC_PREPARE_DONE;
     }
@@ -63,14 +72,16 @@ static int txn_apply_prepare(struct rpc_ctx *ctx, void *args, void *reply, struc
     return RPC_PREPARE_PROPOSE;
 }
 
+/* What was done is done, even if it may not be seen. */
 static int txn_applied(struct rpc_ctx *ctx, const void *args UNUSED,
                        const struct fsm_result *result, void *reply)
 {
+    struct txn_response *r = reply;
     if (result->kind != FSM_RESULT_TXN) {
         return err_set(ctx->err, ERR_INTERNAL, "a transaction had no result");
     }
-    *(struct txn_response *)reply = *result->txn;
-    return 0;
+    *r = *result->txn;
+    return acl_filter_txn_results(ctx, &r->results);
 }
 
 static struct metric time_apply = METRIC_SAMPLE("txn.apply");
@@ -93,11 +104,13 @@ static int txn_read_run(struct rpc_ctx *ctx, const void *args, void *reply)
 {
     const struct txn_read_request *request = args;
     struct txn_read_response *r = reply;
-    if (txn_check(ctx, &request->ops, &r->response)) {
+    int rc = acl_known(ctx);
+    if (rc >= 0 && txn_check(ctx, &request->ops, &r->response)) {
         bool answered = txn_read(ctx->view, &request->ops, ctx->arena, &r->response);
         (void)answered; /* what failed is in the reply */
+        rc = acl_filter_txn_results(ctx, &r->response.results);
     }
-    return 0;
+    return rc;
 }
 
 static struct metric time_read = METRIC_SAMPLE("txn.read");

@@ -133,8 +133,20 @@ enum store_index {
     INDEX_INTENTIONS_LEGACY_ID,      /* id of the old API (as it is written) */
     INDEX_MESH_TOPOLOGY_ID,          /* upstream, downstream */
     INDEX_MESH_TOPOLOGY_DOWNSTREAM,  /* downstream */
+    INDEX_ACL_TOKENS_ID,             /* secret, as it is written */
+    INDEX_ACL_TOKENS_ACCESSOR,       /* the bytes of the accessor; only tokens that have one */
+    INDEX_ACL_TOKENS_AUTH_METHOD,    /* auth method (as it is written); only tokens of one */
+    INDEX_ACL_TOKENS_EXPIRES_GLOBAL, /* second of expiration (big-endian); no local tokens */
+    INDEX_ACL_TOKENS_EXPIRES_LOCAL,  /* the same of local tokens */
+    INDEX_ACL_TOKENS_NO_ACCESSOR,    /* nothing; only legacy tokens without an accessor */
+    INDEX_ACL_POLICIES_ID,           /* the bytes of the id */
+    INDEX_ACL_POLICIES_NAME,         /* name */
+    INDEX_ACL_ROLES_ID,              /* the bytes of the id */
+    INDEX_ACL_ROLES_NAME,            /* name */
+    INDEX_ACL_BINDING_RULES_ID,      /* the bytes of the id */
+    INDEX_ACL_BINDING_RULES_METHOD,  /* auth method */
+    INDEX_ACL_AUTH_METHODS_ID,       /* name */
     INDEX_COUNT_NOW,
-    /* Tables whose issues are still to come get theirs here. */
 };
 
 #define STORE_INDEX_MAX 64u
@@ -143,7 +155,8 @@ enum store_index {
  * would wake too many. Only indexes that tables.c marks as watched tell their changes:
  * INDEX_SESSIONS_NODE, INDEX_SERVICES_SERVICE and _CONNECT, INDEX_CHECKS_STATUS and _SERVICE,
  * INDEX_GATEWAY_SERVICES_SERVICE, INDEX_INTENTIONS_SOURCE and _LEGACY_ID,
- * INDEX_MESH_TOPOLOGY_DOWNSTREAM. */
+ * INDEX_MESH_TOPOLOGY_DOWNSTREAM, INDEX_ACL_TOKENS_ACCESSOR, INDEX_ACL_POLICIES_NAME,
+ * INDEX_ACL_ROLES_NAME, INDEX_ACL_BINDING_RULES_METHOD. */
 #define STORE_WATCH_INDEX(index) ((unsigned)TABLE_COUNT + (unsigned)(index))
 #define STORE_WATCH_TABLES_MAX ((unsigned)TABLE_COUNT + STORE_INDEX_MAX)
 
@@ -171,6 +184,8 @@ struct str store_key(struct buf *to, const struct str *parts, size_t count);
 #define STORE_KEY_SIZE 320u
 /* Append the bytes of a UUID in text; what is no hexadecimal digit is passed over. */
 void store_key_uuid(struct buf *to, struct str id);
+/* The key of a name in which upper and lower case differ: as it is, ended by a NUL. */
+void store_key_exact(struct buf *to, struct str name);
 /* The row under exactly this key of a unique index, or the first one with this prefix of another.
  */
 void *store_get(const struct store_view *v, enum store_index index, struct str key);

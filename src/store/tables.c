@@ -1,5 +1,6 @@
 #include "store/tables.h"
 
+#include "schema/acl.h"
 #include "schema/catalog.h"
 #include "schema/config_gateways.h"
 #include "schema/connect_ca.h"
@@ -280,6 +281,99 @@ void store_key_uuid(struct buf *to, struct str id)
     }
 }
 
+void store_key_exact(struct buf *to, struct str name)
+{
+    buf_str(to, name);
+    buf_byte(to, 0);
+}
+
+static bool key_acl_token(const void *row, struct buf *to)
+{
+    store_key_exact(to, ((const struct acl_token *)row)->secret_id);
+    return true;
+}
+
+static bool key_acl_token_accessor(const void *row, struct buf *to)
+{
+    const struct acl_token *token = row;
+    store_key_uuid(to, token->accessor_id);
+    return token->accessor_id.n > 0;
+}
+
+static bool key_acl_token_auth_method(const void *row, struct buf *to)
+{
+    const struct acl_token *token = row;
+    store_key_exact(to, token->auth_method);
+    return token->auth_method.n > 0;
+}
+
+static bool key_acl_token_expires(const struct acl_token *token, bool local, struct buf *to)
+{
+    if (token->local != local || token->expiration_time == TIME_ZERO) {
+        return false;
+    }
+    buf_be64(to, (uint64_t)MAX(token->expiration_time / INT64_C(1000000000), 0));
+    return true;
+}
+
+static bool key_acl_token_expires_global(const void *row, struct buf *to)
+{
+    return key_acl_token_expires(row, false, to);
+}
+
+static bool key_acl_token_expires_local(const void *row, struct buf *to)
+{
+    return key_acl_token_expires(row, true, to);
+}
+
+static bool key_acl_token_no_accessor(const void *row, struct buf *to)
+{
+    (void)to;
+    return ((const struct acl_token *)row)->accessor_id.n == 0;
+}
+
+static bool key_acl_policy(const void *row, struct buf *to)
+{
+    store_key_uuid(to, ((const struct acl_policy_row *)row)->id);
+    return true;
+}
+
+static bool key_acl_policy_name(const void *row, struct buf *to)
+{
+    put_name(to, ((const struct acl_policy_row *)row)->name);
+    return true;
+}
+
+static bool key_acl_role(const void *row, struct buf *to)
+{
+    store_key_uuid(to, ((const struct acl_role *)row)->id);
+    return true;
+}
+
+static bool key_acl_role_name(const void *row, struct buf *to)
+{
+    put_name(to, ((const struct acl_role *)row)->name);
+    return true;
+}
+
+static bool key_acl_binding_rule(const void *row, struct buf *to)
+{
+    store_key_uuid(to, ((const struct acl_binding_rule *)row)->id);
+    return true;
+}
+
+static bool key_acl_binding_rule_method(const void *row, struct buf *to)
+{
+    put_name(to, ((const struct acl_binding_rule *)row)->auth_method);
+    return true;
+}
+
+static bool key_acl_auth_method(const void *row, struct buf *to)
+{
+    put_name(to, ((const struct acl_auth_method *)row)->name);
+    return true;
+}
+
 static bool key_prepared_query(const void *row, struct buf *to)
 {
     store_key_uuid(to, ((const struct prepared_query *)row)->id);
@@ -417,6 +511,23 @@ const struct table_def table_defs[TABLE_COUNT] = {
     [TABLE_CA_BUILTIN] = {false, 1, {{INDEX_CA_BUILTIN_ID, key_ca_provider_state}}},
     [TABLE_CA_CONFIG] = {false, 1, {{INDEX_CA_CONFIG_ID, key_single}}},
     [TABLE_CA_ROOTS] = {false, 1, {{INDEX_CA_ROOTS_ID, key_ca_root}}},
+    [TABLE_ACL_TOKENS] = {false, 6, {
+        {INDEX_ACL_TOKENS_ID, key_acl_token},
+        {INDEX_ACL_TOKENS_ACCESSOR, key_acl_token_accessor, true},
+        {INDEX_ACL_TOKENS_AUTH_METHOD, key_acl_token_auth_method},
+        {INDEX_ACL_TOKENS_EXPIRES_GLOBAL, key_acl_token_expires_global},
+        {INDEX_ACL_TOKENS_EXPIRES_LOCAL, key_acl_token_expires_local},
+        {INDEX_ACL_TOKENS_NO_ACCESSOR, key_acl_token_no_accessor}}},
+    [TABLE_ACL_POLICIES] = {false, 2, {
+        {INDEX_ACL_POLICIES_ID, key_acl_policy},
+        {INDEX_ACL_POLICIES_NAME, key_acl_policy_name, true}}},
+    [TABLE_ACL_ROLES] = {false, 2, {
+        {INDEX_ACL_ROLES_ID, key_acl_role},
+        {INDEX_ACL_ROLES_NAME, key_acl_role_name, true}}},
+    [TABLE_ACL_BINDING_RULES] = {false, 2, {
+        {INDEX_ACL_BINDING_RULES_ID, key_acl_binding_rule},
+        {INDEX_ACL_BINDING_RULES_METHOD, key_acl_binding_rule_method, true}}},
+    [TABLE_ACL_AUTH_METHODS] = {false, 1, {{INDEX_ACL_AUTH_METHODS_ID, key_acl_auth_method}}},
     [TABLE_SYSTEM_METADATA] = {false, 1, {{INDEX_SYSTEM_METADATA_ID, key_system_metadata}}},
     [TABLE_FEDERATION_STATES] = {false, 1, {{INDEX_FEDERATION_STATES_ID, key_federation_state}}},
     [TABLE_OPAQUE] = {false, 1, {{INDEX_OPAQUE_ID, key_opaque}}},

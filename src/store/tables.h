@@ -15,7 +15,7 @@ struct index_def {
     bool watched; /* changes are told under STORE_WATCH_INDEX() too; secondary ones only */
 };
 
-#define TABLE_INDEXES_MAX 5u
+#define TABLE_INDEXES_MAX 6u
 
 struct table_def {
     bool rendered;                               /* rows start with a `rendered` */

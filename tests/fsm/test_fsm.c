@@ -256,7 +256,7 @@ static void test_refused(void **state)
         {STR_INIT("\x02\xc1"), -ERR_CORRUPT},
         {STR_INIT("\x02\x81\xa2Op\x93\x01"), -ERR_CORRUPT},
         {STR_INIT("\x06\xdd\xff\xff\xff\xff"), -ERR_CORRUPT},
-        {STR_INIT("\x11\x80"), -ERR_UNSUPPORTED}, /* ACL tokens: not yet */
+        {STR_INIT("\x0a\x80"), -ERR_UNSUPPORTED}, /* areas are not of this edition */
         {STR_INIT("\x63\x80"), -ERR_UNSUPPORTED},
         {STR_INIT("\xe3\x80"), 0}, /* unknown, but may be passed over */
     };

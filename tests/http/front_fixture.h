@@ -18,6 +18,8 @@
 #include "base/mem.h"
 #include "http/front.h"
 #include "http/server.h"
+#include "server/acl_resolver.h"
+#include "server/delegate.h"
 #include "server/worker.h"
 
 static const struct http_route_set *front_routes;
@@ -25,6 +27,7 @@ static struct http_front *front;
 static struct http_server *http;
 static struct loop *loop;
 static struct worker worker;
+static struct delegate delegate;
 static uint16_t port;
 static _Atomic int canceled, requests_held; /* counted by the routes */
 
@@ -53,7 +56,10 @@ UNUSED static void start(const struct http_options *extra)
     atomic_store(&canceled, 0);
     atomic_store(&requests_held, 0);
     loop = loop_new("http");
-    worker = (struct worker){.loop = loop}; /* the front end alone: no calls are made */
+    delegate = (struct delegate){0};
+    acl_secrets_init(&delegate.secrets);
+    worker = (struct worker){.loop = loop, .delegate = &delegate}; /* no calls are made */
+    worker.acl = acl_resolver_new(&worker);
     front = http_front_new(&options);
     http = http_server_new(front, &worker);
     if (options.https_handshake_timeout_ms > 0) {
@@ -79,6 +85,8 @@ UNUSED static void stop(void)
     loop_free(loop);
     http_server_free(http);
     http_front_free(front);
+    worker.acl = acl_resolver_free(worker.acl);
+    acl_secrets_deinit(&delegate.secrets);
 }
 
 UNUSED static int setup(void **state)

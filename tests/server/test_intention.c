@@ -77,7 +77,7 @@ static void test_by_id(void **state)
     assert_int_equal(apply(f, INTENTION_CREATE, &i, &reply, &logged), RPC_PREPARE_PROPOSE);
     assert_int_equal(reply.value.n, 36);
     assert_null(logged.intention);
-    assert_str_equal(logged.datacenter, STR("dc1"));
+    assert_true(rpc_intention_apply.flags & RPC_PRIMARY); /* sees to its datacenter */
     assert_str_equal(logged.mutation->destination.name, STR("db"));
     assert_str_equal(logged.mutation->value->legacy_id, reply.value);
     assert_str_equal(logged.mutation->value->type, STR("consul"));

@@ -4,6 +4,8 @@
 #include "config_fixture.h"
 #include "server_fixture.h"
 
+#include "server/call.h"
+
 #include "base/clock.h"
 #include "raft/raft.h"
 #include "schema/kv.h"
@@ -322,6 +324,19 @@ static void test_leader_writes_entries_of_its_configuration(void **state)
     assert_true(f->flag);
 }
 
+/* News of changes may be on its way when a worker ends. */
+static void test_changes_after_the_end(void **state)
+{
+    struct worker w;
+    struct loop *loop = loop_new("test");
+    struct change_list *none = NULL;
+    (void)state;
+    worker_init(&w, loop, 0);
+    worker_deinit(&w);
+    rpc_worker_changed(&w, &none, 1);
+    (void)loop_free(loop);
+}
+
 static void test_every_method_names_its_check(void **state)
 {
     (void)state;
@@ -334,7 +349,11 @@ static void test_every_method_names_its_check(void **state)
         assert_int_equal((m->read != NULL) + (m->prepare != NULL) + (m->ask != NULL), 1);
         assert_true(m->read == NULL || (m->flags & RPC_READ) != 0);
         assert_true(m->prepare == NULL || (m->flags & RPC_WRITE) != 0);
-        assert_true(m->ask == NULL || (m->flags & RPC_LOCAL) != 0);
+        assert_true(m->more == NULL || (m->read != NULL && (m->flags & RPC_BLOCKING) == 0));
+        size_t offset;
+        const char *datacenter = m->datacenter != NULL ? m->datacenter : "Datacenter";
+        const struct field *dc = schema_find(m->args, str_from_cstr(datacenter), &offset);
+        assert_true(dc != NULL || (m->datacenter == NULL && (m->flags & RPC_PRIMARY) == 0));
         assert_ptr_equal(rpc_method_find(str_from_cstr(m->name)), m);
         for (size_t j = 0; j < i; j++) {
             assert_string_not_equal(m->name, rpc_method_at(j)->name);
@@ -345,6 +364,7 @@ static void test_every_method_names_its_check(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_changes_after_the_end),
         cmocka_unit_test_setup_teardown(test_write_then_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_compare_and_set_tells, setup, teardown),
         cmocka_unit_test_setup_teardown(test_blocking_read_wakes_for_its_key_only, setup, teardown),

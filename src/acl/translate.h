@@ -1,4 +1,4 @@
-/* acl_rules.h - rules of legacy tokens in today's syntax. */
+/* translate.h - rules of legacy tokens in today's syntax. */
 #pragma once
 #include "base/arena.h"
 #include "base/err.h"

@@ -1,0 +1,1 @@
+{"key": {"a": {"policy": "read"}}, "acl": "write", "service_prefix": [{"": {"policy": "read", "intentions": "write"}}]}

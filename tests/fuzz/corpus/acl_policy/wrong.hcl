@@ -1,0 +1,1 @@
+key { policy = "read" } key = [1, {a {policy = 3}}] node "n" { policy = ["x"] }
