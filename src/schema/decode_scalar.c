@@ -193,8 +193,8 @@ int decode_bytes(struct decoder *d, const struct value *v, bool weak, struct str
     }
     struct str bytes;
     if (base64_decode(d->a, v->s, &bytes) < 0) {
-        /* Go names the offset, too; finding it would mean decoding twice */
-        return err_set(d->err, ERR_INVALID, "illegal base64 data at input byte 0");
+        return err_set(d->err, ERR_INVALID, "illegal base64 data at input byte %zu",
+                       base64_fault(v->s));
     }
     *ret = bytes.n > 0 ? bytes : str_make(SCHEMA_EMPTY, 0);
     return 0;
@@ -213,14 +213,11 @@ int decode_duration(struct decoder *d, const struct value *v, bool weak, int64_t
     }
     if (duration_parse(v->s, ret) < 0) {
         struct buf b = {0};
-        go_quote(&b, str_first(v->s, DECODE_PATH_SIZE_MAX));
-        bool has_unit = str_parse_f64(v->s, &(double){0}) < 0;
-        const char *what = has_unit ? "invalid" : "missing unit in";
-        int r =
-            d->unused == NULL
-                ? err_set(d->err, ERR_INVALID, "time: %s duration %.*s", what, STRF(buf_view(&b)))
-                : decode_fail_weakly(d, "error decoding '%.*s': time: %s duration %.*s",
-                                     STRF(decode_path_text(d)), what, STRF(buf_view(&b)));
+        duration_put_fault(&b, str_first(v->s, DECODE_PATH_SIZE_MAX));
+        int r = d->unused == NULL
+                    ? err_set(d->err, ERR_INVALID, "%.*s", STRF(buf_view(&b)))
+                    : decode_fail_weakly(d, "error decoding '%.*s': %.*s",
+                                         STRF(decode_path_text(d)), STRF(buf_view(&b)));
         buf_deinit(&b);
         return r;
     }
