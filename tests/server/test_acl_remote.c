@@ -29,6 +29,7 @@ struct fixture {
         char error[128];
     } waiters[WAITS];
     unsigned done, expected;
+    uint64_t old_ms;
     void (*in_turn)(struct fixture *f);
 };
 
@@ -39,7 +40,8 @@ static void answer_token(const struct fixture *f, const struct stub_call *call)
     struct acl_link link = {.id = POLICY_ID, .name = STR("p")};
     struct acl_token token = {.accessor_id = STR("33333333-3333-3333-3333-333333333333"),
                               .secret_id = SECRET,
-                              .policies = {&link, 1}};
+                              .policies = {&link, 1},
+                              .expiration_time = TIME_ZERO};
     struct acl_token_response reply = {.token = f->has_no_token ? NULL : &token};
     stub_reply(call, rpc_acl_token_read.reply, &reply);
 }
@@ -66,7 +68,8 @@ static void stub_handle(struct stub *stub, struct stub_call *call)
             stub_error(call, "ACL support disabled");
         } else if (f->is_silent) {
             assert_true(f->held_count < WAITS);
-            f->held[f->held_count++] = *call;
+            f->held[f->held_count] = *call;
+            f->held[f->held_count++].method = STR("ACL.TokenRead");
         } else {
             answer_token(f, call);
         }
@@ -74,7 +77,7 @@ static void stub_handle(struct stub *stub, struct stub_call *call)
         f->policies_asked++;
         answer_policies(call);
     } else {
-        stub_error(call, "unexpected");
+        fail_msg("%.*s", STRF(call->method));
     }
 }
 
@@ -88,7 +91,7 @@ static void answer_held(struct fixture *f)
 
 /* --- fixture --------------------------------------------------------------------------------- */
 
-static struct fixture *fixture_new(enum acl_down down)
+static struct fixture *fixture_new(enum acl_down down, uint64_t ttl_ms)
 {
     struct fixture *f = xcalloc(1, sizeof(*f));
     client_servers_init(&f->servers);
@@ -108,9 +111,9 @@ static struct fixture *fixture_new(enum acl_down down)
         .rpc_hold_timeout_ms = 100,
         .acl = {.enabled = true,
                 .down = down,
-                .token_ttl_ms = TTL_MS,
-                .policy_ttl_ms = TTL_MS,
-                .role_ttl_ms = TTL_MS,
+                .token_ttl_ms = ttl_ms,
+                .policy_ttl_ms = ttl_ms,
+                .role_ttl_ms = ttl_ms,
                 .disabled_ttl_ms = TTL_MS},
     };
     f->client = client_agent_new(&options, &f->servers.main);
@@ -200,7 +203,7 @@ static void run(struct fixture *f, void (*in_turn)(struct fixture *f), unsigned 
 static void test_asked_once_and_remembered(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_new(ACL_DOWN_EXTEND_CACHE);
+    struct fixture *f = fixture_new(ACL_DOWN_EXTEND_CACHE, TTL_MS);
     run(f, start_all, WAITS);
     for (unsigned i = 0; i < WAITS; i++) {
         assert_true(f->waiters[i].may_read);
@@ -224,7 +227,7 @@ static void cancel_some(struct fixture *f)
 static void test_who_cancels_leaves_it_to_the_others(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_new(ACL_DOWN_EXTEND_CACHE);
+    struct fixture *f = fixture_new(ACL_DOWN_EXTEND_CACHE, TTL_MS);
     f->is_silent = true;
     run(f, start_all, 1);
     assert_int_equal(f->held_count, 1);
@@ -244,10 +247,9 @@ static void cancel_all(struct fixture *f)
 static void test_nobody_waits_any_more(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_new(ACL_DOWN_EXTEND_CACHE);
+    struct fixture *f = fixture_new(ACL_DOWN_EXTEND_CACHE, TTL_MS);
     f->is_silent = true;
     run(f, start_all, 1);
-    f->in_turn = cancel_all;
     run(f, cancel_all, 1);
     fixture_free(f); /* the lookup is still under way */
 }
@@ -255,7 +257,7 @@ static void test_nobody_waits_any_more(void **state)
 static void test_unknown_and_known_later(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_new(ACL_DOWN_EXTEND_CACHE);
+    struct fixture *f = fixture_new(ACL_DOWN_EXTEND_CACHE, TTL_MS);
     f->has_no_token = true;
     run(f, start_one, 1);
     assert_string_equal(f->waiters[0].error, "ACL not found");
@@ -268,7 +270,7 @@ static void test_unknown_and_known_later(void **state)
 static void test_nobody_answers(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_new(ACL_DOWN_EXTEND_CACHE);
+    struct fixture *f = fixture_new(ACL_DOWN_EXTEND_CACHE, TTL_MS);
     f->is_failing = true;
     run(f, start_one, 1); /* nothing is known: nothing is allowed, and nothing is remembered */
     assert_string_equal(f->waiters[0].error, "");
@@ -280,10 +282,55 @@ static void test_nobody_answers(void **state)
     fixture_free(f);
 }
 
+static bool is_old(void *data)
+{
+    struct fixture *f = data;
+    return loop_now_ms(f->servers.main.loop) >= f->old_ms;
+}
+
+/* Until what is remembered is older than the TTL. */
+static void grow_old(struct fixture *f)
+{
+    f->old_ms = loop_now_ms(f->servers.main.loop) + 5;
+    client_run_until(&f->servers, is_old, f);
+}
+
+static void test_known_and_nobody_answers(void **state)
+{
+    (void)state;
+    static const enum acl_down downs[] = {ACL_DOWN_EXTEND_CACHE, ACL_DOWN_DENY, ACL_DOWN_ALLOW};
+    for (size_t i = 0; i < ARRAY_SIZE(downs); i++) {
+        struct fixture *f = fixture_new(downs[i], 1);
+        run(f, start_one, 1);
+        assert_true(f->waiters[0].may_read);
+        grow_old(f);
+        f->is_failing = true;
+        run(f, start_one, 1);
+        assert_int_equal(f->tokens_asked, 2);
+        assert_string_equal(f->waiters[0].error, "");
+        assert_int_equal(f->waiters[0].may_read, downs[i] == ACL_DOWN_EXTEND_CACHE);
+        fixture_free(f);
+    }
+}
+
+static void test_nobody_waits_for_what_is_old(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new(ACL_DOWN_ASYNC_CACHE, 1);
+    run(f, start_one, 1);
+    assert_true(f->waiters[0].may_read);
+    grow_old(f);
+    f->is_silent = true;
+    run(f, start_one, 2); /* the answer, and the question that goes on behind it */
+    assert_int_equal(f->done, 1);
+    assert_true(f->waiters[0].may_read);
+    fixture_free(f);
+}
+
 static void test_servers_without_acls(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_new(ACL_DOWN_ALLOW);
+    struct fixture *f = fixture_new(ACL_DOWN_ALLOW, TTL_MS);
     f->are_off = true;
     assert_true(acl_is_on(resolver(f)));
     run(f, start_one, 1);
@@ -297,12 +344,14 @@ static void test_servers_without_acls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_asked_once_and_remembered),
-        TEST(test_who_cancels_leaves_it_to_the_others),
-        TEST(test_nobody_waits_any_more),
-        TEST(test_unknown_and_known_later),
-        TEST(test_nobody_answers),
-        TEST(test_servers_without_acls),
+        cmocka_unit_test(test_asked_once_and_remembered),
+        cmocka_unit_test(test_who_cancels_leaves_it_to_the_others),
+        cmocka_unit_test(test_nobody_waits_any_more),
+        cmocka_unit_test(test_unknown_and_known_later),
+        cmocka_unit_test(test_nobody_answers),
+        cmocka_unit_test(test_known_and_nobody_answers),
+        cmocka_unit_test(test_nobody_waits_for_what_is_old),
+        cmocka_unit_test(test_servers_without_acls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
