@@ -5,6 +5,7 @@
  * error when there is none or more than one. */
 #include "agent/config_build.h"
 #include "base/buf.h"
+#include "base/gofmt.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -233,7 +234,8 @@ static int expand_text(struct config_builder *b, const char *name, struct str te
 {
     struct err why = {0};
     if (template_expand(b->a, text, ret_text, &why) < 0) {
-        builder_error(b, "%s: error parsing \"%.*s\": %s", name, STRF(text), err_text(&why));
+        builder_error(b, "%s: error parsing %.*s: %s", name, STRF(go_quoted(b->a, text)),
+                      err_text(&why));
         return -ERR_INVALID;
     }
     return 0;

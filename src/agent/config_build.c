@@ -37,47 +37,12 @@ static const char *duration_name(const char *path)
     return path;
 }
 
-struct str duration_error(struct arena *a, struct str text)
-{
-    static const char *const units[] = {"ns", "us", "µs", "μs", "ms", "s", "m", "h"};
-    struct str rest = text;
-    if (rest.n > 0 && (rest.p[0] == '-' || rest.p[0] == '+')) {
-        rest = str_from(rest, 1);
-    }
-    while (rest.n > 0) {
-        size_t digits = 0, n = 0;
-        while (n < rest.n && ((rest.p[n] >= '0' && rest.p[n] <= '9') || rest.p[n] == '.')) {
-            digits += rest.p[n++] != '.';
-        }
-        if (digits == 0) {
-            break;
-        }
-        rest = str_from(rest, n);
-        for (n = 0; n < rest.n && !(rest.p[n] >= '0' && rest.p[n] <= '9') && rest.p[n] != '.';) {
-            n++;
-        }
-        if (n == 0) {
-            return arena_printf(a, "time: missing unit in duration \"%.*s\"", STRF(text));
-        }
-        bool is_known = false;
-        for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-            is_known |= str_eq(str_first(rest, n), str_from_cstr(units[i]));
-        }
-        if (!is_known) {
-            return arena_printf(a, "time: unknown unit \"%.*s\" in duration \"%.*s\"",
-                                STRF(str_first(rest, n)), STRF(text));
-        }
-        rest = str_from(rest, n);
-    }
-    return arena_printf(a, "time: invalid duration \"%.*s\"", STRF(text));
-}
-
 static int64_t duration_take(struct config_builder *b, const char *name, struct str text)
 {
     int64_t ns = 0;
     if (duration_parse(text, &ns) < 0) {
         builder_error_alone(b, "%s: invalid duration: \"%.*s\": %.*s", name, STRF(text),
-                            STRF(duration_error(b->a, text)));
+                            STRF(duration_fault(b->a, text)));
     }
     return ns;
 }
@@ -158,6 +123,8 @@ static void member_set(struct config_builder *b, const struct config_key *key,
         *(int64_t *)to = port_take(b, key->path, value_int(v));
         break;
     case CONFIG_UINT:
+    case CONFIG_UINT32:
+    case CONFIG_UINT64:
         *(uint64_t *)to = (uint64_t)value_int(v);
         break;
     case CONFIG_FLOAT:

@@ -88,9 +88,6 @@ NODISCARD int template_expand(struct arena *a, struct str text, struct str *ret_
 /* config_check.c */
 NODISCARD int config_check(struct config_builder *b, struct err *err);
 
-/* Go's sentence about a duration that does not parse. */
-struct str duration_error(struct arena *a, struct str text);
-
 /* config_build.c: slots to the struct, with everything that is derived */
 NODISCARD int config_build(struct config_builder *b, struct err *err);
 

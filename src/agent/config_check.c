@@ -154,7 +154,7 @@ static int data_dir_check(struct config_builder *b, struct err *err)
         return errno == ENOENT
                    ? 0
                    : err_set(err, ERR_FAILED, "Error getting info on data_dir: stat %.*s: %s",
-                             STRF(dir), strerror(errno));
+                             STRF(dir), err_code_text(errno));
     }
     if (!S_ISDIR(st.st_mode)) {
         return err_set(err, ERR_INVALID, "data_dir %.*s is not a directory", STRF(quoted(b, dir)));

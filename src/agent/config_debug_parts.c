@@ -1,6 +1,8 @@
 /* What is shown as one member and is not one, or is not there and shown as if. */
 #include "agent/config_debug.h"
 
+#include "schema/config_entry.h"
+
 void debug_put_no_list(struct debug_writer *d)
 {
     debug_put_strlist(d->w, (struct strlist){0});
@@ -36,10 +38,80 @@ void debug_put_acl_tokens(struct debug_writer *d)
     debug_put_entries(d, entries);
 }
 
+static void put_strmap(struct json_writer *w, struct strmap m)
+{
+    if (m.n > 0) {
+        json_strmap(w, m);
+    } else {
+        json_null(w);
+    }
+}
+
+static void put_auth_method(struct debug_writer *d)
+{
+    const struct config_auto_config *c = &d->config->auto_config;
+    struct json_writer *w = d->w;
+    json_object_begin(w);
+    json_key(w, STR("ACLAuthMethodEnterpriseFields"));
+    debug_put_nothing(d);
+    json_key(w, STR("Config"));
+    json_object_begin(w);
+    json_key(w, STR("BoundAudiences"));
+    json_strlist(w, c->bound_audiences);
+    json_key(w, STR("BoundIssuer"));
+    json_str(w, c->bound_issuer);
+    json_key(w, STR("ClaimMappings"));
+    put_strmap(w, c->claim_mappings);
+    json_key(w, STR("ClockSkewLeeway"));
+    json_i64(w, c->clock_skew_leeway);
+    json_key(w, STR("ExpirationLeeway"));
+    json_i64(w, c->expiration_leeway);
+    json_key(w, STR("JWKSCACert"));
+    json_str(w, c->jwks_ca_cert);
+    json_key(w, STR("JWKSURL"));
+    json_str(w, c->jwks_url);
+    json_key(w, STR("JWTSupportedAlgs"));
+    json_strlist(w, c->jwt_supported_algs);
+    json_key(w, STR("JWTValidationPubKeys"));
+    json_strlist(w, c->jwt_validation_pub_keys);
+    json_key(w, STR("ListClaimMappings"));
+    put_strmap(w, c->list_claim_mappings);
+    json_key(w, STR("NotBeforeLeeway"));
+    json_i64(w, c->not_before_leeway);
+    json_key(w, STR("OIDCDiscoveryCACert"));
+    json_str(w, c->oidc_discovery_ca_cert);
+    json_key(w, STR("OIDCDiscoveryURL"));
+    json_str(w, c->oidc_discovery_url);
+    json_object_end(w);
+    json_key(w, STR("Description"));
+    json_str(w, STR(""));
+    json_key(w, STR("DisplayName"));
+    json_str(w, STR(""));
+    json_key(w, STR("EnterpriseMeta"));
+    debug_put_nothing(d);
+    json_key(w, STR("MaxTokenTTL"));
+    json_str(w, STR("0s"));
+    json_key(w, STR("Name"));
+    json_str(w, STR("Auto Config Authorizer"));
+    json_key(w, STR("RaftIndex"));
+    json_object_begin(w);
+    json_key(w, STR("CreateIndex"));
+    json_i64(w, 0);
+    json_key(w, STR("ModifyIndex"));
+    json_i64(w, 0);
+    json_object_end(w);
+    json_key(w, STR("TokenLocality"));
+    json_str(w, STR(""));
+    json_key(w, STR("Type"));
+    json_str(w, STR("jwt"));
+    json_object_end(w);
+}
+
 static void put_authorizer(struct debug_writer *d)
 {
     static const struct debug_entry entries[] = {
         BOOL_("AllowReuse", auto_config.allow_reuse),
+        BY_HAND_("AuthMethod", put_auth_method),
         STRLIST_("ClaimAssertions", auto_config.claim_assertions),
         BOOL_("Enabled", auto_config.authorization_enabled),
         {NULL},
@@ -75,10 +147,9 @@ void debug_put_cache(struct debug_writer *d)
 
 void debug_put_config_entries(struct debug_writer *d)
 {
-    const struct value *v = d->config->config_entries_bootstrap.v;
     json_array_begin(d->w);
-    for (size_t i = 0; i < d->config->config_entries_bootstrap.n; i++) {
-        debug_put_value(d, STR(""), &v[i], 0);
+    for (size_t i = 0; i < d->config->config_entries.n; i++) {
+        json_object(d->w, &config_entry_schema, d->config->config_entries.v[i]);
     }
     json_array_end(d->w);
 }

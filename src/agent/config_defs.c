@@ -37,7 +37,7 @@ static void durations_take(struct config_builder *b, struct value *check)
         }
         if (duration_parse(v->s, &ns) < 0) {
             builder_error_alone(b, "check[%.*s].%.*s: invalid duration: \"%.*s\": %.*s", STRF(id),
-                                STRF(keys[i]), STRF(v->s), STRF(duration_error(b->a, v->s)));
+                                STRF(keys[i]), STRF(v->s), STRF(duration_fault(b->a, v->s)));
         }
         *v = (struct value){.kind = VALUE_INT, .i = ns};
     }

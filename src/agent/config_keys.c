@@ -17,6 +17,8 @@
 #define I_DEV(p, m, i, d, f) KEY(p, CONFIG_INT, int64_t, m, i, d, f)
 #define P(p, m, i, d) KEY(p, CONFIG_PORT, int64_t, m, i, d, 0)
 #define U(p, m, i, f) KEY(p, CONFIG_UINT, uint64_t, m, i, NULL, f)
+#define U32(p, m, i, f) KEY(p, CONFIG_UINT32, uint64_t, m, i, NULL, f)
+#define U64(p, m, i, f) KEY(p, CONFIG_UINT64, uint64_t, m, i, NULL, f)
 #define F(p, m, i, f) KEY(p, CONFIG_FLOAT, double, m, i, NULL, f)
 #define D(p, m, i, f) KEY(p, CONFIG_DURATION, int64_t, m, i, NULL, f)
 #define D_DEV(p, m, i, d, f) KEY(p, CONFIG_DURATION, int64_t, m, i, d, f)
@@ -160,10 +162,10 @@ const struct config_key config_key_table[] = {
     I("dns_config.udp_answer_limit", dns.udp_answer_limit, "3", RELOAD),
     B("dns_config.enable_additional_node_meta_txt", dns.node_meta_txt, "true", RELOAD),
     {.path = "dns_config.soa", .kind = CONFIG_OBJ, .flags = CONFIG_REPLACE},
-    U("dns_config.soa.refresh", dns.soa_refresh, "3600", RELOAD),
-    U("dns_config.soa.retry", dns.soa_retry, "600", RELOAD),
-    U("dns_config.soa.expire", dns.soa_expire, "86400", RELOAD),
-    U("dns_config.soa.min_ttl", dns.soa_min_ttl, "0", RELOAD),
+    U32("dns_config.soa.refresh", dns.soa_refresh, "3600", RELOAD),
+    U32("dns_config.soa.retry", dns.soa_retry, "600", RELOAD),
+    U32("dns_config.soa.expire", dns.soa_expire, "86400", RELOAD),
+    U32("dns_config.soa.min_ttl", dns.soa_min_ttl, "0", RELOAD),
     B("dns_config.use_cache", dns.use_cache, NULL, RELOAD),
     D("dns_config.cache_max_age", dns.cache_max_age, NULL, RELOAD),
     N("dns_config.prefer_namespace", BOOL),
@@ -223,8 +225,8 @@ const struct config_key config_key_table[] = {
     I("limits.rpc_max_burst", limits.rpc_max_burst, "1000", RELOAD),
     I("limits.rpc_max_conns_per_client", limits.rpc_max_conns_per_client, "100", RELOAD),
     F("limits.rpc_rate", limits.rpc_rate, "-1", RELOAD),
-    U("limits.kv_max_value_size", limits.kv_max_value_size, "524288", 0),
-    U("limits.txn_max_req_len", limits.txn_max_req_len, "524288", 0),
+    U64("limits.kv_max_value_size", limits.kv_max_value_size, "524288", 0),
+    U64("limits.txn_max_req_len", limits.txn_max_req_len, "524288", 0),
     S_DEV("log_level", log.level, "INFO", "DEBUG", RELOAD),
     B("log_json", log.json, NULL, 0),
     S("log_file", log.file, NULL, 0),

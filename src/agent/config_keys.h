@@ -12,6 +12,8 @@ enum config_kind {
     CONFIG_INT,
     CONFIG_PORT, /* an int; <= 0 becomes -1 */
     CONFIG_UINT,
+    CONFIG_UINT32, /* these two are like it, but that faults say what they are in 1.10.3 */
+    CONFIG_UINT64,
     CONFIG_FLOAT,
     CONFIG_DURATION, /* text in the file, nanoseconds in the struct */
     CONFIG_STRLIST,

@@ -150,8 +150,9 @@ static bool value_to_int(const struct value *v, int64_t *ret_int)
         *ret_int = v->i;
         return true;
     }
-    if (v->kind == VALUE_FLOAT && v->f > -9.2e18 && v->f < 9.2e18) {
-        *ret_int = (int64_t)v->f;
+    if (v->kind == VALUE_FLOAT || v->kind == VALUE_UINT) { /* what is too large for Go wraps */
+        double f = v->kind == VALUE_FLOAT ? v->f : (double)v->u;
+        *ret_int = f > -0x1p63 && f < 0x1p63 ? (int64_t)f : INT64_MIN;
         return true;
     }
     return false;
@@ -215,13 +216,33 @@ static bool take_map(struct merge *m, struct str name, const struct value *v, un
     return true;
 }
 
+static bool is_unsigned(const struct config_key *key)
+{
+    return key->kind == CONFIG_UINT || key->kind == CONFIG_UINT32 || key->kind == CONFIG_UINT64;
+}
+
+static bool is_negative(const struct value *v)
+{
+    return v->kind == VALUE_INT ? v->i < 0 : v->kind == VALUE_FLOAT && v->f < 0;
+}
+
+static void fail_negative(struct merge *m, struct str name, const struct value *v)
+{
+    if (v->kind == VALUE_INT && !m->from_json) {
+        merge_fail(m, "cannot parse '%.*s', %lld overflows uint", STRF(name), (long long)v->i);
+    } else {
+        merge_fail(m, "cannot parse '%.*s', %f overflows uint", STRF(name),
+                   v->kind == VALUE_INT ? (double)v->i : v->f);
+    }
+}
+
 static bool take_scalar(struct merge *m, struct str name, const struct config_key *key,
                         const struct value *v, struct value *ret_value)
 {
     static const char *const wanted[] = {
-        [CONFIG_STR] = "string",     [CONFIG_BOOL] = "bool",   [CONFIG_INT] = "int",
-        [CONFIG_PORT] = "int",       [CONFIG_UINT] = "uint64", [CONFIG_FLOAT] = "float64",
-        [CONFIG_DURATION] = "string"};
+        [CONFIG_STR] = "string",    [CONFIG_BOOL] = "bool",     [CONFIG_INT] = "int",
+        [CONFIG_PORT] = "int",      [CONFIG_UINT] = "uint",     [CONFIG_UINT32] = "uint32",
+        [CONFIG_UINT64] = "uint64", [CONFIG_FLOAT] = "float64", [CONFIG_DURATION] = "string"};
     v = unwrap(v);
     int64_t i;
     switch (key->kind) {
@@ -249,8 +270,8 @@ static bool take_scalar(struct merge *m, struct str name, const struct config_ke
         break;
     default:
         if (value_to_int(v, &i)) {
-            if (key->kind == CONFIG_UINT && i < 0) {
-                merge_fail(m, "cannot parse '%.*s', %lld overflows uint", STRF(name), (long long)i);
+            if (is_unsigned(key) && is_negative(v)) {
+                fail_negative(m, name, v);
                 return false;
             }
             *ret_value = (struct value){.kind = VALUE_INT, .i = i};

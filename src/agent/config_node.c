@@ -18,7 +18,7 @@
 
 static int path_error(struct err *err, const char *what, const char *path, int errnum)
 {
-    return err_set(err, errnum > 0 ? errnum : EIO, "%s %s: %s", what, path, strerror(errnum));
+    return err_set(err, errnum > 0 ? errnum : EIO, "%s %s: %s", what, path, err_code_text(errnum));
 }
 
 /* mkdir -p */
@@ -146,8 +146,8 @@ int config_setup_node_id(const struct agent_config *config, char ret_id[CONFIG_N
         return id_take(config->node_id, ret_id)
                    ? 0
                    : err_set(err, ERR_INVALID,
-                             "specified NodeID is invalid: uuid string is wrong "
-                             "length");
+                             "failed to setup node ID: specified NodeID is invalid: uuid "
+                             "string is wrong length");
     }
     if (config->data_dir.n == 0) {
         id_make(!config->disable_host_node_id, ret_id);

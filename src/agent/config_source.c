@@ -11,16 +11,6 @@
 
 #define NAME_SIZE_MAX 4096u
 
-/* strerror, in Go's lower case. */
-static struct str errno_text(struct arena *a, int errnum)
-{
-    struct str text = arena_str(a, str_from_cstr(strerror(errnum)));
-    if (text.n > 1 && islower((unsigned char)text.p[1])) {
-        ((char *)text.p)[0] = (char)tolower((unsigned char)text.p[0]);
-    }
-    return text;
-}
-
 static struct str format_of(struct str name)
 {
     return str_has_suffix(name, STR(".json"))  ? STR("json")
@@ -47,9 +37,9 @@ static int file_read(struct config_builder *b, struct str path, struct err *err)
     }
     FILE *file = fopen(path.p, "re");
     if (file == NULL) {
-        struct str why = errno_text(b->a, errno);
-        return err_set(err, ERR_FAILED, "config: failed to read %.*s: open %.*s: %.*s", STRF(path),
-                       STRF(path), STRF(why));
+        const char *why = err_code_text(errno);
+        return err_set(err, ERR_FAILED, "config: failed to read %.*s: open %.*s: %s", STRF(path),
+                       STRF(path), why);
     }
     struct buf text;
     buf_init(&text, CONFIG_FILE_SIZE_MAX);
@@ -60,9 +50,9 @@ static int file_read(struct config_builder *b, struct str path, struct err *err)
     }
     int rc = 0;
     if (ferror(file)) {
-        struct str why = errno_text(b->a, errno);
-        rc = err_set(err, ERR_FAILED, "config: failed to read %.*s: read %.*s: %.*s", STRF(path),
-                     STRF(path), STRF(why));
+        const char *why = err_code_text(errno);
+        rc = err_set(err, ERR_FAILED, "config: failed to read %.*s: read %.*s: %s", STRF(path),
+                     STRF(path), why);
     } else if (text.failed) {
         rc = err_set(err, ERR_TOO_LARGE, "config: failed to read %.*s: larger than %u bytes",
                      STRF(path), CONFIG_FILE_SIZE_MAX);
@@ -102,9 +92,9 @@ static int dir_read(struct config_builder *b, struct str path, struct err *err)
 {
     DIR *dir = opendir(path.p);
     if (dir == NULL) {
-        struct str why = errno_text(b->a, errno);
-        return err_set(err, ERR_FAILED, "config: Readdir failed on %.*s. open %.*s: %.*s",
-                       STRF(path), STRF(path), STRF(why));
+        const char *why = err_code_text(errno);
+        return err_set(err, ERR_FAILED, "config: Readdir failed on %.*s. open %.*s: %s", STRF(path),
+                       STRF(path), why);
     }
     VEC(struct str) names = {0};
     for (struct dirent *entry; (entry = readdir(dir)) != NULL && names.n < CONFIG_FILES_MAX;) {
@@ -122,8 +112,8 @@ static int dir_read(struct config_builder *b, struct str path, struct err *err)
         if (lstat(file.p, &st) == 0 && S_ISLNK(st.st_mode)) {
             char *real = realpath(file.p, NULL); /* a link goes by the name of what it points to */
             if (real == NULL) {
-                struct str why = errno_text(b->a, errno);
-                return err_set(err, ERR_FAILED, "lstat %.*s: %.*s", STRF(file), STRF(why));
+                const char *why = err_code_text(errno);
+                return err_set(err, ERR_FAILED, "lstat %.*s: %s", STRF(file), why);
             }
             file = arena_str(b->a, str_from_cstr(real));
             free(real);
@@ -149,9 +139,9 @@ int config_path_read(struct config_builder *b, struct str path, struct err *err)
     path = arena_str(b->a, path);
     FILE *file = fopen(path.p, "re");
     if (file == NULL) {
-        struct str why = errno_text(b->a, errno);
-        return err_set(err, ERR_FAILED, "config: Open failed on %.*s. open %.*s: %.*s", STRF(path),
-                       STRF(path), STRF(why));
+        const char *why = err_code_text(errno);
+        return err_set(err, ERR_FAILED, "config: Open failed on %.*s. open %.*s: %s", STRF(path),
+                       STRF(path), why);
     }
     struct stat st;
     bool is_dir = fstat(fileno(file), &st) == 0 && S_ISDIR(st.st_mode);

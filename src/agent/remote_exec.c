@@ -119,6 +119,13 @@ static void job_written(struct rpc_call *call)
     job_write_next(j, false);
 }
 
+/* Where something of the job is kept; the prefix may be empty. */
+static struct str job_key(struct arena *a, const struct job *j, struct str rest)
+{
+    return arena_printf(a, "%.*s%s%.*s/%.*s", STRF(j->prefix), j->prefix.n > 0 ? "/" : "",
+                        STRF(j->session), STRF(rest));
+}
+
 static void job_write(struct job *j, struct str suffix, struct str value)
 {
     struct agent *a = j->owner->agent;
@@ -126,8 +133,9 @@ static void job_write(struct job *j, struct str suffix, struct str value)
     struct kvs_request *args = call->args;
     args->datacenter = arena_str(&call->arena, conf(a)->datacenter);
     args->op = KV_LOCK;
-    args->dir_ent.key = arena_printf(&call->arena, "%.*s/%.*s/%.*s/%.*s", STRF(j->prefix),
-                                     STRF(j->session), STRF(conf(a)->node_name), STRF(suffix));
+    args->dir_ent.key =
+        job_key(&call->arena, j,
+                arena_printf(&call->arena, "%.*s/%.*s", STRF(conf(a)->node_name), STRF(suffix)));
     args->dir_ent.value = arena_str(&call->arena, value);
     args->dir_ent.session = arena_str(&call->arena, j->session);
     args->write.token = arena_str(&call->arena, tokens_agent(&a->tokens));
@@ -304,7 +312,7 @@ static void job_read(struct job *j)
     struct rpc_call *call = rpc_call_new(a->worker, &rpc_kvs_get);
     struct key_request *args = call->args;
     args->datacenter = arena_str(&call->arena, conf(a)->datacenter);
-    args->key = arena_printf(&call->arena, "%.*s/%.*s/job", STRF(j->prefix), STRF(j->session));
+    args->key = job_key(&call->arena, j, STR("job"));
     args->options.allow_stale = !j->is_consistent;
     args->options.token = arena_str(&call->arena, tokens_agent(&a->tokens));
     call->done = job_known;

@@ -414,3 +414,63 @@ struct str duration_format(struct arena *a, int64_t ns)
     char text[DURATION_TEXT_SIZE_MAX];
     return arena_str(a, duration_text(text, ns));
 }
+
+/* In quotes; what is not printable ASCII by its bytes. */
+static void put_quoted(struct buf *to, struct str s)
+{
+    buf_lit(to, "\"");
+    for (size_t i = 0; i < s.n; i++) {
+        uint8_t c = (uint8_t)s.p[i];
+        if (c >= 0x80 || c < ' ') {
+            buf_printf(to, "\\x%02x", c);
+        } else {
+            buf_printf(to, "%s%c", c == '"' || c == '\\' ? "\\" : "", c);
+        }
+    }
+    buf_lit(to, "\"");
+}
+
+void duration_put_fault(struct buf *to, struct str s)
+{
+    struct str rest = s;
+    if (rest.n > 0 && (rest.p[0] == '-' || rest.p[0] == '+')) {
+        rest = str_from(rest, 1);
+    }
+    const char *what = "invalid";
+    while (rest.n > 0) {
+        size_t digits = 0, n = 0;
+        while (n < rest.n && ((rest.p[n] >= '0' && rest.p[n] <= '9') || rest.p[n] == '.')) {
+            digits += rest.p[n++] != '.';
+        }
+        if (digits == 0) {
+            break;
+        }
+        rest = str_from(rest, n);
+        for (n = 0; n < rest.n && !(rest.p[n] >= '0' && rest.p[n] <= '9') && rest.p[n] != '.';) {
+            n++;
+        }
+        if (n == 0) {
+            what = "missing unit in";
+            break;
+        }
+        if (unit_find(str_first(rest, n)) == NULL) {
+            buf_lit(to, "time: unknown unit ");
+            put_quoted(to, str_first(rest, n));
+            buf_lit(to, " in duration ");
+            put_quoted(to, s);
+            return;
+        }
+        rest = str_from(rest, n);
+    }
+    buf_printf(to, "time: %s duration ", what);
+    put_quoted(to, s);
+}
+
+struct str duration_fault(struct arena *a, struct str s)
+{
+    struct buf text = {0};
+    duration_put_fault(&text, s);
+    struct str fault = arena_str(a, buf_view(&text));
+    buf_deinit(&text);
+    return fault;
+}

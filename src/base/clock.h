@@ -31,5 +31,8 @@ NODISCARD int time_parse_rfc3339(struct str s, int64_t *ret_wall_ns);
 
 /* Go's time.Duration: "1h2m3.5s", "300ms", "1.5h", "0", "-5s"; nanoseconds in an int64. */
 NODISCARD int duration_parse(struct str s, int64_t *ret_ns);
+/* Go's sentence about a text that is none: "time: missing unit in duration \"5\"". */
+void duration_put_fault(struct buf *to, struct str s);
+struct str duration_fault(struct arena *a, struct str s);
 void duration_put(struct buf *to, int64_t ns);
 struct str duration_format(struct arena *a, int64_t ns); /* "1m0s", "0s", "1.5s", "100µs" */

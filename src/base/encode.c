@@ -193,13 +193,41 @@ int base64_decode(struct arena *a, struct str text, struct str *ret_bytes)
     return decode64(a, text, false, ret_bytes);
 }
 
-size_t base64_fault(struct str text)
+static size_t skip_line_breaks(struct str text, size_t i)
 {
-    size_t i = 0;
-    while (i < text.n && values_std[(uint8_t)text.p[i]] != NO) {
+    while (i < text.n && is_line_break(text.p[i])) {
         i++;
     }
-    return i < text.n ? i : text.n / 4 * 4;
+    return i;
+}
+
+size_t base64_fault(struct str text)
+{
+    size_t digits = 0; /* of the four that stand for three bytes */
+    for (size_t i = 0; i < text.n; i++) {
+        if (is_line_break(text.p[i])) {
+            continue;
+        }
+        if (values_std[(uint8_t)text.p[i]] != NO) {
+            digits = (digits + 1) % 4;
+            continue;
+        }
+        if (text.p[i] != '=' || digits < 2) {
+            return i;
+        }
+        size_t next = skip_line_breaks(text, i + 1);
+        if (digits == 2) {
+            if (next == text.n) {
+                return text.n;
+            }
+            if (text.p[next] != '=') {
+                return next - 1;
+            }
+            next = skip_line_breaks(text, next + 1);
+        }
+        return next; /* what comes after the end */
+    }
+    return text.n - digits;
 }
 
 int base64url_decode(struct arena *a, struct str text, struct str *ret_bytes)

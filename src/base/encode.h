@@ -11,7 +11,8 @@ void base64_encode(struct buf *to, struct str bytes);
 /* Decode into the arena. *ret_bytes has a p even when it is empty. */
 NODISCARD int base64_decode(struct arena *a, struct str text, struct str *ret_bytes);
 /* Where Go would say that a text which is not well-formed is not ("illegal base64 data at input
- * byte N"): at the first character that is none, or where an unfinished group begins. */
+ * byte N"): at the first character that is none, where an unfinished group begins, or
+ * where the text should have ended. */
 size_t base64_fault(struct str text);
 NODISCARD int base64url_decode(struct arena *a, struct str text, struct str *ret_bytes);
 void base64url_encode(struct buf *to, struct str bytes);

@@ -3,9 +3,14 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define ERRNO_MAX 133 /* Linux's */
+#define ERRNO_TEXT_SIZE 64
 
 int err_vset(struct err *err, int code, const char *format, va_list args)
 {
@@ -58,6 +63,28 @@ const char *err_text(const struct err *err)
     return err->text[0] != '\0' ? err->text : err_code_text(err->code);
 }
 
+static char errno_texts[ERRNO_MAX + 1][ERRNO_TEXT_SIZE];
+
+static void errno_texts_make(void)
+{
+    for (int i = 0; i <= ERRNO_MAX; i++) {
+        const char *text = strerrordesc_np(i);
+        char *to = errno_texts[i];
+        (void)snprintf(to, ERRNO_TEXT_SIZE, "%s", text != NULL ? text : "unknown error");
+        if (islower((unsigned char)to[1])) { /* not "RPC version wrong" */
+            to[0] = (char)tolower((unsigned char)to[0]);
+        }
+    }
+}
+
+/* In lower case, as Go has them. */
+static const char *errno_text(int errnum)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, errno_texts_make);
+    return errnum <= ERRNO_MAX ? errno_texts[errnum] : "unknown error";
+}
+
 const char *err_code_text(int code)
 {
     switch (abs(code)) {
@@ -68,11 +95,8 @@ const char *err_code_text(int code)
         return text;
         ERR_CODES(X)
 #undef X
-    default: {
-        /* Not strerror(): its buffer is shared between threads for unknown numbers. */
-        const char *text = strerrordesc_np(abs(code));
-        return text != NULL ? text : "unknown error";
-    }
+    default:
+        return errno_text(abs(code));
     }
 }
 

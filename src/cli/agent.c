@@ -31,6 +31,8 @@
 /* A leave that takes longer is cut short. */
 #define LEAVE_TIMEOUT_MS 15000u
 #define AGENT_WORKERS_MAX 16u
+#define PROTOCOL_MIN 2 /* of Consul, that 1.10.3 starts with */
+#define PROTOCOL_MAX 3
 #define ACL_TTL_MS_DEFAULT 30000u
 
 struct program {
@@ -52,6 +54,7 @@ struct program {
     struct loop_timer leave_timer;
     bool is_leaving;
     int exit_code;
+    bool is_banner_shown;
     struct err err;
 };
 
@@ -237,7 +240,7 @@ static int program_write_pid(struct program *p)
             (void)close(fd);
         }
         return err_set(&p->err, saved, "Could not open pid file: open %s: %s", path.p,
-                       strerror(saved));
+                       err_code_text(saved));
     }
     (void)close(fd);
     return 0;
@@ -476,17 +479,13 @@ static int program_load_tls(struct program *p)
     return rc;
 }
 
-static int program_prepare(struct program *p)
+static int program_prepare(struct program *p, struct strlist *ret_warnings)
 {
-    struct strlist warnings;
-    int rc = program_load_config(p, &p->config, &warnings, &p->err);
+    int rc = program_load_config(p, &p->config, ret_warnings, &p->err);
     if (rc < 0) {
         return rc;
     }
     rc = agent_log_open(&p->config->log, &p->log, &p->err);
-    if (rc >= 0) {
-        program_log_warnings(p, warnings);
-    }
     if (rc >= 0) {
         rc = program_check_available(p);
     }
@@ -502,10 +501,35 @@ static int program_prepare(struct program *p)
     return rc;
 }
 
+static int program_check_protocol(struct program *p)
+{
+    int64_t version = p->config->rpc_protocol;
+    if (version >= PROTOCOL_MIN && version <= PROTOCOL_MAX) {
+        return 0;
+    }
+    return err_set(&p->err, ERR_INVALID,
+                   "Failed to start Consul %s: Protocol version '%lld' too %s. Must be in range: "
+                   "[%d, %d]",
+                   p->config->is_server ? "server" : "client", (long long)version,
+                   version < PROTOCOL_MIN ? "low" : "high", PROTOCOL_MIN, PROTOCOL_MAX);
+}
+
+/* Before the banner there is no log; behind it nothing but the log. */
+static void program_tell_failure(struct program *p)
+{
+    if (!p->is_banner_shown) {
+        fprintf(stderr, "==> %s\n", err_text(&p->err));
+        return;
+    }
+    log_write(LOG_ERROR, "agent", "Error starting agent", LOG_CSTR("error", err_text(&p->err)));
+    log_write(LOG_INFO, "agent", "Exit code", LOG_INT("code", 1));
+}
+
 static int program_start(struct program *p)
 {
     char node_id[CONFIG_NODE_ID_SIZE];
-    int rc = program_prepare(p);
+    struct strlist warnings;
+    int rc = program_prepare(p, &warnings);
     if (rc >= 0) {
         rc = config_setup_node_id(p->config, node_id, &p->err);
     }
@@ -513,7 +537,10 @@ static int program_start(struct program *p)
         return rc;
     }
     program_banner(p, node_id);
-    rc = program_make_loops(p);
+    p->is_banner_shown = true;
+    program_log_warnings(p, warnings); /* like everything in the log, behind the banner */
+    rc = program_check_protocol(p);
+    rc = rc < 0 ? rc : program_make_loops(p);
     rc = rc < 0 ? rc : program_make_delegate(p, str_from_cstr(node_id));
     if (rc < 0) {
         return rc;
@@ -547,6 +574,12 @@ static int program_start(struct program *p)
         loop_thread_start(p->workers[i].loop);
     }
     p->telemetry = telemetry_new(p->config, p->main.loop, p->server);
+    if (!p->config->telemetry.disable_compat_one_nine) {
+        log_write(LOG_WARN, "agent",
+                  "DEPRECATED Backwards compatibility with pre-1.9 metrics enabled. These metrics "
+                  "will be removed in a future version of Consul. Set `telemetry { "
+                  "disable_compat_1.9 = true }` to disable them.");
+    }
     return agent_start(p->agent, &p->err);
 }
 
@@ -623,7 +656,7 @@ static int agent_run(int argc, char **argv)
     }
     p->sources = config_sources_from_flags(&p->flags);
     if (program_start(p) < 0) {
-        fprintf(stderr, "==> %s\n", err_text(&p->err));
+        program_tell_failure(p);
         p->exit_code = 1;
     } else {
         log_write(LOG_INFO, "agent", "Consul agent running!");

@@ -77,6 +77,13 @@ static int front_listen_http(struct agent_front *f, const struct agent_config *c
     return rc;
 }
 
+/* As a list of one. */
+static int one_error(struct err *err)
+{
+    struct err alone = *err;
+    return err_set(err, alone.code, "1 error occurred:\n\t* %s\n\n", err_text(&alone));
+}
+
 static int front_new_dns(struct agent_front *f, const struct agent_config *config, struct err *err)
 {
     int rc = 0;
@@ -92,6 +99,7 @@ static int front_new_dns(struct agent_front *f, const struct agent_config *confi
             rc = front_address(&config->addresses.dns.v[k], &address, err);
             if (rc >= 0) {
                 rc = dns_server_listen(f->dns_servers[i], &address, i == 0, err);
+                rc = rc < 0 ? one_error(err) : rc;
             }
         }
     }
@@ -132,7 +140,7 @@ static int front_new_rpc(struct agent_front *f, const struct agent_config *confi
     for (uint32_t i = 0; rc >= 0 && from->port > 0 && i < f->workers_count; i++) {
         rc = rpc_listener_listen(f->rpc_listeners[i], &address, i == 0, err);
     }
-    return rc < 0 ? err_wrap(err, "Failed to start RPC layer") : 0;
+    return rc < 0 ? err_wrap(err, "Failed to start Consul server: Failed to start RPC layer") : 0;
 }
 
 int agent_front_new(const struct agent_config *config, struct server *server, struct agent *agent,

@@ -57,13 +57,19 @@ static void log_file_split(struct log_file *f, struct str path)
     f->ext = dot > 0 ? arena_str(&f->arena, str_from(name, (size_t)dot)) : STR(".log");
 }
 
-static int log_file_open(struct log_file *f)
+static int log_file_open(struct log_file *f, struct err *err)
 {
     struct arena a = {0};
     struct str path = arena_printf(&a, "%.*s%.*s-%lld%.*s", STRF(f->dir), STRF(f->stem),
                                    (long long)clock_wall_ns(), STRF(f->ext));
     f->fd = open(path.p, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-    int rc = f->fd < 0 ? -errno : 0;
+    int rc = 0;
+    if (f->fd < 0 && err != NULL) {
+        rc = err_from_errno(err, errno,
+                            arena_printf(&a, "Failed to setup logging: open %.*s", STRF(path)).p);
+    } else if (f->fd < 0) {
+        rc = -errno;
+    }
     arena_deinit(&a);
     f->opened_ms = clock_mono_ms();
     f->size = 0;
@@ -102,7 +108,7 @@ static void log_file_write(void *data, enum log_level level, struct str line)
         log_file_prune(f);
         f->fd = -1;
     }
-    if (f->fd < 0 && log_file_open(f) < 0) {
+    if (f->fd < 0 && log_file_open(f, NULL) < 0) {
         return; /* tried again with the next line */
     }
     ssize_t n = write(f->fd, line.p, line.n);
@@ -146,9 +152,8 @@ int agent_log_open(const struct config_log *options, struct agent_log **ret_log,
         f->size_max = options->rotate_bytes;
         f->files_max = options->rotate_max_files;
         log_file_prune(f);
-        int rc = log_file_open(f);
+        int rc = log_file_open(f, err);
         if (rc < 0) {
-            (void)err_from_errno(err, rc, "Failed to setup logging");
             arena_deinit(&f->arena);
             mem_free(l);
             return rc;

@@ -136,7 +136,9 @@ int agent_pools_new(const struct agent_pool_options *options, struct agent_pools
     if (rc >= 0) {
         k.threads = gossip_threads_new();
         rc = make_pool(&k, false, &lan, &pools.lan, err);
-        rc = rc < 0 ? err_wrap(err, "Failed to start LAN Serf") : rc;
+        rc = rc < 0 ? err_wrap(err, "Failed to start LAN Serf: Failed to create memberlist: Could "
+                                    "not set up network transport: failed to obtain an address")
+                    : rc;
         if (rc < 0) {
             (void)seal_ring_free(wan.ring);
         } else if (has_wan) {

@@ -116,13 +116,11 @@ NORETURN static void child_exec(const struct image *image, int stdin_fd, int rep
 
 static int start_failed(const struct image *image, int problem, struct err *err)
 {
-    char text[128];
     if (problem == ENOENT && strchr(image->path, '/') == NULL) {
         return err_set(err, ERR_FAILED, "exec: \"%s\": executable file not found in $PATH",
                        image->path);
     }
-    errno_text(problem, text, sizeof(text));
-    return err_set(err, ERR_FAILED, "fork/exec %s: %s", image->path, text);
+    return err_set(err, ERR_FAILED, "fork/exec %s: %s", image->path, err_code_text(problem));
 }
 
 static int image_start(const struct image *image, int stdin_fd, pid_t *ret_pid, struct err *err)

@@ -1,11 +1,13 @@
 #include "cli/command.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "cli/complete.h"
 #include "schema/regexp.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
+#include <time.h>
 
 struct command_file {
     const struct cli_command *commands;
@@ -154,6 +156,25 @@ int cli_error(const char *format, ...)
     return 1;
 }
 
+void cli_log(const char *level, const char *module, const char *format, ...)
+{
+    va_list args;
+    uint64_t now_ms = clock_wall_ms();
+    time_t now = (time_t)(now_ms / 1000);
+    struct tm tm;
+    char stamp[32] = "", zone[8] = "";
+    if (localtime_r(&now, &tm) != NULL) {
+        (void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
+        (void)strftime(zone, sizeof(zone), "%z", &tm);
+    }
+    fprintf(stderr, "%s.%03u%s [%s]%*s %s: ", stamp, (unsigned)(now_ms % 1000), zone, level,
+            strlen(level) < 5 ? 1 : 0, "", module);
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
 bool cli_filter_is_valid(const char *what, struct str pattern)
 {
     struct arena a = {0};
@@ -185,6 +206,11 @@ void cli_print_tabs(FILE *to, struct str json)
     cli_print_indented(to, json, "\t");
 }
 
+static bool is_help(const char *arg)
+{
+    return strcmp(arg, "-h") == 0 || strcmp(arg, "-help") == 0 || strcmp(arg, "--help") == 0;
+}
+
 bool cli_parse(const char *command, int argc, char **argv, const struct cli_flag_group *groups,
                size_t groups_count, struct cli_args *ret_args, int *ret_code)
 {
@@ -193,18 +219,13 @@ bool cli_parse(const char *command, int argc, char **argv, const struct cli_flag
     if (rc >= 0) {
         return true;
     }
-    bool asked = rc == -ERR_CANCELED;
-    if (!asked) {
+    bool asked = rc == -ERR_CANCELED && argc == 1 && is_help(argv[0]); /* "-help=x" is a mistake */
+    if (rc != -ERR_CANCELED) {
         fprintf(stderr, "%s\n", err_text(&err));
     }
     cli_help(asked ? stdout : stderr, command, groups, groups_count);
     *ret_code = asked ? 0 : 1;
     return false;
-}
-
-static bool is_help(const char *arg)
-{
-    return strcmp(arg, "-h") == 0 || strcmp(arg, "-help") == 0 || strcmp(arg, "--help") == 0;
 }
 
 /* Whether help is asked for anywhere before "--": the rest of the line does not matter then. */

@@ -77,16 +77,12 @@ static bool choose_bool(const char *variable, bool otherwise)
     struct str text = str_from_cstr(getenv(variable));
     bool value = otherwise;
     if (text.n > 0 && str_parse_bool(text, &value) < 0) {
-        time_t now = time(NULL);
-        struct tm tm;
-        char stamp[64] = "";
-        if (localtime_r(&now, &tm) != NULL) {
-            (void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S.000%z", &tm);
+        for (int i = 0; i < 2; i++) { /* 1.10.3 reads the environment twice */
+            cli_log("WARN", "consul-api",
+                    "could not parse %s: error=\"strconv.ParseBool: parsing \"%.*s\": invalid "
+                    "syntax\"",
+                    variable, STRF(text));
         }
-        fprintf(stderr,
-                "%s [WARN]  consul-api: could not parse %s: error=\"strconv.ParseBool: parsing "
-                "\\\"%.*s\\\": invalid syntax\"\n",
-                stamp, variable, STRF(text));
         value = false;
     }
     return value;
@@ -168,10 +164,10 @@ static bool wants_proxy(const struct client_config *config)
     proxy = proxy != NULL && *proxy != '\0'
                 ? proxy
                 : getenv(config->is_https ? "https_proxy" : "http_proxy");
-    if (proxy == NULL || *proxy == '\0' || config->is_unix ||
-        !url_host_port_split(config->address, &host, &port)) {
+    if (proxy == NULL || *proxy == '\0' || config->is_unix) {
         return false;
     }
+    url_authority_split(config->address, &host, &port);
     return !str_has_prefix(host, STR("127.")) && !str_eq_lit(host, "localhost") &&
            !str_eq_lit(host, "::1") && host.n > 0;
 }
@@ -534,17 +530,14 @@ static int fd_read(struct arena *a, int fd, struct str *ret_data)
 
 int cli_file_read(struct arena *a, struct str path, struct str *ret_data, struct err *err)
 {
-    char text[128];
     int fd = open(arena_str(a, path).p, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        errno_text(errno, text, sizeof(text));
-        return err_set(err, ERR_FAILED, "open %.*s: %s", STRF(path), text);
+        return err_set(err, ERR_FAILED, "open %.*s: %s", STRF(path), err_code_text(errno));
     }
     int rc = fd_read(a, fd, ret_data);
     (void)close(fd);
     if (rc < 0) {
-        errno_text(-rc, text, sizeof(text));
-        return err_set(err, ERR_FAILED, "read %.*s: %s", STRF(path), text);
+        return err_set(err, ERR_FAILED, "read %.*s: %s", STRF(path), err_code_text(-rc));
     }
     return 0;
 }
@@ -561,8 +554,7 @@ int cli_data_read(struct arena *a, struct str argument, struct str *ret_data, st
     }
     int rc = fd_read(a, STDIN_FILENO, ret_data);
     if (rc < 0) {
-        char text[128];
-        errno_text(-rc, text, sizeof(text));
+        const char *text = err_code_text(-rc);
         return err_set(err, ERR_FAILED, "Failed to read stdin: read /dev/stdin: %s", text);
     }
     return 0;

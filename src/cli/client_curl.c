@@ -194,8 +194,7 @@ static int curl_failed(const struct curl_answer *a, CURLcode code, const char *d
     long errnum = 0;
     (void)curl.curl_easy_getinfo(a->easy, CURLINFO_OS_ERRNO, &errnum);
     if (code == CURLE_COULDNT_CONNECT && errnum != 0) {
-        char text[128];
-        errno_text((int)errnum, text, sizeof(text));
+        const char *text = err_code_text((int)errnum);
         return err_set(err, ERR_CONNECTION, "dial tcp %.*s: connect: %s",
                        STRF(a->call->config->address), text);
     }

@@ -21,18 +21,9 @@
 
 #define READ_SIZE (64u * 1024u)
 
-void errno_text(int errnum, char *to, size_t size)
-{
-    char storage[128];
-    (void)snprintf(to, size, "%s", strerror_r(errnum, storage, sizeof(storage)));
-    to[0] = (char)tolower((unsigned char)to[0]);
-}
-
 static int error_of(struct err *err, int errnum, const char *what)
 {
-    char text[128];
-    errno_text(errnum, text, sizeof(text));
-    return err_set(err, ERR_CONNECTION, "%s: %s", what, text);
+    return err_set(err, ERR_CONNECTION, "%s: %s", what, err_code_text(errnum));
 }
 
 int transport_wait(const struct client_interrupt *interrupt, int fd, short events,
@@ -105,23 +96,28 @@ static int dial_unix(const struct transport_call *call, int *ret_fd, struct err 
     return connect_socket(call, (struct sockaddr *)&address, sizeof(address), what, ret_fd, err);
 }
 
-static int dial_address(const struct transport_call *call, const struct addrinfo *a, int *ret_fd,
-                        struct err *err)
+static int dial_address(const struct transport_call *call, const struct addrinfo *a, bool has_host,
+                        int *ret_fd, struct err *err)
 {
     char host[NI_MAXHOST] = "", port[NI_MAXSERV] = "", what[NI_MAXHOST + NI_MAXSERV + 16];
     (void)getnameinfo(a->ai_addr, a->ai_addrlen, host, sizeof(host), port, sizeof(port),
                       NI_NUMERICHOST | NI_NUMERICSERV);
     (void)snprintf(what, sizeof(what),
-                   a->ai_family == AF_INET6 ? "dial tcp [%s]:%s" : "dial tcp %s:%s", host, port);
+                   a->ai_family == AF_INET6 && has_host ? "dial tcp [%s]:%s" : "dial tcp %s:%s",
+                   has_host ? host : "", port);
     return connect_socket(call, a->ai_addr, a->ai_addrlen, what, ret_fd, err);
 }
 
 static int dial_tcp(const struct transport_call *call, int *ret_fd, struct err *err)
 {
-    struct str address = call->config->address, host, port;
-    if (!url_host_port_split(address, &host, &port)) {
-        return err_set(err, ERR_INVALID, "dial tcp: address %.*s: too many colons in address",
-                       STRF(address));
+    struct str host, port;
+    uint64_t number = 0;
+    if (call->config->address.n == 0) {
+        return err_set(err, ERR_INVALID, "http: no Host in request URL");
+    }
+    url_authority_split(call->config->address, &host, &port);
+    if (port.n > 0 && (str_parse_u64(port, &number) < 0 || number > UINT16_MAX)) {
+        return err_set(err, ERR_INVALID, "dial tcp: address %.*s: invalid port", STRF(port));
     }
     struct str host_z = arena_str(call->arena, host);
     struct str port_z = arena_str(call->arena, port.n > 0               ? port
@@ -137,7 +133,7 @@ static int dial_tcp(const struct transport_call *call, int *ret_fd, struct err *
     struct err later = {0};
     for (const struct addrinfo *a = list; a != NULL && rc < 0 && rc != -ERR_CANCELED;
          a = a->ai_next) {
-        rc = dial_address(call, a, ret_fd, a == list ? err : &later);
+        rc = dial_address(call, a, host.n > 0, ret_fd, a == list ? err : &later);
     }
     freeaddrinfo(list);
     return rc;

@@ -90,8 +90,7 @@ static int failed(struct client_tls *t, int r, short *ret_events, struct err *er
         if (os_error == 0) {
             return err_set(err, ERR_CONNECTION, "EOF");
         }
-        errno_text(os_error, words, sizeof(words));
-        return err_set(err, ERR_CONNECTION, "%s", words);
+        return err_set(err, ERR_CONNECTION, "%s", err_code_text(os_error));
     default:
         tls_error_words(words);
         return err_set(err, ERR_CONNECTION, "%s",

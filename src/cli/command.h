@@ -51,6 +51,8 @@ int cli_usage_error(const char *command, const struct cli_flag_group *groups, si
                     const char *message);
 /* A line on stderr. Returns 1, the exit code that goes with it. */
 int cli_error(const char *format, ...) PRINTF(1, 2);
+/* A line of a log on stderr, as libraries of 1.10.3 write there: "<time> [WARN]  module: …". */
+void cli_log(const char *level, const char *module, const char *format, ...) PRINTF(3, 4);
 /* Whether a regular expression compiles; told when not: "Failed to compile node filter regexp: …". */
 bool cli_filter_is_valid(const char *what, struct str pattern);
 /* JSON that is indented by four spaces, by another unit instead. */

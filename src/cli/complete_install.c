@@ -23,8 +23,7 @@ typedef VEC(struct place) places;
 
 static int failed(struct err *err, const char *what, struct str path)
 {
-    char text[128];
-    errno_text(errno, text, sizeof(text));
+    const char *text = err_code_text(errno);
     return err_set(err, ERR_FAILED, "%s %.*s: %s", what, STRF(path), text);
 }
 

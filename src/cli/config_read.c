@@ -1,3 +1,4 @@
+#include "cli/api_config.h"
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/config.h"
@@ -18,13 +19,16 @@ static int config_read(struct client *c)
         return cli_error("Error reading config entry %.*s/%.*s: %s", STRF(config_kind),
                          STRF(config_name), err_text(&err));
     }
-    struct value *entry;
-    if (json_parse(client_arena(c), response.body, &entry, &err) < 0) {
+    struct value *value;
+    struct config_entry *entry;
+    if (json_parse(client_arena(c), response.body, &value, &err) < 0 ||
+        config_entry_decode(client_arena(c), value, DECODE_FLOATS, &entry, &err) < 0) {
         return cli_error("Error reading config entry %.*s/%.*s: %s", STRF(config_kind),
                          STRF(config_name), err_text(&err));
     }
     struct buf text = {0};
-    json_indent(&text, str_trim(response.body));
+    struct json_writer w = json_writer_make(&text, true);
+    json_object(&w, api_config_schema(entry->type), entry);
     printf("%.*s\n", STRF(buf_view(&text)));
     buf_deinit(&text);
     return 0;

@@ -6,6 +6,7 @@
 #include "base/vec.h"
 #include "cli/child.h"
 #include "cli/command.h"
+#include "cli/file.h"
 #include "cli/worker.h"
 #include "schema/json.h"
 
@@ -84,7 +85,7 @@ static FILE *file_open(const struct capture *c, struct client *client, const cha
     FILE *f = fopen(path.p, "we");
     if (f == NULL) {
         (void)told("Error encountered during collection: open %s: %s", path.p,
-                   strerrordesc_np(errno));
+                   err_code_text(errno));
     }
     return f;
 }
@@ -217,7 +218,7 @@ static int interval_capture(struct capture *c, unsigned count)
     struct str path = arena_printf(client_arena(c->client), "%s/%s", c->directory, folder);
     if (mkdir(path.p, 0755) < 0 && errno != EEXIST) {
         return told("Error encountered during collection: mkdir %s: %s", path.p,
-                    strerrordesc_np(errno));
+                    err_code_text(errno));
     }
     if (wants(STR("pprof"))) {
         heap_capture(c, folder);
@@ -388,13 +389,17 @@ static int capture_prepare(struct capture *c)
     for (size_t j = 0; wants_all && j < ARRAY_SIZE(targets); j++) {
         vec_push(&captures, targets[j]);
     }
+    if (cli_parents_make(client_arena(c->client), str_from_cstr(c->directory), &err) < 0) {
+        return told("Capture validation failed: could not create output directory: %s",
+                    err_text(&err));
+    }
     if (mkdir(c->directory, 0755) < 0) {
         return errno == EEXIST
                    ? told("Capture validation failed: output directory already exists: %s",
                           c->directory)
                    : told("Capture validation failed: could not create output directory: mkdir "
                           "%s: %s",
-                          c->directory, strerrordesc_np(errno));
+                          c->directory, err_code_text(errno));
     }
     client_reset(c->client);
     return 0;

@@ -24,7 +24,7 @@ struct packing {
 
 static int failed(struct err *err, const char *what, const char *path)
 {
-    return err_set(err, ERR_FAILED, "%s %s: %s", what, path, strerrordesc_np(errno));
+    return err_set(err, ERR_FAILED, "%s %s: %s", what, path, err_code_text(errno));
 }
 
 static int put(struct packing *p, struct str bytes, struct err *err)
@@ -96,7 +96,7 @@ static int put_tree(struct packing *p, const char *path, struct str name, unsign
     if (directory == NULL) {
         return failed(err, "open", path);
     }
-    int rc = put_header(p, arena_concat(a, name, STR("/")), 0755, 0, err);
+    int rc = put_header(p, name, 0755, 0, err);
     for (struct dirent *e; rc == 0 && (e = readdir(directory)) != NULL;) {
         if (!is_dots(e->d_name)) {
             rc = put_entry(p, arena_printf(a, "%s/%s", path, e->d_name).p,

@@ -11,7 +11,7 @@ static const struct cli_flag flags[] = {
     {"service", CLI_STR, &service, "Regular expression: only nodes with such services handle it."},
     {"tag", CLI_STR, &tag, "Regular expression for a tag of that -service."},
     CLI_FLAGS_END};
-static const struct cli_flag_group groups[] = {{CLIENT_TITLE, cli_http_flags},
+static const struct cli_flag_group groups[] = {{CLIENT_TITLE, cli_client_flags},
                                                {"Command Options", flags}};
 
 static int event_fire(struct client *c, const struct cli_args *args)

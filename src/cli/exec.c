@@ -81,7 +81,10 @@ static int session_open(struct job *j, const struct value *self, struct err *err
         struct client_request r;
         client_request_init(&r, j->client, "GET", "/v1/health/service/consul");
         client_param(&r, STR("passing"), STR("1"));
-        if (client_get(&r, &servers, err) < 0 || value_count(servers) == 0) {
+        if (client_get(&r, &servers, err) < 0) {
+            return err_wrap(err, "Failed to find Consul server in remote datacenter");
+        }
+        if (value_count(servers) == 0) {
             return err_set(err, ERR_FAILED, "Failed to find Consul server in remote datacenter");
         }
         options.node = value_member_str(value_member(&servers->list.v[0], "Node"), "Node");

@@ -12,13 +12,11 @@
 
 static int failed(struct err *err, const char *what, const char *path)
 {
-    char text[128];
-    errno_text(errno, text, sizeof(text));
+    const char *text = err_code_text(errno);
     return err_set(err, ERR_FAILED, "%s %s: %s", what, path, text);
 }
 
-/* Every directory above the last slash, as mkdir -p. */
-static int directories_make(struct arena *a, struct str path, struct err *err)
+int cli_parents_make(struct arena *a, struct str path, struct err *err)
 {
     for (size_t i = 1; i < path.n; i++) {
         if (path.p[i] != '/') {
@@ -61,8 +59,7 @@ static int replace(const char *path, const char *temporary, struct str bytes, mo
         rc = failed(err, "close", temporary);
     }
     if (rc == 0 && rename(temporary, path) < 0) {
-        char text[128];
-        errno_text(errno, text, sizeof(text));
+        const char *text = err_code_text(errno);
         rc = err_set(err, ERR_FAILED, "rename %s %s: %s", temporary, path, text);
     }
     if (rc < 0) {
@@ -77,7 +74,7 @@ int cli_file_replace(struct str path, struct str bytes, mode_t mode, struct err 
     char id[UUID_TEXT_SIZE];
     uuid_generate(id);
     struct str temporary = arena_printf(&a, "%.*s-%.*s.tmp", STRF(path), (int)UUID_TEXT_SIZE, id);
-    int rc = directories_make(&a, path, err);
+    int rc = cli_parents_make(&a, path, err);
     if (rc == 0) {
         rc = replace(arena_str(&a, path).p, temporary.p, bytes, mode, err);
     }

@@ -43,8 +43,8 @@ static int flag_invalid(struct err *err, const struct cli_flag *f, struct str te
     return -ERR_INVALID;
 }
 
-/* Digits as strconv.ParseUint(s, 0, 64) takes them: the base by a prefix, underscores only with
- * one and only between digits (or after the prefix). */
+/* Digits as strconv.ParseUint(s, 0, 64) takes them: the base by a prefix, underscores only between
+ * digits (or after the prefix). */
 static int parse_based(struct str s, uint64_t *ret_value)
 {
     unsigned base = 10;
@@ -63,7 +63,7 @@ static int parse_based(struct str s, uint64_t *ret_value)
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
         if (c == '_') {
-            if (!has_prefix || (!digit_before && i > 0) || i + 1 == s.n) {
+            if (!(i > 0 ? digit_before : has_prefix) || i + 1 == s.n) {
                 return -ERR_INVALID;
             }
             digit_before = false;

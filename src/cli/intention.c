@@ -35,9 +35,15 @@ int intention_decode(struct arena *a, const struct value *v, struct api_intentio
                      struct err *err)
 {
     *ret_intention = api_intention_make();
-    return v->kind == VALUE_NULL
-               ? 0
-               : schema_decode(&api_intention_schema, v, ret_intention, a, 0, err);
+    if (v->kind == VALUE_NULL) {
+        return 0;
+    }
+    if (v->kind != VALUE_MAP) {
+        return err_set(err, ERR_INVALID,
+                       "json: cannot unmarshal %s into Go value of type api.Intention",
+                       value_kind_text(v->kind));
+    }
+    return schema_decode(&api_intention_schema, v, ret_intention, a, 0, err);
 }
 
 int intention_fetch(struct client_request *r, struct api_intention **ret_intention, struct err *err)

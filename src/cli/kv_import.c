@@ -1,6 +1,7 @@
 #include "cli/kv.h"
 
 #include "base/encode.h"
+#include "schema/field.h"
 #include "schema/json.h"
 
 #include <stdio.h>
@@ -14,24 +15,38 @@ static const struct cli_flag flags[] = {
 static const struct cli_flag_group groups[] = {{CLIENT_TITLE, cli_http_flags},
                                                {"Command Options", flags}};
 
-static int import_entry(struct client *c, const struct value *entry)
+struct entry {
+    struct str key, value, ns;
+    uint64_t flags;
+};
+
+static const struct field entry_fields[] = {
+    F_STR(struct entry, key, "key", 0),
+    F_UINT(struct entry, flags, "flags", 0),
+    F_STR(struct entry, value, "value", 0),
+    F_STR(struct entry, ns, "namespace", 0),
+    FIELDS_END,
+};
+static const struct schema entry_schema = SCHEMA("Entry", struct entry, entry_fields);
+
+static int import_entry(struct client *c, const struct entry *entry)
 {
     struct arena *a = client_arena(c);
     struct err err = {0};
-    struct str name = value_member_str(entry, "key"), data;
-    if (base64_decode(a, value_member_str(entry, "value"), &data) < 0) {
-        return cli_error("Error base 64 decoding value for key %.*s: illegal base64 data",
-                         STRF(name));
+    struct str data;
+    if (base64_decode(a, entry->value, &data) < 0) {
+        return cli_error("Error base 64 decoding value for key %.*s: illegal base64 data at input "
+                         "byte %zu",
+                         STRF(entry->key), base64_fault(entry->value));
     }
-    struct str key = kv_key_join(a, prefix, name), ns = value_member_str(entry, "namespace");
-    uint64_t user_flags = value_member_u64(entry, "flags");
+    struct str key = kv_key_join(a, prefix, entry->key);
     struct client_request r;
     client_request_init(&r, c, "PUT", "/v1/kv/%.*s", STRF(key));
-    if (ns.n > 0) {
-        client_param(&r, STR("ns"), ns);
+    if (entry->ns.n > 0) {
+        client_param(&r, STR("ns"), entry->ns);
     }
-    if (user_flags != 0) {
-        client_param(&r, STR("flags"), arena_printf(a, "%llu", (unsigned long long)user_flags));
+    if (entry->flags != 0) {
+        client_param(&r, STR("flags"), arena_printf(a, "%llu", (unsigned long long)entry->flags));
     }
     client_body(&r, data, STR("application/octet-stream"));
     bool done;
@@ -58,9 +73,26 @@ static int import_data(struct client *c, struct str data)
                          "[]*impexp.Entry",
                          value_kind_text(entries->kind));
     }
+    /* Nothing is written before everything was understood. */
+    size_t count = value_count(entries);
+    struct entry *decoded = ARENA_ARRAY(client_arena(c), struct entry, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct value *v = &entries->list.v[i];
+        if (v->kind == VALUE_NULL) { /* 1.10.3 ends at one */
+            return cli_error("Cannot unmarshal data: entry %zu is null", i + 1);
+        }
+        if (v->kind != VALUE_MAP) {
+            return cli_error("Cannot unmarshal data: json: cannot unmarshal %s into Go value of "
+                             "type impexp.Entry",
+                             value_kind_text(v->kind));
+        }
+        if (schema_decode(&entry_schema, v, &decoded[i], client_arena(c), 0, &err) < 0) {
+            return cli_error("Cannot unmarshal data: %s", err_text(&err));
+        }
+    }
     int code = 0;
-    for (size_t i = 0; i < value_count(entries) && code == 0; i++) {
-        code = import_entry(c, &entries->list.v[i]);
+    for (size_t i = 0; i < count && code == 0; i++) {
+        code = import_entry(c, &decoded[i]);
     }
     return code;
 }

@@ -43,9 +43,13 @@ static bool put_arguments(const struct cli_args *args, struct arena *a, struct s
     }
     struct str decoded;
     if (is_base64 && base64_decode(a, *ret_data, &decoded) < 0) {
-        /* Consul goes on to write what it could decode, which is nothing of use. */
-        cli_error("Error! Cannot base 64 decode data: illegal base64 data");
-        *ret_data = STR("");
+        /* Consul goes on to write what it could decode: the whole groups before the fault. */
+        struct str good = str_first(*ret_data, base64_fault(*ret_data));
+        cli_error("Error! Cannot base 64 decode data: illegal base64 data at input byte %zu",
+                  good.n);
+        while (base64_decode(a, good, ret_data) < 0) {
+            good.n--;
+        }
     } else if (is_base64) {
         *ret_data = decoded;
     }

@@ -216,12 +216,15 @@ static int lock_with_session(struct holder *h, struct arena *a, const struct cli
     const struct value *self;
     client_set_interrupt(h->client, cli_signals_catch());
     client_request_init(&r, h->client, "GET", "/v1/agent/self");
-    r.params_count = 0;
     int rc = client_get(&r, &self, &err);
     if (rc < 0) {
         return rc == -ERR_CANCELED ? 1
                                    : cli_error("Error querying Consul agent: %s", err_text(&err));
     }
+    verbose((limit == 1 ? arena_printf(a, "Setting up lock at path: %.*s", STRF(h->lock.key))
+                        : arena_printf(a, "Setting up semaphore (limit %lld) at prefix: %.*s",
+                                       (long long)limit, STRF(h->lock.prefix)))
+                .p);
     struct cli_session_options session = {.name = name, .behavior = h->ops->session_behavior};
     if (cli_session_create(h->client, &session, a, &h->lock.session, &err) < 0) {
         return cli_error("Lock acquisition failed: failed to create session: %s", err_text(&err));

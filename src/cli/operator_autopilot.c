@@ -44,13 +44,15 @@ static void settings_read(const struct value *v, struct settings *ret_settings)
     };
 }
 
-static int settings_get(struct client *c, struct settings *ret_settings)
+static int settings_get(struct client *c, bool may_be_stale, struct settings *ret_settings)
 {
     struct err err = {0};
     struct client_request r;
     const struct value *v;
     client_request_init(&r, c, "GET", "/v1/operator/autopilot/configuration");
-    client_param_stale(&r);
+    if (may_be_stale) {
+        client_param_stale(&r);
+    }
     if (client_get(&r, &v, &err) < 0) {
         return cli_error("Error querying Autopilot configuration: %s", err_text(&err));
     }
@@ -71,7 +73,7 @@ static void print_quoted(const char *format, struct str text)
 static int get_config(struct client *c)
 {
     struct settings s;
-    int code = settings_get(c, &s);
+    int code = settings_get(c, true, &s);
     if (code != 0) {
         return code;
     }
@@ -88,12 +90,12 @@ static int get_config(struct client *c)
 
 /* --- set-config ------------------------------------------------------------------------------ */
 
-static int invalid(const struct cli_flag *flag, struct str text, const char *what, struct err *err)
+static int invalid(const struct cli_flag *flag, struct str text, struct str why, struct err *err)
 {
     struct buf quoted = {0};
     go_quote(&quoted, text);
-    (void)err_set(err, ERR_INVALID, "invalid value %.*s for flag -%s: %s %.*s",
-                  STRF(buf_view(&quoted)), flag->name, what, STRF(buf_view(&quoted)));
+    (void)err_set(err, ERR_INVALID, "invalid value %.*s for flag -%s: %.*s",
+                  STRF(buf_view(&quoted)), flag->name, STRF(why));
     buf_deinit(&quoted);
     return -ERR_INVALID;
 }
@@ -114,16 +116,30 @@ static int set_uint(void *data, const struct cli_flag *flag, struct str text, st
 {
     __typeof__(set.trailing) *to = data;
     to->is_set = true;
-    return str_parse_u64(text, &to->value) < 0
-               ? invalid(flag, text, "strconv.ParseUint: parsing", err)
-               : 0;
+    int rc = str_parse_u64(text, &to->value);
+    if (rc < 0) {
+        struct buf why = {0};
+        buf_lit(&why, "strconv.ParseUint: parsing ");
+        go_quote(&why, text);
+        buf_printf(&why, ": %s", rc == -ERR_RANGE ? "value out of range" : "invalid syntax");
+        rc = invalid(flag, text, buf_view(&why), err);
+        buf_deinit(&why);
+    }
+    return rc;
 }
 
 static int set_duration(void *data, const struct cli_flag *flag, struct str text, struct err *err)
 {
     int64_t ns;
     *(struct str *)data = text;
-    return duration_parse(text, &ns) < 0 ? invalid(flag, text, "time: invalid duration", err) : 0;
+    int rc = duration_parse(text, &ns);
+    if (rc < 0) {
+        struct buf why = {0};
+        duration_put_fault(&why, text);
+        rc = invalid(flag, text, buf_view(&why), err);
+        buf_deinit(&why);
+    }
+    return rc;
 }
 
 /* clang-format off */
@@ -177,7 +193,7 @@ static void settings_write(struct buf *to, const struct settings *s)
 static int set_config(struct client *c)
 {
     struct settings s;
-    int code = settings_get(c, &s);
+    int code = settings_get(c, false, &s);
     if (code != 0) {
         return code;
     }
@@ -312,25 +328,26 @@ static int state_get(struct client *c)
 {
     struct err err = {0};
     struct client_request r;
-    const struct value *answer;
-    bool is_json = str_eq_lit(format, "json");
-    if (!is_json && !str_eq_lit(format, "pretty")) {
-        return cli_error("Unknown format: %.*s", STRF(format));
-    }
+    struct client_response response;
+    struct value *state;
     client_request_init(&r, c, "GET", "/v1/operator/autopilot/state");
     client_param_stale(&r);
-    if (is_json) { /* as the agent has it: members in their order */
-        struct client_response response;
-        client_param(&r, STR("pretty"), STR(""));
-        if (client_send_ok(&r, &response, &err) == 0) {
-            printf("%.*s\n", STRF(str_trim(response.body)));
-            return 0;
-        }
-    } else if (client_get(&r, &answer, &err) == 0) {
-        state_print((struct value *)answer);
+    if (client_send_ok(&r, &response, &err) < 0 ||
+        json_parse(client_arena(c), response.body, &state, &err) < 0) {
+        return cli_error("Error querying Autopilot state: %s", err_text(&err));
+    }
+    if (str_eq_lit(format, "json")) { /* as the agent has it: members in their order */
+        struct buf text = {0};
+        json_indent(&text, str_trim(response.body));
+        printf("%.*s\n", STRF(buf_view(&text)));
+        buf_deinit(&text);
         return 0;
     }
-    return cli_error("Error querying Autopilot state: %s", err_text(&err));
+    if (str_eq_lit(format, "pretty")) {
+        state_print(state);
+        return 0;
+    }
+    return cli_error("Unknown format: %.*s", STRF(format));
 }
 
 /* --- all of them ----------------------------------------------------------------------------- */

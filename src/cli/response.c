@@ -1,5 +1,6 @@
 #include "cli/response.h"
 
+#include "base/gofmt.h"
 #include "base/vec.h"
 
 static const struct http1_limits head_limits = {
@@ -147,6 +148,20 @@ static int content_feed(struct response_parser *p, struct str bytes, struct err 
     return content_add(p, bytes, err);
 }
 
+/* What comes is not HTTP; its first line is shown. */
+static int not_http(const struct response_parser *p, struct err *err)
+{
+    struct str line = buf_view(&p->input);
+    ptrdiff_t end = str_find_byte(line, '\n');
+    struct buf quoted = {0};
+    go_quote(&quoted, str_first(line, end >= 0 ? (size_t)end : MIN(line.n, (size_t)80)));
+    (void)err_set(err, ERR_INVALID,
+                  "net/http: HTTP/1.x transport connection broken: malformed HTTP response %.*s",
+                  STRF(buf_view(&quoted)));
+    buf_deinit(&quoted);
+    return -ERR_INVALID;
+}
+
 int response_feed(struct response_parser *p, struct str bytes, struct err *err)
 {
     if (p->done) {
@@ -160,6 +175,9 @@ int response_feed(struct response_parser *p, struct str bytes, struct err *err)
         ptrdiff_t size = http1_head_size(&p->scan, buf_view(&p->input), &head_limits);
         if (size == 0) {
             return 0;
+        }
+        if (size == -ERR_INVALID) {
+            return not_http(p, err);
         }
         if (size < 0 || p->input.failed) {
             return err_set(err, ERR_TOO_LARGE, "the answer's headers are over %u bytes",

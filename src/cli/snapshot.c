@@ -48,8 +48,7 @@ static int save_write(void *data, struct str bytes)
 
 static int told(const char *what, const char *path, int errnum)
 {
-    char text[128];
-    errno_text(errnum, text, sizeof(text));
+    const char *text = err_code_text(errnum);
     return cli_error("%s: open %s: %s", what, path, text);
 }
 
@@ -133,9 +132,9 @@ static int snapshot_save(struct client *c, const char *path)
         code = file_verify(unverified);
     }
     if (code == 0 && rename(unverified, path) < 0) {
-        char text[128];
-        errno_text(errno, text, sizeof(text));
-        code = cli_error("Error renaming \"%s\" to \"%s\": %s", unverified, path, text);
+        const char *text = err_code_text(errno);
+        code = cli_error("Error renaming \"%s\" to \"%s\": rename %s %s: %s", unverified, path,
+                         unverified, path, text);
     }
     if (code != 0) {
         (void)unlink(unverified);

@@ -29,4 +29,3 @@ NODISCARD int curl_perform(const struct transport_call *call, struct client_resp
 NODISCARD int transport_wait(const struct client_interrupt *interrupt, int fd, short events,
                              int64_t timeout_ms, struct err *err);
 /* errno's text in Go's letters: "connection refused". */
-void errno_text(int errnum, char *to, size_t size);

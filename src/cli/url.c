@@ -89,3 +89,24 @@ bool url_host_port_split(struct str address, struct str *ret_host, struct str *r
     *ret_port = port;
     return true;
 }
+
+void url_authority_split(struct str authority, struct str *ret_host, struct str *ret_port)
+{
+    if (authority.n > 0 && authority.p[0] == '[' &&
+        url_host_port_split(authority, ret_host, ret_port)) {
+        return;
+    }
+    *ret_host = authority;
+    *ret_port = STR_NULL;
+    ptrdiff_t colon = str_rfind_byte(authority, ':');
+    struct str port = str_from(authority, (size_t)(colon + 1));
+    for (size_t i = 0; i < port.n; i++) {
+        if (port.p[i] < '0' || port.p[i] > '9') {
+            return;
+        }
+    }
+    if (colon >= 0) {
+        *ret_host = str_first(authority, (size_t)colon);
+        *ret_port = port;
+    }
+}

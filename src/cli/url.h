@@ -15,3 +15,6 @@ void url_params_encode(struct buf *to, struct client_param *params, size_t count
 /* "host:port", "[::1]:port", "host": the host without brackets; the port empty when there is none.
  * False when it is none of these. */
 bool url_host_port_split(struct str address, struct str *ret_host, struct str *ret_port);
+/* The same of a URL's authority, where everything is one: what stands behind the last colon is a
+ * port if it is digits, else all of it is a host's name. */
+void url_authority_split(struct str authority, struct str *ret_host, struct str *ret_port);

@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/kv.h"
 
+#include "base/clock.h"
 #include "base/rand.h"
 #include "schema/json.h"
 
@@ -292,6 +293,13 @@ static int result_handle(struct watch *w, struct value *v, uint64_t index)
     return rc == -ERR_CANCELED ? 1 : rc > 0 ? 2 : 0;
 }
 
+/* What checks may be asked for by; nothing asks for all. */
+static bool is_state(struct str s)
+{
+    return s.n == 0 || str_eq_lit(s, "any") || str_eq_lit(s, "passing") ||
+           str_eq_lit(s, "warning") || str_eq_lit(s, "critical");
+}
+
 /* One question. As result_handle(), or an error. */
 static int watch_step(struct watch *w, struct err *err)
 {
@@ -299,6 +307,9 @@ static int watch_step(struct watch *w, struct err *err)
     struct client_response response;
     struct value *v = NULL;
     uint64_t index = 0;
+    if (w->shape == WATCH_CHECKS && service.n == 0 && !is_state(state)) {
+        return err_set(err, ERR_INVALID, "Unsupported state: %.*s", STRF(state));
+    }
     request_build(w, &r);
     int rc = client_send(&r, &response, err);
     if (rc < 0) {
@@ -332,9 +343,11 @@ static int watch_loop(struct watch *w)
         if (rc < 0) {
             uint64_t retry_ms =
                 MIN((uint64_t)RETRY_MS * w->failures * w->failures, (uint64_t)RETRY_MS_MAX);
+            struct str retry =
+                duration_format(client_arena(w->client), (int64_t)(retry_ms * NS_PER_MS));
             w->index = 0;
-            (void)cli_error("[ERROR] watch: Watch errored: type=%.*s error=\"%s\" retry=%llus",
-                            STRF(type), err_text(&err), (unsigned long long)(retry_ms / 1000));
+            cli_log("ERROR", "watch.watch", "Watch errored: type=%.*s error=\"%s\" retry=%.*s",
+                    STRF(type), err_text(&err), STRF(retry));
             if (client_sleep(w->client, retry_ms) < 0) {
                 return 0;
             }
@@ -358,7 +371,6 @@ static int watch_start(const struct watch_type *t, const struct cli_args *args)
     }
     client_set_interrupt(w.client, cli_signals_catch());
     client_request_init(&r, w.client, "GET", "/v1/status/leader");
-    r.params_count = 0;
     int code;
     int rc = client_send_ok(&r, &response, &err);
     if (rc == -ERR_CANCELED) {

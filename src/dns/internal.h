@@ -201,7 +201,7 @@ bool dns_may_read(const struct dns_query *q, struct str datacenter, enum dns_nee
 bool dns_is_too_stale(const struct dns_settings *s, enum dns_need_kind kind,
                       int64_t last_contact_ns);
 /* How many answers of a type could be sent at most. */
-size_t dns_answers_max(const struct dns_query *q, uint16_t type);
+size_t dns_answers_max(const struct dns_query *q, const struct dns_ask *ask);
 
 enum dns_outcome dns_answer_node(struct dns_query *q, const struct dns_ask *ask,
                                  const struct dns_name_parts *parts);

@@ -55,13 +55,15 @@ static size_t client_size(const struct dns_query *q)
 }
 
 /* One more than fits is enough to know that it does not. */
-size_t dns_answers_max(const struct dns_query *q, uint16_t type)
+size_t dns_answers_max(const struct dns_query *q, const struct dns_ask *ask)
 {
     const struct dns_settings *s = q->settings;
+    uint16_t type = ask->type;
+    bool is_behind_a_name = ask->depth < DNS_RECURSION_MAX; /* no limit of UDP's concerns it */
     size_t max;
     if (q->is_tcp) {
         max = type == DNS_TYPE_SRV ? 1024 : 4096;
-    } else if (client_size(q) <= DNS_UDP_SIZE) {
+    } else if (client_size(q) <= DNS_UDP_SIZE && !is_behind_a_name) {
         max = (size_t)MAX(MIN(s->udp_answer_limit, 8), 0) + 1;
     } else {
         size_t smallest = type == DNS_TYPE_SRV ? 22 : type == DNS_TYPE_AAAA ? 28 : 16;

@@ -79,7 +79,7 @@ static void add_srv(struct dns_query *q, const struct dns_ask *ask, const struct
 
 static void add_srvs(struct dns_query *q, const struct dns_ask *ask, struct dns_set *set)
 {
-    size_t want = MIN(dns_answers_max(q, ask->type), set->n);
+    size_t want = MIN(dns_answers_max(q, ask), set->n);
     uint32_t *drawn = ARENA_ARRAY(q->arena, uint32_t, want);
     size_t n = dns_set_draw(q, set, want, drawn);
     for (size_t i = 0; i < n; i++) {
@@ -139,7 +139,7 @@ static void add_cname(struct dns_query *q, const struct dns_ask *ask, const stru
 
 static void add_addresses(struct dns_query *q, const struct dns_ask *ask, struct dns_set *set)
 {
-    size_t max = dns_answers_max(q, ask->type);
+    size_t max = dns_answers_max(q, ask);
     if (wants_addresses(ask->type)) {
         size_t want = MIN(max, set->n_addresses);
         uint32_t *drawn = ARENA_ARRAY(q->arena, uint32_t, want);

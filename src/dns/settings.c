@@ -94,6 +94,10 @@ static int read_recursors(struct dns_settings *s, const struct config_dns *c, st
         struct str text = c->recursors.v[i];
         if (address_parse(&recursors[i], text, RECURSOR_PORT, NULL) < 0 &&
             address_parse_host_port(&recursors[i], text, err) < 0) {
+            if (str_find_byte(text, ':') != str_rfind_byte(text, ':')) {
+                (void)err_set(err, ERR_INVALID, "address %.*s: too many colons in address",
+                              STRF(text));
+            }
             return err_wrap(err, "Invalid recursor address");
         }
         if (address_is_unix(&recursors[i])) {

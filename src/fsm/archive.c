@@ -99,10 +99,17 @@ struct archive_reader *archive_reader_free(struct archive_reader *r)
     return NULL;
 }
 
-static int damaged(struct err *err, const char *what)
+/* Says what was being read. */
+static int damaged(const struct archive_reader *r, struct err *err, const char *what)
 {
-    return err_set(err, ERR_CORRUPT, "failed to read snapshot file: failed reading snapshot: %s",
-                   what);
+    static const char *const stages[] = {
+        [FILE_META] = "failed to read snapshot metadata",
+        [FILE_STATE] = "failed to read or write snapshot data",
+        [FILE_SUMS] = "failed to read snapshot hashes",
+        [FILE_SKIPPED] = "failed reading snapshot",
+    };
+    return err_set(err, ERR_CORRUPT, "failed to read snapshot file: %s: %s",
+                   stages[r->left > 0 ? r->file : FILE_SKIPPED], what);
 }
 
 /* A number of a header: octal digits between blanks and NULs. */
@@ -152,7 +159,7 @@ static int reader_header(struct archive_reader *r, struct err *err)
     }
     if (tar_number(b + TAR_SUM, 8, &sum) < 0 || sum != tar_sum(b) ||
         tar_number(b + TAR_SIZE, 12, &r->left) < 0) {
-        return damaged(err, "archive/tar: invalid tar header");
+        return damaged(r, err, "archive/tar: invalid tar header");
     }
     r->padding = (BLOCK_SIZE - r->left % BLOCK_SIZE) % BLOCK_SIZE;
     unsigned char type = b[TAR_TYPE];
@@ -178,7 +185,7 @@ static int reader_content(struct archive_reader *r, struct str bytes, struct err
     case FILE_META:
         digest_add(r->meta_digest, bytes);
         buf_str(&r->meta, bytes);
-        return r->meta.failed ? damaged(err, "meta.json is too large") : 0;
+        return r->meta.failed ? damaged(r, err, "meta.json is too large") : 0;
     case FILE_STATE:
         digest_add(r->state_digest, bytes);
         if (r->state != NULL) {
@@ -192,7 +199,7 @@ static int reader_content(struct archive_reader *r, struct str bytes, struct err
         return 0;
     case FILE_SUMS:
         buf_str(&r->sums, bytes);
-        return r->sums.failed ? damaged(err, "SHA256SUMS is too large") : 0;
+        return r->sums.failed ? damaged(r, err, "SHA256SUMS is too large") : 0;
     case FILE_SKIPPED:
         return 0;
     }
@@ -242,7 +249,10 @@ int archive_reader_feed(struct archive_reader *r, struct str bytes, struct err *
         int rc = inflate(&r->z, Z_NO_FLUSH);
         if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR) {
             if (r->z.total_in > GZIP_HEADER_SIZE) {
-                return damaged(err, "flate: corrupt input");
+                char what[64];
+                (void)snprintf(what, sizeof(what), "flate: corrupt input before offset %lu",
+                               r->z.total_in);
+                return damaged(r, err, what);
             }
             r->is_foreign = true;
             break;
@@ -310,7 +320,7 @@ int archive_reader_finish(struct archive_reader *r, struct str *ret_meta, struct
                        r->fed == 0 ? "EOF" : "unexpected EOF");
     }
     if (!r->z_ended || r->left > 0 || r->block_size > 0) {
-        return damaged(err, "unexpected EOF");
+        return damaged(r, err, "unexpected EOF");
     }
     int rc = sums_check(r, err);
     if (rc == 0) {

@@ -449,10 +449,8 @@ void pool_stop(struct pool *p)
 static int bind_fail(const struct pool_options *o, const char *what, struct err *err)
 {
     char ip[ADDRESS_IP_SIZE_MAX];
-    return err_wrap(err,
-                    "Failed to create memberlist: Could not set up network transport: Failed to "
-                    "start %s listener on \"%.*s\" port %u",
-                    what, STRF(address_ip(&o->bind, ip)), address_port(&o->bind));
+    return err_wrap(err, "Failed to start %s listener on \"%.*s\" port %u", what,
+                    STRF(address_ip(&o->bind, ip)), address_port(&o->bind));
 }
 
 /* No port was asked for: UDP's is the one that the kernel gave TCP. */

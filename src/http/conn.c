@@ -470,7 +470,8 @@ static size_t consume(struct http_conn *c, struct str in)
                 break;
             }
             if (size < 0) {
-                refuse(c, "431 Request Header Fields Too Large");
+                refuse(c, size == -ERR_TOO_LARGE ? "431 Request Header Fields Too Large"
+                                                 : "400 Bad Request");
                 break;
             }
             c->scan = (struct http1_scan){0};
@@ -701,6 +702,7 @@ void http_accept(struct http_server *s, int fd, const struct address *peer, stru
     c->in.max = HTTP1_HEAD_SIZE_MAX_DEFAULT + s->front->limits.head_size_max + HTTP_BODY_SIZE_MAX;
     c->ip_size = (uint8_t)MIN(ip.n, sizeof(c->ip));
     memcpy(c->ip, ip.p, c->ip_size);
+    c->port = address_port(peer);
     list_push_back(&s->conns, &c->node);
     s->conns_count++;
     tcp_start(&c->stream, s->loop, fd, &conn_ops);

@@ -149,6 +149,7 @@ struct http_conn {
     bool counted; /* among the client's connections */
     uint8_t ip_size;
     char ip[INET6_ADDRSTRLEN];
+    uint16_t port; /* 0: a Unix socket's */
 };
 
 static inline struct http_flight *flight_of(const struct http_req *req)

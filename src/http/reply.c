@@ -169,20 +169,28 @@ static struct str log_url(struct http_flight *f)
     return url;
 }
 
+static struct str log_peer(struct http_flight *f)
+{
+    const struct http_conn *c = f->req.conn;
+    struct str ip = str_make(c->ip, c->ip_size);
+    bool is_v6 = str_find_byte(ip, ':') >= 0;
+    return c->port == 0 ? ip
+                        : arena_printf(&f->arena, is_v6 ? "[%.*s]:%u" : "%.*s:%u", STRF(ip),
+                                       (unsigned)c->port);
+}
+
 static void log_finished(struct http_flight *f)
 {
-    struct http_conn *c = f->req.conn;
     log_write(
         LOG_DEBUG, "agent.http", "Request finished", LOG_STR("method", f->req.method_text),
-        LOG_STR("url", log_url(f)), LOG_STR("from", str_make(c->ip, c->ip_size)),
+        LOG_STR("url", log_url(f)), LOG_STR("from", log_peer(f)),
         LOG_STR("latency", duration_format(&f->arena, (int64_t)(clock_mono_ns() - f->started_ns))));
 }
 
 static void log_error(struct http_flight *f)
 {
-    struct http_conn *c = f->req.conn;
     log_write(LOG_ERROR, "agent.http", "Request error", LOG_STR("method", f->req.method_text),
-              LOG_STR("url", log_url(f)), LOG_STR("from", str_make(c->ip, c->ip_size)),
+              LOG_STR("url", log_url(f)), LOG_STR("from", log_peer(f)),
               LOG_STR("error", str_first(buf_view(&f->out), 1024)));
 }
 

@@ -132,8 +132,12 @@ static int walk(struct ca_walk *w, struct str path, uint32_t depth)
 {
     struct dirent **entries = NULL;
     int count = scandir(path.p, &entries, NULL, alphasort), rc = 0;
+    if (count < 0 && errno == ENOTDIR) {
+        w->files++;
+        return tls_load_ca_file(w->ctx, path, w->arena, w->ret_path, w->err);
+    }
     if (count < 0) {
-        return err_set(w->err, ENOENT, "lstat %.*s: no such file or directory", STRF(path));
+        return err_set(w->err, errno, "lstat %.*s: %s", STRF(path), err_code_text(errno));
     }
     for (int i = 0; i < count; i++) {
         const char *name = entries[i]->d_name;

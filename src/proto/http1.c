@@ -58,6 +58,9 @@ bool http1_list_has(struct str value, struct str element)
 ptrdiff_t http1_head_size(struct http1_scan *scan, struct str in, const struct http1_limits *limits)
 {
     size_t end = MIN(in.n, limits->head_size_max);
+    if (in.n > 0 && !(char_class[(uint8_t)in.p[0]] & CHAR_TOKEN)) {
+        return -ERR_INVALID; /* the greeting of another protocol, maybe one that waits for ours */
+    }
     while (scan->pos < end) {
         const char *lf = memchr(in.p + scan->pos, '\n', end - scan->pos);
         if (lf == NULL) {

@@ -56,7 +56,8 @@ struct http1_error {
 };
 
 /* Size of the head at the start of `in`, empty line included; 0 when it is not complete;
- * -ERR_TOO_LARGE when it is over the limit. Call again with the same scan and more bytes behind. */
+ * -ERR_TOO_LARGE when it is over the limit, -ERR_INVALID when no head begins so. Call again with
+ * the same scan and more bytes behind. */
 NODISCARD ptrdiff_t http1_head_size(struct http1_scan *scan, struct str in,
                                     const struct http1_limits *limits);
 /* Parse a whole head. 0, or -ERR_INVALID and *ret_error. */

@@ -77,6 +77,19 @@ bool raft_configuration_eq(const struct raft_configuration *a, const struct raft
     return true;
 }
 
+/* As Go prints one: {[{Voter id address} {Nonvoter id address}]} */
+static void put_servers(struct buf *to, const struct raft_configuration *c)
+{
+    static const char *const suffrages[] = {
+        [RAFT_VOTER] = "Voter", [RAFT_NONVOTER] = "Nonvoter", [RAFT_STAGING] = "Staging"};
+    buf_lit(to, "{[");
+    for (uint32_t i = 0; i < c->count; i++) {
+        const struct raft_server *s = &c->servers[i];
+        buf_printf(to, "%s{%s %s %s}", i > 0 ? " " : "", suffrages[s->suffrage], s->id, s->address);
+    }
+    buf_lit(to, "]}");
+}
+
 int raft_configuration_check(const struct raft_configuration *c, struct err *err)
 {
     for (uint32_t i = 0; i < c->count; i++) {
@@ -98,7 +111,12 @@ int raft_configuration_check(const struct raft_configuration *c, struct err *err
         }
     }
     if (raft_configuration_voters(c) == 0) {
-        return err_set(err, ERR_INVALID, "raft configuration: no voter would be left");
+        struct buf text = {0};
+        put_servers(&text, c);
+        (void)err_set(err, ERR_INVALID, "need at least one voter in configuration: %.*s",
+                      STRF(buf_view(&text)));
+        buf_deinit(&text);
+        return -ERR_INVALID;
     }
     return 0;
 }

@@ -193,8 +193,8 @@ int decode_bytes(struct decoder *d, const struct value *v, bool weak, struct str
     }
     struct str bytes;
     if (base64_decode(d->a, v->s, &bytes) < 0) {
-        /* Go names the offset, too; finding it would mean decoding twice */
-        return err_set(d->err, ERR_INVALID, "illegal base64 data at input byte 0");
+        return err_set(d->err, ERR_INVALID, "illegal base64 data at input byte %zu",
+                       base64_fault(v->s));
     }
     *ret = bytes.n > 0 ? bytes : str_make(SCHEMA_EMPTY, 0);
     return 0;
@@ -213,18 +213,36 @@ int decode_duration(struct decoder *d, const struct value *v, bool weak, int64_t
     }
     if (duration_parse(v->s, ret) < 0) {
         struct buf b = {0};
-        go_quote(&b, str_first(v->s, DECODE_PATH_SIZE_MAX));
-        bool has_unit = str_parse_f64(v->s, &(double){0}) < 0;
-        const char *what = has_unit ? "invalid" : "missing unit in";
-        int r =
-            d->unused == NULL
-                ? err_set(d->err, ERR_INVALID, "time: %s duration %.*s", what, STRF(buf_view(&b)))
-                : decode_fail_weakly(d, "error decoding '%.*s': time: %s duration %.*s",
-                                     STRF(decode_path_text(d)), what, STRF(buf_view(&b)));
+        duration_put_fault(&b, str_first(v->s, DECODE_PATH_SIZE_MAX));
+        int r = d->unused == NULL
+                    ? err_set(d->err, ERR_INVALID, "%.*s", STRF(buf_view(&b)))
+                    : decode_fail_weakly(d, "error decoding '%.*s': %.*s",
+                                         STRF(decode_path_text(d)), STRF(buf_view(&b)));
         buf_deinit(&b);
         return r;
     }
     return 0;
+}
+
+/* Where Go's parser stops in a time in its quotes; nothing where the numbers are out of range. */
+static struct str time_fault(struct arena *a, struct str text)
+{
+    static const struct str layout[] = {STR_INIT("\""), STR_INIT("2006"), STR_INIT("-"),
+                                        STR_INIT("01"), STR_INIT("-"),    STR_INIT("02"),
+                                        STR_INIT("T"),  STR_INIT("15"),   STR_INIT(":"),
+                                        STR_INIT("04"), STR_INIT(":"),    STR_INIT("05")};
+    for (size_t i = 0; i < ARRAY_SIZE(layout); i++) {
+        bool is_there = i % 2 == 0 ? str_has_prefix(text, layout[i]) : text.n >= layout[i].n;
+        for (size_t j = 0; i % 2 == 1 && is_there && j < layout[i].n; j++) {
+            is_there = text.p[j] >= '0' && text.p[j] <= '9';
+        }
+        if (!is_there) {
+            return arena_printf(a, ": cannot parse %.*s as %.*s", STRF(go_quoted(a, text)),
+                                STRF(go_quoted(a, layout[i])));
+        }
+        text = str_from(text, layout[i].n);
+    }
+    return STR("");
 }
 
 int decode_time(struct decoder *d, const struct value *v, int64_t *ret)
@@ -233,13 +251,11 @@ int decode_time(struct decoder *d, const struct value *v, int64_t *ret)
         return err_set(d->err, ERR_INVALID, "Time.UnmarshalJSON: input is not a JSON string");
     }
     if (time_parse_rfc3339(v->s, ret) < 0) {
-        struct buf b = {0};
-        go_quote(&b, str_first(v->s, DECODE_PATH_SIZE_MAX));
-        int r = err_set(d->err, ERR_INVALID,
-                        "parsing time \"%.*s\" as \"\\\"2006-01-02T15:04:05Z07:00\\\"\"",
-                        STRF(buf_view(&b)));
-        buf_deinit(&b);
-        return r;
+        struct str text =
+            arena_printf(d->a, "\"%.*s\"", STRF(str_first(v->s, DECODE_PATH_SIZE_MAX)));
+        return err_set(d->err, ERR_INVALID,
+                       "parsing time %.*s as \"\\\"2006-01-02T15:04:05Z07:00\\\"\"%.*s",
+                       STRF(go_quoted(d->a, text)), STRF(time_fault(d->a, text)));
     }
     return 0;
 }

@@ -28,7 +28,8 @@ struct node {
 };
 
 struct item {
-    VEC(struct str) keys; /* unquoted */
+    VEC(struct str) keys;    /* unquoted */
+    VEC(struct str) written; /* the same as they stand there */
     struct node *value;
 };
 
@@ -184,12 +185,14 @@ static int parse_keys(struct parser *p, struct item *item)
             return item->keys.n > 0 ? 0 : parser_fail(p, "expected: IDENT | STRING got: LBRACE");
         case TOKEN_IDENT:
             avec_push(p->tmp, &item->keys, p->token.text);
+            avec_push(p->tmp, &item->written, p->token.text);
             break;
         case TOKEN_STRING:
             if (hcl_unquote(p->tmp, p->token.text, &key) < 0) {
                 return parser_fail(p, "invalid string literal in a key");
             }
             avec_push(p->tmp, &item->keys, key);
+            avec_push(p->tmp, &item->written, p->token.text);
             break;
         case TOKEN_ILLEGAL:
             return parser_fail(p, "illegal character");
@@ -225,8 +228,8 @@ static int parse_item(struct parser *p, struct item *item)
     }
     struct buf keys;
     buf_init(&keys, 256);
-    for (size_t i = 0; i < item->keys.n; i++) {
-        buf_printf(&keys, "%s%.*s", i > 0 ? " " : "", STRF(item->keys.v[i]));
+    for (size_t i = 0; i < item->written.n; i++) {
+        buf_printf(&keys, "%s%.*s", i > 0 ? " " : "", STRF(item->written.v[i]));
     }
     rc = parser_fail(p, "key '%.*s' expected start of object ('{') or assignment ('=')",
                      STRF(buf_view(&keys)));

@@ -83,8 +83,10 @@ static void read_duration(struct problems *p, struct str key, const struct value
 {
     if (v->kind == VALUE_STR || v->kind == VALUE_BYTES) {
         if (duration_parse(v->s, to) < 0) {
-            problem(p, "error decoding '%.*s': time: invalid duration \"%.*s\"", STRF(key),
-                    STRF(v->s));
+            struct buf fault = {0};
+            duration_put_fault(&fault, v->s);
+            problem(p, "error decoding '%.*s': %.*s", STRF(key), STRF(buf_view(&fault)));
+            buf_deinit(&fault);
         }
     } else if (!as_i64(v, to)) {
         wrong_kind(p, key, "time.Duration", v);

@@ -83,8 +83,12 @@ static int check_ttl(struct str ttl, struct err *err)
         return 0;
     }
     if (duration_parse(ttl, &ns) < 0) {
-        return err_set(err, ERR_FAILED, "Bad DNS TTL '%.*s': time: invalid duration \"%.*s\"",
-                       STRF(ttl), STRF(ttl));
+        struct buf fault = {0};
+        duration_put_fault(&fault, ttl);
+        int r =
+            err_set(err, ERR_FAILED, "Bad DNS TTL '%.*s': %.*s", STRF(ttl), STRF(buf_view(&fault)));
+        buf_deinit(&fault);
+        return r;
     }
     return ns >= 0 ? 0 : err_set(err, ERR_FAILED, "DNS TTL '%lld', must be >=0", (long long)ns);
 }

@@ -23,9 +23,8 @@ static int session_check_ttl(struct rpc_ctx *ctx, struct str ttl)
     }
     int64_t ttl_ns, min_ns = ctx->server->options.session_ttl_min_ns;
     if (duration_parse(ttl, &ttl_ns) < 0) {
-        return err_set(ctx->err, ERR_FAILED,
-                       "Session TTL '%.*s' invalid: time: invalid duration \"%.*s\"", STRF(ttl),
-                       STRF(ttl));
+        return err_set(ctx->err, ERR_FAILED, "Session TTL '%.*s' invalid: %.*s", STRF(ttl),
+                       STRF(duration_fault(ctx->arena, ttl)));
     }
     if (ttl_ns != 0 && (ttl_ns < min_ns || ttl_ns > SESSION_TTL_NS_MAX)) {
         struct str min = duration_format(ctx->arena, min_ns);

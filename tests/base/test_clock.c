@@ -174,14 +174,33 @@ static void test_rfc3339_refused(void **state)
     assert_int_equal(time_parse_rfc3339(STR("0000-01-01T00:00:00Z"), &ns), -ERR_RANGE);
 }
 
+static void test_duration_faults(void **state)
+{
+    (void)state;
+    static const char *const faults[][2] = {
+        {"", "time: invalid duration \"\""},
+        {"x", "time: invalid duration \"x\""},
+        {"5", "time: missing unit in duration \"5\""},
+        {"1h5", "time: missing unit in duration \"1h5\""},
+        {"1d", "time: unknown unit \"d\" in duration \"1d\""},
+        {"5\"", "time: unknown unit \"\\\"\" in duration \"5\\\"\""},
+        {"\303\251", "time: invalid duration \"\\xc3\\xa9\""},
+        {"9999999h", "time: invalid duration \"9999999h\""},
+    };
+    struct arena a = {0};
+    for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
+        struct str fault = duration_fault(&a, str_from_cstr(faults[i][0]));
+        assert_str_equal(fault, str_from_cstr(faults[i][1]));
+    }
+    arena_deinit(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_clocks_move_forward),
-        cmocka_unit_test(test_duration),
-        cmocka_unit_test(test_duration_refused),
-        cmocka_unit_test(test_duration_round_trip),
-        cmocka_unit_test(test_rfc3339),
+        cmocka_unit_test(test_clocks_move_forward), cmocka_unit_test(test_duration),
+        cmocka_unit_test(test_duration_refused),    cmocka_unit_test(test_duration_faults),
+        cmocka_unit_test(test_duration_round_trip), cmocka_unit_test(test_rfc3339),
         cmocka_unit_test(test_rfc3339_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,6 +55,12 @@ static void test_base64_refused(void **state)
     assert_int_equal(base64url_decode(&a, STR("++//"), &back), -ERR_INVALID);
     assert_int_equal(base64_fault(STR("Zm9v!m9v")), 4);
     assert_int_equal(base64_fault(STR("Zm9vYm")), 4);
+    assert_int_equal(base64_fault(STR("Zm9vYg=")), 7);
+    assert_int_equal(base64_fault(STR("Zm9vYg=x")), 6);
+    assert_int_equal(base64_fault(STR("Zm9vYg===")), 8);
+    assert_int_equal(base64_fault(STR("Zm9vYmE= ")), 8);
+    assert_int_equal(base64_fault(STR("Zm9v=")), 4);
+    assert_int_equal(base64_fault(STR("Zm\n9vY")), 5);
     arena_deinit(&a);
 }
 

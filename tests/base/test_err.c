@@ -28,7 +28,7 @@ static void test_errno(void **state)
     (void)state;
     struct err err;
     assert_int_equal(err_from_errno(&err, ENOENT, "open a.json"), -ENOENT);
-    assert_string_equal(err_text(&err), "open a.json: No such file or directory");
+    assert_string_equal(err_text(&err), "open a.json: no such file or directory");
     assert_int_equal(err_from_errno(&err, -ERR_CLOSED, "write"), -ERR_CLOSED);
     assert_string_equal(err_text(&err), "write: closed");
     assert_string_equal(err_code_text(-ERR_PERMISSION_DENIED), "Permission denied");

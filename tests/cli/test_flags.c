@@ -167,6 +167,8 @@ static void test_numbers(void **state)
                 {"017", 15},
                 {"-0x10", -16},
                 {"0x_f_f", 255},
+                {"1_000", 1000},
+                {"0_17", 15},
                 {"9223372036854775807", INT64_MAX},
                 {"-9223372036854775808", INT64_MIN}};
     for (size_t i = 0; i < ARRAY_SIZE(ints); i++) {
@@ -175,8 +177,8 @@ static void test_numbers(void **state)
         parse_ok(line);
         assert_int_equal(o.count, ints[i].value);
     }
-    static const char *const wrong[] = {"x",  "1x",  "1_000", "0x", "0x_",
-                                        "_1", "--1", "0b2",   "08", "1e3"};
+    static const char *const wrong[] = {"x",  "1x",  "1__0", "0x", "0x_", "1_",
+                                        "_1", "--1", "0b2",  "08", "1e3"};
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
         char line[64], text[128];
         (void)snprintf(line, sizeof(line), "-count=%s", wrong[i]);

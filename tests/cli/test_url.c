@@ -80,13 +80,35 @@ static void test_host_port(void **state)
     }
 }
 
+static void test_authority(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *authority, *host, *port;
+    } cases[] = {
+        {"127.0.0.1:8500", "127.0.0.1", "8500"},
+        {"[::1]:8500", "::1", "8500"},
+        {"[::1]", "::1", ""},
+        {"host:", "host", ""},
+        {"host:x", "host:x", ""},
+        {"a:b:1", "a:b", "1"},
+        {"host:80/", "host:80/", ""},
+        {":8500", "", "8500"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct str host, port;
+        url_authority_split(str_from_cstr(cases[i].authority), &host, &port);
+        assert_str_equal(host, str_from_cstr(cases[i].host));
+        assert_str_equal(port, str_from_cstr(cases[i].port));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_query_escape),
-        cmocka_unit_test(test_host_escape),
-        cmocka_unit_test(test_params),
-        cmocka_unit_test(test_host_port),
+        cmocka_unit_test(test_query_escape), cmocka_unit_test(test_host_escape),
+        cmocka_unit_test(test_params),       cmocka_unit_test(test_host_port),
+        cmocka_unit_test(test_authority),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

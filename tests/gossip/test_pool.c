@@ -470,7 +470,7 @@ static void test_address_in_use(void **state)
                      arena_printf(&f->arena,
                                   "Failed to create memberlist: Could not set up network "
                                   "transport: Failed to start TCP listener on \"127.0.0.1\" port "
-                                  "%u: listen tcp 127.0.0.1:%u: bind: Address already in use",
+                                  "%u: listen tcp 127.0.0.1:%u: bind: address already in use",
                                   same.port, same.port));
 }
 

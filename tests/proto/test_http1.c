@@ -141,6 +141,8 @@ static void test_limits(void **state)
     assert_int_equal(http1_head_size(&scan, STR("GET / HTTP/1.1\r\nX"), &small), -ERR_TOO_LARGE);
     scan = (struct http1_scan){0};
     assert_int_equal(http1_head_size(&scan, STR("GET / HTTP/1.1\r"), &small), 0);
+    scan = (struct http1_scan){0};
+    assert_int_equal(http1_head_size(&scan, STR("\x16\x03\x01"), &small), -ERR_INVALID);
 }
 
 static void test_byte_by_byte(void **state)
