@@ -100,6 +100,8 @@ def test_calls(start):
         assert there.get("/v1/session/info/" + session).json[0]["Node"] == there.name
         assert agent.put("/v1/txn?dc=dc2", [{"KV": {"Verb": "get", "Key": "k%d" % n}}]).json["Results"][0]["KV"]["Key"] == "k%d" % n
         assert agent.get("/v1/operator/raft/configuration?dc=dc2").json["Servers"][0]["Address"] == there.address
+    for server in one.servers + two.servers:
+        assert server.get("/v1/agent/self").json["Stats"]["consul"]["known_datacenters"] == "2"
     assert put(there, "back", "x", "dc1") and value(one.servers[0], "back", "dc1", "&consistent") == "x"
 
 
