@@ -82,9 +82,24 @@ static void put_value(struct buf *to, const struct value *v)
     }
 }
 
-/* keys: those before it, quoted and apart. */
+static bool is_list_of_maps(const struct value *v)
+{
+    bool is_all = v->kind == VALUE_LIST && v->list.n > 0;
+    for (size_t i = 0; is_all && i < v->list.n; i++) {
+        is_all = v->list.v[i].kind == VALUE_MAP;
+    }
+    return is_all;
+}
+
+/* keys: those before it, quoted and apart. A list of objects is the same key again and again. */
 static void put_item(struct buf *to, struct str keys, struct str key, const struct value *v)
 {
+    if (is_list_of_maps(v)) {
+        for (size_t i = 0; i < v->list.n; i++) {
+            put_item(to, keys, key, &v->list.v[i]);
+        }
+        return;
+    }
     struct buf path = {0};
     buf_str(&path, keys);
     go_quote(&path, key);
@@ -95,7 +110,7 @@ static void put_item(struct buf *to, struct str keys, struct str key, const stru
         }
     } else {
         buf_str(to, buf_view(&path));
-        if (v->kind != VALUE_MAP) {
+        if (v->kind != VALUE_MAP || keys.n == 0) {
             buf_lit(to, "= ");
         }
         put_value(to, v);

@@ -30,7 +30,8 @@ unsigned dns_ip_parse(struct str text, uint8_t ret_ip[16])
 
 static unsigned accepted(enum dns_set_type type)
 {
-    return (type != DNS_SET_A ? ADDRESS_ACCEPT_V6 : 0) | (type != DNS_SET_AAAA ? ADDRESS_ACCEPT_V4 : 0);
+    return (type != DNS_SET_A ? ADDRESS_ACCEPT_V6 : 0) |
+           (type != DNS_SET_AAAA ? ADDRESS_ACCEPT_V4 : 0);
 }
 
 static bool is_wan(const struct dns_settings *settings, struct str datacenter)

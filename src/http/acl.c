@@ -24,6 +24,24 @@ bool acl_http_bad_request(struct http_req *req, const char *why)
     return false;
 }
 
+/* Only a text or a number says how long; the reference passes over whatever else is there. */
+static void pass_over_ttl(struct value *body)
+{
+    for (size_t i = 0; body->kind == VALUE_MAP && i < body->map.n; i++) {
+        struct value_pair *pair = &body->map.v[i];
+        if (!str_eq_fold(pair->key, STR("ExpirationTTL")) &&
+            !str_eq_fold(pair->key, STR("MaxTokenTTL"))) {
+            continue;
+        }
+        struct value *v = &pair->value;
+        if (v->kind == VALUE_FLOAT && v->f > -9.2e18 && v->f < 9.2e18) {
+            *v = (struct value){.kind = VALUE_INT, .i = (int64_t)v->f};
+        } else if (v->kind == VALUE_BOOL || v->kind == VALUE_LIST || v->kind == VALUE_MAP) {
+            v->kind = VALUE_NULL;
+        }
+    }
+}
+
 bool acl_http_decode(struct http_req *req, const char *what, const struct schema *schema,
                      void *object)
 {
@@ -32,6 +50,7 @@ bool acl_http_decode(struct http_req *req, const char *what, const struct schema
     struct str rest = req->body;
     int r = json_parse_next(req->arena, &rest, &value, &err);
     if (r >= 0 && value->kind != VALUE_NULL) {
+        pass_over_ttl(value);
         r = schema_decode(schema, value, object, req->arena, DECODE_STRICT, &err);
     }
     if (r < 0) {

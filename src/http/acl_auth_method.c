@@ -34,13 +34,26 @@ static void method_get(struct http_req *req)
     }
 }
 
+static bool check_config(struct http_req *req, const struct value *config)
+{
+    if (config == NULL || config->kind == VALUE_MAP || config->kind == VALUE_NULL) {
+        return true;
+    }
+    http_error(req, 400,
+               "Bad request: AuthMethod decoding failed: json: cannot unmarshal %s into Go struct "
+               "field .Config of type map[string]interface {}",
+               value_kind_text(config->kind));
+    return false;
+}
+
 static void method_set(struct http_req *req)
 {
     struct rpc_call *call = acl_http_write(req, &rpc_acl_auth_method_set, acl_http_reply_object);
     struct acl_auth_method *method =
         &((struct acl_auth_method_set_request *)call->args)->auth_method;
     if (!http_check_namespace(req) ||
-        !acl_http_decode(req, "AuthMethod decoding failed", &acl_auth_method_schema, method) ||
+        !acl_http_decode(req, "AuthMethod decoding failed", &acl_auth_method_body_schema, method) ||
+        !check_config(req, method->config) ||
         (req->tail.n > 0 && !acl_http_match_id(req, "AuthMethod Name", &method->name))) {
         return;
     }

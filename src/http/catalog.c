@@ -313,8 +313,7 @@ static void connect_service(struct http_req *req)
 static bool translates_node(const struct http_req *req, const struct rpc_call *call,
                             const struct node *node)
 {
-    bool translates =
-        http_translates(req, ((const struct node_request *)call->args)->datacenter);
+    bool translates = http_translates(req, ((const struct node_request *)call->args)->datacenter);
     if (translates && node != NULL) {
         http_translate_node(node);
     }

@@ -200,8 +200,8 @@ static void ask(struct http_req *req, const struct snapshot_route *to,
 {
     struct err err = {0};
     bool is_restore = r->op == SNAPSHOT_RESTORE;
-    req->data = snapshot_remote_new(req->worker, to, r, is_restore ? &restore_ops : &save_ops,
-                                    req, &err);
+    req->data =
+        snapshot_remote_new(req->worker, to, r, is_restore ? &restore_ops : &save_ops, req, &err);
     if (req->data == NULL) {
         http_error(req, 500, "%s", err_text(&err));
         return;

@@ -1,7 +1,7 @@
 #include "http/translate.h"
 
-#include "http/server.h"
 #include "http/front.h"
+#include "http/server.h"
 #include "schema/address.h"
 
 bool http_translates(const struct http_req *req, struct str datacenter)

@@ -39,6 +39,7 @@ struct tls_session {
     struct buf held;                 /* plain text, written before the handshake was through */
     struct tls_handshake *handshake; /* until it is through */
     struct tls_context *context;
+    char *name; /* to be verified, where it is not the context's */
     char *error;
     int write_code; /* of the socket, negative */
     size_t unasked; /* sent of our own, since all was written */
@@ -224,6 +225,7 @@ static bool open_session(struct tls_session *t)
     t->is_open = true;
     s->handshaking = false;
     t->handshake = mem_free(t->handshake);
+    t->name = mem_free(t->name);
     SSL_set_app_data(t->ssl, NULL);
     s->pending_size -= held.n;
     int r = was_held ? filter_output(s, &iov, 1) : 0;
@@ -413,6 +415,7 @@ struct tls_session *tls_session_free(struct tls_session *t)
         (void)tls_context_unref(t->context);
         buf_deinit(&t->held);
         mem_free(t->handshake);
+        mem_free(t->name);
         mem_free(t->error);
         mem_free(t);
     }
@@ -523,25 +526,38 @@ void tls_feed(struct tcp_stream *s, struct str bytes)
     }
 }
 
-void tls_connect(struct tcp_stream *s, struct tls_context *c, uint8_t first_byte)
+/* "server.dc2.consul" */
+static char *name_of_server(const struct tls_context *c, struct str datacenter)
+{
+    struct buf name = {0};
+    buf_printf(&name, "server.%.*s.%s", STRF(datacenter), c->domain);
+    char *text = str_to_cstr(buf_view(&name));
+    buf_deinit(&name);
+    return text;
+}
+
+void tls_connect(struct tcp_stream *s, struct tls_context *c, uint8_t first_byte,
+                 struct str datacenter)
 {
     const struct iovec iov = {&first_byte, 1};
     ASSERT(s->connecting && s->filter == NULL && c->has_ca);
     struct tls_session *t = session_new(s, c);
     SSL_set_verify(t->ssl, SSL_VERIFY_PEER, NULL);
     if (c->verify_server_hostname) {
-        t->handshake->name = c->server_name;
-        (void)SSL_set_tlsext_host_name(t->ssl, c->server_name);
+        t->name = datacenter.n > 0 ? name_of_server(c, datacenter) : NULL;
+        t->handshake->name = t->name != NULL ? t->name : c->server_name;
+        (void)SSL_set_tlsext_host_name(t->ssl, t->handshake->name);
     }
     SSL_set_connect_state(t->ssl);
     (void)tcp_raw_write(s, &iov, 1); /* kept until it is connected */
 }
 
-void tls_connect_if(struct tcp_stream *s, struct tls_configurator *tls, uint8_t first_byte)
+void tls_connect_if(struct tcp_stream *s, struct tls_configurator *tls, uint8_t first_byte,
+                    struct str datacenter)
 {
     struct tls_context *c = tls_configurator_get(tls);
     if (tls_context_is_outgoing(c)) {
-        tls_connect(s, c, first_byte);
+        tls_connect(s, c, first_byte, datacenter);
     }
     (void)tls_context_unref(c);
 }

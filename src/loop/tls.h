@@ -4,8 +4,7 @@
  *     r = tls_accept(&me->stream, context, TLS_IN_HTTPS);
  *
  *     r = tcp_connect(&me->stream, loop, &to, NULL, &my_ops); // or connecting
- *     tls_connect(&me->stream, context, RPC_CONN_TLS);        // that byte goes before, in the
- * clear
+ *     tls_connect(&me->stream, context, RPC_CONN_TLS, STR("dc1")); // that byte goes in the clear
  *
  * From then on tcp_write(), tcp_shutdown_write(), tcp_close(), tcp_pending() and all ops mean the
  * plain text. ops->connected() comes when the handshake is through, on the accepting side too;
@@ -39,12 +38,16 @@ bool tls_looks_like_http(struct str first);
 NODISCARD int tls_accept(struct tcp_stream *s, struct tls_context *c, enum tls_role role);
 /* What was read of it already. May end in any of the ops. */
 void tls_feed(struct tcp_stream *s, struct str bytes);
-/* Right after tcp_connect(): we begin, as soon as it is connected. The context has authorities. */
-void tls_connect(struct tcp_stream *s, struct tls_context *c, uint8_t first_byte);
+/* Right after tcp_connect(): we begin, as soon as it is connected. The context has authorities.
+ * With verify_server_hostname the other side has to be a server of that data center; empty: of
+ * ours. */
+void tls_connect(struct tcp_stream *s, struct tls_context *c, uint8_t first_byte,
+                 struct str datacenter);
 
 /* The same, where the settings of this moment say that connections to other servers are TLS; else
  * nothing. */
-void tls_connect_if(struct tcp_stream *s, struct tls_configurator *tls, uint8_t first_byte);
+void tls_connect_if(struct tcp_stream *s, struct tls_configurator *tls, uint8_t first_byte,
+                    struct str datacenter);
 
 /* Why it failed, in Go's words; NULL when it did not, when it is not TLS, and when the peer just
  * went. Valid until tcp_close(). */

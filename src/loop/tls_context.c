@@ -183,6 +183,7 @@ int tls_context_new(const struct tls_settings *s, struct tls_context **ret_conte
     c->verify_server_hostname = s->verify_server_hostname;
     struct buf name = {0};
     buf_printf(&name, "server.%.*s.%.*s", STRF(s->datacenter), STRF(domain));
+    c->domain = str_to_cstr(domain);
     c->server_name = str_to_cstr(buf_view(&name));
     buf_deinit(&name);
     int rc = context_load(c, s, err);
@@ -204,6 +205,7 @@ struct tls_context *tls_context_unref(struct tls_context *c)
 {
     if (c != NULL && atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1) {
         SSL_CTX_free(c->ssl);
+        mem_free(c->domain);
         mem_free(c->server_name);
         mem_free(c->ciphers);
         mem_free(c);

@@ -40,6 +40,7 @@ struct tls_context {
     bool has_cert, has_ca;
     bool verify_incoming_rpc, verify_incoming_https;
     bool verify_outgoing, verify_server_hostname;
+    char *domain;      /* "consul" */
     char *server_name; /* "server.dc1.consul" */
     char *ciphers;     /* OpenSSL's list, up to 1.2 */
 };

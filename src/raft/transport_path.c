@@ -62,7 +62,7 @@ static int path_connect(struct path *p)
     }
     tcp_set_user_timeout(&c->stream, t->network_timeout_ms);
     if (t->tls != NULL) {
-        tls_connect_if(&c->stream, t->tls, RPC_CONN_TLS);
+        tls_connect_if(&c->stream, t->tls, RPC_CONN_TLS, STR_NULL);
     }
     transport_ref(t);
     p->conn = c;

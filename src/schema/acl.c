@@ -150,6 +150,8 @@ static const struct field auth_method_fields[] = {
 };
 const struct schema acl_auth_method_schema =
     SCHEMA("ACLAuthMethod", struct acl_auth_method, auth_method_fields);
+const struct schema acl_auth_method_body_schema =
+    SCHEMA("struct { MaxTokenTTL interface {}; *structs.Alias }", struct acl_auth_method, auth_method_fields);
 
 static const struct field auth_method_stub_fields[] = {
     F_DURATION(struct acl_auth_method_stub, max_token_ttl, "MaxTokenTTL",
@@ -184,7 +186,7 @@ static const struct field token_body_fields[] = {
     F_SPLICE(struct acl_token_body, token, struct acl_token, &acl_token_schema),
     FIELDS_END,
 };
-const struct schema acl_token_body_schema = SCHEMA("", struct acl_token_body, token_body_fields);
+const struct schema acl_token_body_schema = SCHEMA("struct { ExpirationTTL interface {}; Hash string; *structs.Alias }", struct acl_token_body, token_body_fields);
 
 static const struct field policy_body_fields[] = {
     F_STR(struct acl_policy_body, hash, "Hash", 0),
@@ -192,14 +194,14 @@ static const struct field policy_body_fields[] = {
     FIELDS_END,
 };
 const struct schema acl_policy_body_schema =
-    SCHEMA("", struct acl_policy_body, policy_body_fields);
+    SCHEMA("struct { Hash string; *structs.Alias }", struct acl_policy_body, policy_body_fields);
 
 static const struct field role_body_fields[] = {
     F_STR(struct acl_role_body, hash, "Hash", 0),
     F_SPLICE(struct acl_role_body, role, struct acl_role, &acl_role_schema),
     FIELDS_END,
 };
-const struct schema acl_role_body_schema = SCHEMA("", struct acl_role_body, role_body_fields);
+const struct schema acl_role_body_schema = SCHEMA("struct { Hash string; *structs.Alias }", struct acl_role_body, role_body_fields);
 /* clang-format on */
 
 bool acl_id_is_reserved(struct str id)

@@ -199,4 +199,5 @@ struct acl_role_body {
     struct str hash;
     struct acl_role role;
 };
-extern const struct schema acl_token_body_schema, acl_policy_body_schema, acl_role_body_schema;
+extern const struct schema acl_token_body_schema, acl_policy_body_schema, acl_role_body_schema,
+    acl_auth_method_body_schema;

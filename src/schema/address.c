@@ -55,8 +55,7 @@ static struct str find(const void *data, struct str plain, unsigned accept, bool
 {
     struct str v4 = STR_NULL, v6 = STR_NULL;
     for (size_t i = 0; i < ARRAY_SIZE(tags); i++) {
-        const struct str *found =
-            !tags[i].is_wan || wan ? find_tag(data, tags[i].tag) : NULL;
+        const struct str *found = !tags[i].is_wan || wan ? find_tag(data, tags[i].tag) : NULL;
         if (found != NULL) {
             *(tags[i].family == 4 ? &v4 : tags[i].family == 6 ? &v6 : &plain) = *found;
         }

@@ -1,7 +1,7 @@
 /* address.h - which address of a node or a service is given out (Consul's translate_addr.go).
  *
- * A tagged address of a family that is accepted goes before the plain one, IPv6 before IPv4; towards
- * another data center (`wan`) the wan ones do. */
+ * A tagged address of a family that is accepted goes before the plain one, IPv6 before IPv4;
+ * towards another data center (`wan`) the wan ones do. */
 #pragma once
 #include "base/str.h"
 

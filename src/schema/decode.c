@@ -20,7 +20,7 @@ static int items_of(struct decoder *d, const struct field *f, const struct value
         return 0;
     }
     if (!weak) {
-        return decode_fail_type(d, v, field_type_text(f));
+        return decode_fail_type(d, v, decode_type_of(d, f));
     }
     bool nothing = (v->kind == VALUE_MAP && v->map.n == 0) || (v->kind == VALUE_STR && v->s.n == 0);
     *ret_items = v;
@@ -94,12 +94,12 @@ static int pairs_of(struct decoder *d, const struct field *f, const struct value
         return 0;
     }
     if (!weak || v->kind != VALUE_LIST) {
-        return decode_fail_map(d, v, field_type_text(f));
+        return decode_fail_map(d, v, decode_type_of(d, f));
     }
     size_t count = 0;
     for (size_t i = 0; i < v->list.n; i++) {
         if (v->list.v[i].kind != VALUE_MAP) {
-            return decode_fail_map(d, &v->list.v[i], field_type_text(f));
+            return decode_fail_map(d, &v->list.v[i], decode_type_of(d, f));
         }
         count += v->list.v[i].map.n;
     }
@@ -395,7 +395,7 @@ static int object_decode(struct decoder *d, const struct schema *schema, const s
         v = &v->list.v[0];
     }
     if (v->kind != VALUE_MAP) {
-        return decode_fail_map(d, v, schema->name);
+        return decode_fail_map(d, v, decode_type_name(d, schema));
     }
     if (d->depth >= DECODE_DEPTH_MAX) {
         return err_set(d->err, ERR_INVALID, "exceeded max depth");

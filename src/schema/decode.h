@@ -41,6 +41,9 @@ NODISCARD int decode_time(struct decoder *d, const struct value *v, int64_t *ret
 #define DECODE_PATH_SIZE_MAX 256u
 
 struct str decode_path_text(struct decoder *d);
+/* What Go calls a struct, and a member's type, in errors. */
+const char *decode_type_name(struct decoder *d, const struct schema *schema);
+const char *decode_type_of(struct decoder *d, const struct field *f);
 /* Another type was to come: json's words. */
 int decode_fail_type(struct decoder *d, const struct value *v, const char *type);
 /* A struct or a map was to come. */

@@ -68,6 +68,35 @@ static const char *weak_kind_text(const struct decoder *d, enum value_kind kind)
     }
 }
 
+/* Go names a type by its package, too; nearly all are of structs. Anonymous ones it spells out. */
+static bool is_anonymous(const struct schema *schema)
+{
+    return schema->name[0] == '\0' || strchr(schema->name, ' ') != NULL;
+}
+
+const char *decode_type_name(struct decoder *d, const struct schema *schema)
+{
+    bool is_qualified = is_anonymous(schema) || strchr(schema->name, '.') != NULL;
+    return is_qualified ? schema->name : arena_printf(d->a, "structs.%s", schema->name).p;
+}
+
+const char *decode_type_of(struct decoder *d, const struct field *f)
+{
+    const char *before = f->kind == FIELD_OBJLIST   ? "[]"
+                         : f->kind == FIELD_PTRLIST ? "[]*"
+                         : f->kind == FIELD_OBJMAP  ? "map[string]"
+                                                    : NULL;
+    return before == NULL ? field_type_text(f)
+                          : arena_printf(d->a, "%s%s", before, decode_type_name(d, f->sub)).p;
+}
+
+/* Without its package, as in front of a member's name. */
+static const char *short_name(const struct schema *schema)
+{
+    const char *dot = strrchr(schema->name, '.');
+    return is_anonymous(schema) ? "" : dot != NULL ? dot + 1 : schema->name;
+}
+
 int decode_fail_map(struct decoder *d, const struct value *v, const char *type)
 {
     return d->unused == NULL
@@ -171,7 +200,7 @@ int decode_fail_type(struct decoder *d, const struct value *v, const char *type)
     if (d->path != NULL) {
         r = err_set(d->err, ERR_INVALID,
                     "json: cannot unmarshal %s%.*s into Go struct field %s.%.*s of type %s",
-                    value_kind_text(v->kind), STRF(buf_view(&b)), d->schema->name,
+                    value_kind_text(v->kind), STRF(buf_view(&b)), short_name(d->schema),
                     STRF(decode_path_text(d)), type);
     } else {
         r = err_set(d->err, ERR_INVALID, "json: cannot unmarshal %s%.*s into Go value of type %s",
@@ -192,6 +221,12 @@ int decode_fail_unknown(struct decoder *d)
 
 int decode_fail_parse(struct decoder *d, struct str text, const char *type)
 {
-    return err_set(d->err, ERR_INVALID, "cannot parse '%.*s' as %s: %.*s",
-                   STRF(decode_path_text(d)), type, STRF(str_first(text, DECODE_PATH_SIZE_MAX)));
+    struct str quoted = go_quoted(d->a, str_first(text, DECODE_PATH_SIZE_MAX));
+    const char *parse = strcmp(type, "int") == 0    ? "Int"
+                        : strcmp(type, "bool") == 0 ? "Bool"
+                                                    : "Float";
+    return decode_fail_weakly(d,
+                              "cannot parse '%.*s' as %s: strconv.Parse%s: parsing %.*s: "
+                              "invalid syntax",
+                              STRF(decode_path_text(d)), type, parse, STRF(quoted));
 }

@@ -224,19 +224,38 @@ int decode_duration(struct decoder *d, const struct value *v, bool weak, int64_t
     return 0;
 }
 
+/* Where Go's parser stops in a time in its quotes; nothing where the numbers are out of range. */
+static struct str time_fault(struct arena *a, struct str text)
+{
+    static const struct str layout[] = {STR_INIT("\""), STR_INIT("2006"), STR_INIT("-"),
+                                        STR_INIT("01"), STR_INIT("-"),    STR_INIT("02"),
+                                        STR_INIT("T"),  STR_INIT("15"),   STR_INIT(":"),
+                                        STR_INIT("04"), STR_INIT(":"),    STR_INIT("05")};
+    for (size_t i = 0; i < ARRAY_SIZE(layout); i++) {
+        bool is_there = i % 2 == 0 ? str_has_prefix(text, layout[i]) : text.n >= layout[i].n;
+        for (size_t j = 0; i % 2 == 1 && is_there && j < layout[i].n; j++) {
+            is_there = text.p[j] >= '0' && text.p[j] <= '9';
+        }
+        if (!is_there) {
+            return arena_printf(a, ": cannot parse %.*s as %.*s", STRF(go_quoted(a, text)),
+                                STRF(go_quoted(a, layout[i])));
+        }
+        text = str_from(text, layout[i].n);
+    }
+    return STR("");
+}
+
 int decode_time(struct decoder *d, const struct value *v, int64_t *ret)
 {
     if (v->kind != VALUE_STR) {
         return err_set(d->err, ERR_INVALID, "Time.UnmarshalJSON: input is not a JSON string");
     }
     if (time_parse_rfc3339(v->s, ret) < 0) {
-        struct buf b = {0};
-        go_quote(&b, str_first(v->s, DECODE_PATH_SIZE_MAX));
-        int r = err_set(d->err, ERR_INVALID,
-                        "parsing time \"%.*s\" as \"\\\"2006-01-02T15:04:05Z07:00\\\"\"",
-                        STRF(buf_view(&b)));
-        buf_deinit(&b);
-        return r;
+        struct str text =
+            arena_printf(d->a, "\"%.*s\"", STRF(str_first(v->s, DECODE_PATH_SIZE_MAX)));
+        return err_set(d->err, ERR_INVALID,
+                       "parsing time %.*s as \"\\\"2006-01-02T15:04:05Z07:00\\\"\"%.*s",
+                       STRF(go_quoted(d->a, text)), STRF(time_fault(d->a, text)));
     }
     return 0;
 }

@@ -22,8 +22,8 @@ struct federation_state_request { /* Raft entry type 30, and its record in a sna
     struct write_request write;
 };
 
-struct federation_state_query { /* FederationState.Get */
-    struct str datacenter;       /* whose */
+struct federation_state_query {   /* FederationState.Get */
+    struct str datacenter;        /* whose */
     struct str target_datacenter; /* who is asked */
     struct query_options options;
 };

@@ -41,12 +41,12 @@ struct call {
     struct rpc_call pub;
     enum call_state state;
     bool is_canceled, is_blocking, is_expired, is_verified;
-    bool is_abroad; /* for another data center than this server's */
+    bool is_abroad;   /* for another data center than this server's */
     struct list node; /* of worker->waiting, ->forwarded or ->idle_calls, or verify.c's */
     struct loop_timer timer;
     uint64_t started_ns; /* where the method's time is measured */
-    struct acl_who *who;   /* of the run under way; NULL: ACLs are off */
-    struct err *who_err;   /* in the arena */
+    struct acl_who *who; /* of the run under way; NULL: ACLs are off */
+    struct err *who_err; /* in the arena */
 
     /* elsewhere */
     union {
@@ -81,6 +81,7 @@ _Static_assert(sizeof(struct call) <= 768, "tens of thousands wait at a time");
 /* --- rpc.c ------------------------------------------------------------------------------------ */
 struct query_options *call_options(const struct call *c); /* NULL: the method has none */
 struct str call_datacenter(const struct call *c);         /* of its arguments; "": none is named */
+struct str *call_token_field(const struct call *c); /* of its arguments; NULL: they have none */
 void call_run_here(struct call *c);
 void call_done(struct call *c);
 void call_ask_done(struct loop_msg *msg); /* rpc_ask.c has the answer */
@@ -115,7 +116,8 @@ void call_place_on_server(struct call *c);
 /* On the worker's thread: who leads has changed. */
 void rpc_worker_leader_known(struct worker *w);
 
-/* --- rpc_datacenter.c -------------------------------------------------------------------------- */
+/* --- rpc_datacenter.c --------------------------------------------------------------------------
+ */
 void call_place_abroad(struct call *c);
 /* It is with nobody in another data center any more, if it was. */
 void call_leave_lane(struct call *c);

@@ -177,7 +177,8 @@ struct strlist datacenters_by_distance(const struct member_list *wan, struct str
     return (struct strlist){names, n};
 }
 
-/* --- both methods: first the coordinates are asked for ----------------------------------------- */
+/* --- both methods: first the coordinates are asked for -----------------------------------------
+ */
 
 struct known {
     struct rpc_ask *ask;
@@ -292,9 +293,9 @@ static void put_maps(const struct known *k, struct member_list *wan)
     reply->maps = (struct objlist){ARENA_ARRAY(a, struct datacenter_map, n + 1), 0};
     for (size_t i = 0; i < n; i++) {
         struct server_info info;
-        const struct coordinate *c = coordinate_of(k->coordinates.v, k->coordinates.count, wan->v[i]->name);
-        if (c == NULL || wan->v[i]->status == MEMBER_LEFT ||
-            !server_info_of(wan->v[i], a, &info)) {
+        const struct coordinate *c =
+            coordinate_of(k->coordinates.v, k->coordinates.count, wan->v[i]->name);
+        if (c == NULL || wan->v[i]->status == MEMBER_LEFT || !server_info_of(wan->v[i], a, &info)) {
             continue;
         }
         struct datacenter_map *map = map_of(&reply->maps, arena_str(a, info.datacenter));

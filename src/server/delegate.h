@@ -22,7 +22,7 @@ struct delegate {
     struct client_agent *client;   /* NULL on a server */
     struct membership *membership; /* of its data center: the LAN pool */
     struct membership *wan;        /* of the servers of all data centers; NULL: none */
-    struct router *router; /* a client's servers; a server's, those of other data centers */
+    struct router *router;         /* a client's servers; a server's, those of other data centers */
     struct str datacenter, primary_datacenter, node_name, node_id;
     uint64_t max_query_time_ms, default_query_time_ms;
     uint64_t rpc_hold_timeout_ms;

@@ -5,6 +5,7 @@
 #include "fsm/fsm.h"
 #include "schema/federation_state.h"
 #include "schema/msgpack.h"
+#include "server/acl_filter.h"
 #include "server/membership.h"
 #include "server/reply.h"
 #include "server/rpc.h"
@@ -66,7 +67,7 @@ static int apply_prepare(struct rpc_ctx *ctx, void *data, void *reply, struct bu
     struct federation_state_request *args = data;
     (void)reply;
     int r = check_on(ctx);
-    if (r < 0) {
+    if (r < 0 || (r = acl_check(ctx, ACL_OPERATOR_WRITE, STR(""))) < 0) {
         return r;
     }
     if (args->state == NULL || args->state->datacenter.n == 0) {
@@ -109,6 +110,9 @@ static int get_read(struct rpc_ctx *ctx, const void *data, void *out)
     struct federation_state_response *reply = out;
     int r = check_on(ctx);
     if (r >= 0) {
+        r = acl_check(ctx, ACL_OPERATOR_READ, STR(""));
+    }
+    if (r >= 0) {
         reply->meta.index =
             federation_state_read(ctx->view, ctx->ws, args->datacenter, &reply->state);
     }
@@ -136,6 +140,9 @@ static int list_read(struct rpc_ctx *ctx, const void *data, void *out)
     (void)data;
     int r = check_on(ctx);
     if (r >= 0) {
+        r = acl_check(ctx, ACL_OPERATOR_READ, STR(""));
+    }
+    if (r >= 0) {
         reply->meta.index = federation_state_list(ctx->view, ctx->ws, ctx->arena, &reply->states);
     }
     return r;
@@ -155,6 +162,19 @@ const struct rpc_method rpc_federation_state_list = {
     .read = list_read,
 };
 
+/* What the caller may see of a row's, which stays as it is. */
+static int gateways_seen(struct rpc_ctx *ctx, const struct federation_state *state,
+                         struct objlist *ret)
+{
+    *ret = state->mesh_gateways;
+    if (ctx->who == NULL) {
+        return 0;
+    }
+    ret->v = ARENA_ARRAY(ctx->arena, struct check_service_node, ret->n);
+    memcpy(ret->v, state->mesh_gateways.v, ret->n * sizeof(struct check_service_node));
+    return acl_filter_check_service_nodes(ctx, ret);
+}
+
 /* Of the data centers that have any. */
 static int list_mesh_gateways_read(struct rpc_ctx *ctx, const void *data, void *out)
 {
@@ -162,7 +182,7 @@ static int list_mesh_gateways_read(struct rpc_ctx *ctx, const void *data, void *
     struct ptrlist states;
     (void)data;
     int r = check_on(ctx);
-    if (r < 0) {
+    if (r < 0 || (r = acl_known(ctx)) < 0) {
         return r;
     }
     reply->meta.index = federation_state_list(ctx->view, ctx->ws, ctx->arena, &states);
@@ -172,7 +192,13 @@ static int list_mesh_gateways_read(struct rpc_ctx *ctx, const void *data, void *
         const struct federation_state *state = states.v[i];
         if (state->mesh_gateways.n > 0) {
             struct federation_gateways *g = ARENA_NEW(ctx->arena, struct federation_gateways);
-            g->nodes = state->mesh_gateways;
+            r = gateways_seen(ctx, state, &g->nodes);
+            if (r < 0) {
+                return r;
+            }
+            if (g->nodes.n == 0) {
+                continue;
+            }
             pairs[n++] = (struct objmap_pair){state->datacenter, g};
         }
     }

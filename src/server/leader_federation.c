@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "schema/federation_state.h"
+#include "server/acl_resolver.h"
 #include "server/federation_state.h"
 #include "server/leader_parts.h"
 #include "server/retry.h"
@@ -84,8 +85,10 @@ static void again(struct leader_federation *l, const struct err *failure)
     uint64_t wait_ms = 0;
     if (failure != NULL) {
         struct err err = *failure;
-        log_write(LOG_ERROR, MODULE, "error performing anti-entropy sync of federation state",
-                  LOG_CSTR("error", err_text(&err)));
+        if (err.code != ERR_NO_LEADER) { /* else this is about to end */
+            log_write(LOG_ERROR, MODULE, "error performing anti-entropy sync of federation state",
+                      LOG_CSTR("error", err_text(&err)));
+        }
         wait_ms = retry_failed_ms(&l->retry, &l->server->main->rng);
         l->index = 0;
     } else {
@@ -117,6 +120,8 @@ static struct rpc_call *write_call(struct leader_federation *l, struct str op,
     args->op = op;
     args->state = schema_copy(&call->arena, &federation_state_schema, state);
     args->state->updated_at = TIME_ZERO; /* now */
+    args->write.token =
+        arena_str(&call->arena, acl_secret(l->server->main->acl, ACL_SECRET_REPLICATION));
     call->is_duty = str_eq(o->datacenter, o->primary_datacenter);
     call->is_served = true;
     call->data = l;
@@ -168,6 +173,12 @@ static void look_due(struct loop_timer *t)
 
 static void prune_due(struct loop_timer *t);
 
+static uint64_t prune_ms(const struct leader_federation *l)
+{
+    uint64_t ms = l->server->options.federation_prune_ms;
+    return ms > 0 ? ms : FEDERATION_PRUNE_MS;
+}
+
 static void pruned(struct rpc_call *call)
 {
     struct leader_federation *l = call->data;
@@ -182,7 +193,7 @@ static void pruned(struct rpc_call *call)
     }
     rpc_call_free(call);
     /* There may be more; else, or when it failed, in an hour. */
-    loop_timer_start(loop_of(l), &l->prune_timer, is_done ? 0 : FEDERATION_PRUNE_MS, prune_due);
+    loop_timer_start(loop_of(l), &l->prune_timer, is_done ? 0 : prune_ms(l), prune_due);
 }
 
 static const struct federation_state *find_stale(const struct leader_federation *l, struct arena *a)
@@ -206,7 +217,7 @@ static void prune_due(struct loop_timer *t)
     struct arena a = {0};
     const struct federation_state *stale = find_stale(l, &a);
     if (stale == NULL) {
-        loop_timer_start(loop_of(l), &l->prune_timer, FEDERATION_PRUNE_MS, prune_due);
+        loop_timer_start(loop_of(l), &l->prune_timer, prune_ms(l), prune_due);
     } else {
         log_write(LOG_INFO, MODULE, "pruning stale federation state",
                   LOG_STR("datacenter", stale->datacenter));
@@ -242,7 +253,7 @@ void leader_federation_start(struct leader_federation *l)
     l->index = 0;
     loop_timer_start(loop_of(l), &l->timer, 0, look_due);
     if (str_eq(o->datacenter, o->primary_datacenter)) {
-        loop_timer_start(loop_of(l), &l->prune_timer, FEDERATION_PRUNE_MS, prune_due);
+        loop_timer_start(loop_of(l), &l->prune_timer, prune_ms(l), prune_due);
     }
 }
 

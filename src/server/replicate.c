@@ -11,6 +11,7 @@
 #include "base/metrics.h"
 #include "base/vec.h"
 #include "schema/field.h"
+#include "server/acl_resolver.h"
 #include "server/retry.h"
 #include "server/rpc.h"
 #include "server/server.h"
@@ -171,6 +172,8 @@ static struct query_options *ask_primary(struct replicator *r, struct rpc_call *
     struct query_options *options =
         (struct query_options *)(void *)((char *)call->args + call->method->options_offset);
     *(struct str *)field_of(call, STR("Datacenter")) = r->server->options.primary_datacenter;
+    options->token =
+        arena_str(&call->arena, acl_secret(r->server->main->acl, ACL_SECRET_REPLICATION));
     options->allow_stale = true;
     call->is_served = true;
     call->data = r;

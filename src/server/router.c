@@ -247,6 +247,7 @@ static void lane_ping(struct lane *lane)
     lane->ping = (struct rpc_remote){
         .method = &rpc_status_ping,
         .args = arena_zalloc(&lane->arena, rpc_status_ping.args->size),
+        .datacenter = lane->datacenter,
         .arena = &lane->arena,
         .done = lane_pinged,
     };
@@ -377,8 +378,7 @@ static void lane_failed(struct lane *lane, uint32_t id)
 void router_fail(struct router *r, enum router_area area, const struct server_info *info)
 {
     struct lane *lane = lane_find(r, area, info->datacenter);
-    const struct server_entry *e =
-        lane != NULL ? server_list_find(&lane->list, info->name) : NULL;
+    const struct server_entry *e = lane != NULL ? server_list_find(&lane->list, info->name) : NULL;
     if (e != NULL) {
         lane_failed(lane, e->id);
         lane_hurry(lane);

@@ -186,15 +186,21 @@ static struct rpc_ctx call_ctx(struct call *c, struct err *err)
 /* --- who asks -------------------------------------------------------------------------------- */
 
 /* Reads have it among their options, writes in a member of its own. */
-static struct str call_token(const struct call *c)
+struct str *call_token_field(const struct call *c)
 {
     size_t offset;
-    const struct query_options *options = call_options(c);
+    struct query_options *options = call_options(c);
     if (options != NULL) {
-        return options->token;
+        return &options->token;
     }
     const struct field *f = schema_find(c->pub.method->args, STR("Token"), &offset);
-    return f == NULL ? STR_NULL : *(const struct str *)((const char *)c->pub.args + offset);
+    return f == NULL ? NULL : (struct str *)((char *)c->pub.args + offset);
+}
+
+static struct str call_token(const struct call *c)
+{
+    const struct str *field = call_token_field(c);
+    return field != NULL ? *field : STR_NULL;
 }
 
 static void call_run_known(struct call *c);

@@ -589,7 +589,8 @@ static const struct tcp_ops ops = {.read = read_cb,
                                    .connected = connected_cb,
                                    .closed = closed};
 
-struct rpc_connection *rpc_connection_new(struct rpc_pool *p, struct str address, struct err *err)
+struct rpc_connection *rpc_connection_new(struct rpc_pool *p, struct str address,
+                                          struct str datacenter, struct err *err)
 {
     struct address to;
     if (address_parse_host_port(&to, address, err) < 0) {
@@ -604,7 +605,7 @@ struct rpc_connection *rpc_connection_new(struct rpc_pool *p, struct str address
     list_init(&c->queued);
     list_init(&c->sending);
     list_init(&c->idle);
-    int r = rpc_pool_connect(p, &c->tcp, &to, &ops);
+    int r = rpc_pool_connect(p, &c->tcp, &to, datacenter, &ops);
     if (r < 0) {
         (void)err_set(err, ERR_UNREACHABLE, "dial tcp %s: %s", c->address, err_code_text(-r));
         closed(&c->tcp);

@@ -51,7 +51,8 @@ struct rpc_connection {
 /* --- rpc_connection.c ------------------------------------------------------------------------- */
 
 /* Begin to connect. NULL with err when that cannot even be begun. */
-struct rpc_connection *rpc_connection_new(struct rpc_pool *p, struct str address, struct err *err);
+struct rpc_connection *rpc_connection_new(struct rpc_pool *p, struct str address,
+                                          struct str datacenter, struct err *err);
 /* Put a call into a stream; its request, which is taken over, goes out at the end of the turn. */
 void rpc_connection_call(struct rpc_connection *c, struct rpc_remote *call, struct buf *request);
 /* The stream of a call that is no more wanted. */

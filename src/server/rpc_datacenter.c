@@ -1,5 +1,5 @@
-/* Where a call goes that another data center is to answer: to a server of it, by the router, whoever
- * leads there.
+/* Where a call goes that another data center is to answer: to a server of it, by the router,
+ * whoever leads there.
  *
  * What was not carried out there, for certain, goes on at once to the next server of that data
  * center, as often as there are servers: a call of which nothing was sent, and a read whose
@@ -8,14 +8,15 @@
  *
  * A data center that does not answer must not take the others down. So the calls that are under way
  * to one are bounded, for each worker, and so are those to all of them together; and who was not
- * reached is told to the router, which finds out on behalf of all: while nobody there answers, calls
- * fail at once. */
+ * reached is told to the router, which finds out on behalf of all: while nobody there answers,
+ * calls fail at once. */
 #include "base/err.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "server/call.h"
 #include "server/router.h"
 #include "server/server.h"
+#include "store/acl.h"
 
 #define LOG_MODULE "agent.server.rpc"
 #define WARN_PAUSE_MS 1000u
@@ -119,10 +120,22 @@ static void no_server(struct call *c, struct str datacenter, bool is_known)
         call_fail(c, ERR_DC_NOT_AVAILABLE, "%s", err_code_text(ERR_DC_NOT_AVAILABLE));
         return;
     }
-    log_write(level, LOG_MODULE,
-              "RPC request for DC is currently failing as no path was found",
+    log_write(level, LOG_MODULE, "RPC request for DC is currently failing as no path was found",
               LOG_STR("datacenter", datacenter), LOG_CSTR("method", c->pub.method->name));
     call_fail(c, ERR_NO_DC_PATH, "%s", err_code_text(ERR_NO_DC_PATH));
+}
+
+/* A token that is this data center's alone means nothing there: who has one is anonymous. */
+static void strip_local_token(struct call *c)
+{
+    struct str *token = call_token_field(c);
+    if (token != NULL && token->n > 0) {
+        const struct store_view *v = store_view(c->pub.worker->server->store);
+        const struct acl_token *found = acl_token_by_secret(v, *token);
+        if (found != NULL && found->local) {
+            *token = STR_NULL;
+        }
+    }
 }
 
 void call_place_abroad(struct call *c)
@@ -142,6 +155,7 @@ void call_place_abroad(struct call *c)
                   "RPC rate limit exceeded: too many calls to datacenter \"%.*s\" are under way",
                   STRF(datacenter));
     } else {
+        strip_local_token(c);
         call_forward(c, route.address, route.id);
     }
 }
@@ -166,9 +180,9 @@ bool call_abroad_failed(struct call *c, int code)
     struct router *r = c->pub.worker->delegate->router;
     struct route route = {.address = STR("(left)")};
     (void)router_find_id(r, c->route, &route);
-    log_write(LOG_ERROR, LOG_MODULE, "RPC failed to server in DC",
-              LOG_STR("server", route.address), LOG_STR("datacenter", call_datacenter(c)),
-              LOG_CSTR("method", c->pub.method->name), LOG_CSTR("error", err_text(c->pub.err)));
+    log_write(LOG_ERROR, LOG_MODULE, "RPC failed to server in DC", LOG_STR("server", route.address),
+              LOG_STR("datacenter", call_datacenter(c)), LOG_CSTR("method", c->pub.method->name),
+              LOG_CSTR("error", err_text(c->pub.err)));
     if (is_unreachable(code)) {
         router_unreachable(r, c->route);
     } else if (code == ERR_NO_LEADER) {

@@ -145,6 +145,7 @@ void call_forward(struct call *c, struct str address, uint32_t route)
     list_push_back(&w->forwarded, &c->node);
     c->remote = (struct rpc_remote){.method = c->pub.method,
                                     .args = c->pub.args,
+                                    .datacenter = c->is_abroad ? call_datacenter(c) : STR(""),
                                     .arena = &c->pub.arena,
                                     .done = answered,
                                     .data = c};

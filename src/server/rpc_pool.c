@@ -56,12 +56,12 @@ void rpc_pool_set_tls(struct rpc_pool *p, struct tls_configurator *tls)
 }
 
 int rpc_pool_connect(struct rpc_pool *p, struct tcp_stream *stream, const struct address *to,
-                     const struct tcp_ops *ops)
+                     struct str datacenter, const struct tcp_ops *ops)
 {
     bool is_alike = p->is_bound && p->from.sa.ss_family == to->sa.ss_family;
     int r = tcp_connect(stream, p->loop, to, is_alike ? &p->from : NULL, ops);
     if (r >= 0 && p->tls != NULL) {
-        tls_connect_if(stream, p->tls, RPC_CONN_TLS);
+        tls_connect_if(stream, p->tls, RPC_CONN_TLS, datacenter);
     }
     return r;
 }
@@ -175,7 +175,7 @@ static struct rpc_connection *connection_get(struct rpc_pool *p, struct str addr
             return NULL;
         }
         struct err err = {0};
-        c = rpc_connection_new(p, address, &err);
+        c = rpc_connection_new(p, address, call->datacenter, &err);
         if (c == NULL) {
             *rpc_remote_err(call) = err;
             return NULL;

@@ -52,7 +52,7 @@ struct tls_configurator;
 #define RPC_POOL_OUT_SIZE_MAX ((size_t)128 << 20) /* of requests that wait to be sent */
 /* Of those to one server: one that takes nothing leaves room for the others. */
 #define RPC_POOL_CONNECTION_OUT_SIZE_MAX ((size_t)64 << 20)
-#define RPC_POOL_IDLE_STREAMS_MAX 64u             /* kept of a connection; the reference's number */
+#define RPC_POOL_IDLE_STREAMS_MAX 64u /* kept of a connection; the reference's number */
 #define RPC_POOL_IDLE_MS 120000u
 #define RPC_POOL_CONNECT_MS 10000u
 #define RPC_POOL_WRITE_MS 10000u
@@ -62,6 +62,7 @@ struct tls_configurator;
 struct rpc_remote {
     const struct rpc_method *method; /* its name and schemas are looked at, nothing else */
     const void *args;                /* of method->args; encoded before rpc_pool_call() returns */
+    struct str datacenter;           /* of the server; empty: ours. Looked at like args */
     struct arena *arena;             /* where reply or error go */
     void *reply;                     /* of method->reply */
     struct err *err;                 /* NULL: it went well */
@@ -82,9 +83,11 @@ NODISCARD int rpc_pool_bind(struct rpc_pool *p, struct str host, struct err *err
 
 /* Connections to come are TLS where its settings say so. Before the first call. */
 void rpc_pool_set_tls(struct rpc_pool *p, struct tls_configurator *tls);
-/* tcp_connect() from the pool's address, with the pool's TLS: for what connects besides it. */
+/* tcp_connect() to a server of that data center (empty: ours) from the pool's address, with the
+ * pool's TLS: for what connects besides it. */
 NODISCARD int rpc_pool_connect(struct rpc_pool *p, struct tcp_stream *stream,
-                               const struct address *to, const struct tcp_ops *ops);
+                               const struct address *to, struct str datacenter,
+                               const struct tcp_ops *ops);
 
 /* address: "host:port" with a numeric host. timeout_ms 0: as long as the connection lives. */
 void rpc_pool_call(struct rpc_pool *p, struct str address, struct rpc_remote *call,

@@ -59,6 +59,7 @@ struct server_options {
     struct str rpc_bind_host;     /* connect to other servers from here; "": from anywhere */
     uint32_t raft_multiplier;     /* of Raft's timeouts; 0 is 1 */
     struct str acl_master_token;  /* "": none; a leader makes a token of it */
+    uint64_t federation_prune_ms; /* 0: an hour */
     bool connect_enabled;
     struct str ca_provider;            /* "": the built-in one */
     const struct value *ca_config;     /* a map with CamelCase keys, or NULL */
@@ -81,10 +82,10 @@ struct server {
      * leader, so that whoever waits for one may create sessions at once. */
     _Atomic bool is_established;
     _Atomic bool has_federation_states; /* federation_state.c's, any thread */
-    struct worker *main;            /* the agent's main loop: the leader's duties run there */
-    struct server_members *members; /* what follows from it on every server */
-    struct rpc_asks *asks;          /* calls that wait for the main loop */
-    struct auth_logins *logins;     /* who is being asked about, main loop */
+    struct worker *main;                /* the agent's main loop: the leader's duties run there */
+    struct server_members *members;     /* what follows from it on every server */
+    struct rpc_asks *asks;              /* calls that wait for the main loop */
+    struct auth_logins *logins;         /* who is being asked about, main loop */
     struct bootstrap *bootstrap;
     struct datacenters *datacenters;      /* keeps the router's lists of the others */
     struct flood *flood;                  /* joins the data center's servers to the WAN pool */

@@ -431,7 +431,9 @@ struct snapshot_remote *snapshot_remote_new(struct worker *w, const struct snaps
     r->answer_ms = SNAPSHOT_REMOTE_ANSWER_MS;
     r->stall_ms = SNAPSHOT_REMOTE_STALL_MS;
     r->to = *to;
-    int rc = rpc_pool_connect(w->pool, &r->tcp, &address, &ops_tcp);
+    struct str datacenter =
+        w->server != NULL ? request->datacenter : STR(""); /* a client asks its own */
+    int rc = rpc_pool_connect(w->pool, &r->tcp, &address, datacenter, &ops_tcp);
     if (rc < 0) {
         (void)err_set(err, ERR_UNREACHABLE, "dial tcp %s: %s", to->address, err_code_text(-rc));
         remote_free(r);

@@ -47,8 +47,8 @@ struct snapshot_route {
     uint32_t id;                         /* the router's */
 };
 
-/* Where a server has a request carried out, in the reference's order of checks: here, by the leader,
- * or in another data center. On a worker's loop. */
+/* Where a server has a request carried out, in the reference's order of checks: here, by the
+ * leader, or in another data center. On a worker's loop. */
 NODISCARD int snapshot_place(struct server *s, const struct snapshot_request *request,
                              struct snapshot_route *ret_route, struct err *err);
 

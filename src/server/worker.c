@@ -34,5 +34,6 @@ void worker_deinit(struct worker *w)
     w->pool = rpc_pool_free(w->pool);
     rpc_lanes_deinit(w);
     w->watches = watch_registry_free(w->watches);
-    /* The loop stays: what comes back while it is freed may start a timer on it, which never fires. */
+    /* The loop stays: what comes back while it is freed may start a timer on it, which never fires.
+     */
 }

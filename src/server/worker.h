@@ -40,10 +40,10 @@ struct worker {
     size_t lanes_count;
     uint32_t abroad;           /* calls that are with other data centers */
     uint64_t abroad_warned_ms; /* that there is no way to one */
-    struct rpc_pool *pool; /* connections to other servers */
-    struct verifies *verifies;      /* calls that wait to know that this server leads */
-    struct acl_resolver *acl;       /* tokens, and what their holders may do */
-    struct list idle_calls;         /* recycled; at most RPC_IDLE_CALLS_MAX */
+    struct rpc_pool *pool;     /* connections to other servers */
+    struct verifies *verifies; /* calls that wait to know that this server leads */
+    struct acl_resolver *acl;  /* tokens, and what their holders may do */
+    struct list idle_calls;    /* recycled; at most RPC_IDLE_CALLS_MAX */
     uint32_t idle_calls_count;
     struct arena spare_arena; /* of a call that waits now, for one that runs */
 };

@@ -22,15 +22,15 @@ class Authority:
     def _run(self, *args):
         subprocess.run([self.binary, "tls", *args], cwd=self.path, check=True, capture_output=True, timeout=60)
 
-    def pair(self, kind):
+    def pair(self, kind, dc="dc1"):
         """The next certificate of a kind, and its key."""
-        n = self.counts[kind] = self.counts.get(kind, -1) + 1
-        self._run("cert", "create", "-" + kind)
-        name = os.path.join(self.path, "dc1-%s-consul-%d" % (kind, n))
+        n = self.counts[kind, dc] = self.counts.get((kind, dc), -1) + 1
+        self._run("cert", "create", "-" + kind, "-dc", dc)
+        name = os.path.join(self.path, "%s-%s-consul-%d" % (dc, kind, n))
         return name + ".pem", name + "-key.pem"
 
-    def config(self, kind, **kw):
-        cert, key = self.pair(kind)
+    def config(self, kind, dc="dc1", **kw):
+        cert, key = self.pair(kind, dc)
         return dict({"ca_file": self.ca, "cert_file": cert, "key_file": key, "verify_incoming": True, "verify_outgoing": True,
                      "verify_server_hostname": True}, **kw)
 
@@ -249,3 +249,32 @@ def test_certificates_change(start_cluster, binary, authority, tmp_path):
     assert answer.status == 500 and answer.text.startswith(
         "Failed reloading tls configuration: Failed to load cert/key pair: open "), answer.text
     assert b":8300" in ask(first_byte(victim, 0, new.pair("client"), new))
+
+
+@pytest.mark.parametrize("layout", ["oo", "or", "ro"])
+def test_data_centers(request, start_cluster, binary, authority, layout):
+    """Calls and archives of another one; its servers have to be of there."""
+    if "r" in layout:
+        request.getfixturevalue("reference_binary")
+    clusters = []
+    for i, letter in enumerate(layout):
+        dc = "dc%d" % (i + 1)
+        c = start_cluster(1, binaries=[binary if letter == "o" else request.getfixturevalue("reference_binary")], start=False,
+                          config={"datacenter": dc, "primary_datacenter": "dc1", "ports": {}, "retry_interval_wan": "500ms",
+                                  "retry_join_wan": [s.ip for c in clusters for s in c.servers]})
+        c.servers[0].config.update(authority.config("server", dc))
+        c.start()
+        c.wait_leader()
+        clusters.append(c)
+    one, two = (c.servers[0] for c in clusters)
+    for here, there in ((one, "dc2"), (two, "dc1")):
+        wait_for(lambda here=here, there=there: here.put("/v1/kv/from/%s?dc=%s" % (here.name, there), b"x").text == "true",
+                 "a write from one data center to the other")
+        assert here.get("/v1/snapshot?dc=" + there, timeout=60).status == 200
+    # With a certificate of the wrong data center it is nobody.
+    two.stop()
+    two.config.update(authority.config("server", "dc1"))
+    two.start()
+    wait_for(lambda: len([m for m in one.get("/v1/agent/members?wan=1").json if m["Status"] == 1]) == 2, "it to be back")
+    wait_for(lambda: one.get("/v1/kv/a?dc=dc2").status == 500 and "remote error: tls: bad certificate" in two.log(),
+             "the call to be refused")

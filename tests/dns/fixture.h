@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "dns/internal.h"
 #include "dns/server.h"
+#include "server/router.h"
 #include "server/server.h"
 #include "server/worker.h"
 #include "store/catalog.h"
@@ -45,6 +46,15 @@ UNUSED static void fixture_configure(struct fixture *f)
     dns_server_configure(f->dns, settings);
 }
 
+static size_t fixture_nodes(void *data UNUSED)
+{
+    return 1;
+}
+
+static void fixture_changed(void *data UNUSED)
+{
+}
+
 UNUSED static int fixture_setup(void **state)
 {
     struct fixture *f = xcalloc(1, sizeof(*f));
@@ -67,6 +77,12 @@ UNUSED static int fixture_setup(void **state)
     f->server.delegate.datacenter = f->server.options.datacenter = STR("dc1");
     worker_init(&f->worker, loop_new("test"), 0);
     loop_add_epoch(f->worker.loop, f->server.epoch);
+    const struct router_options router = {.main = &f->worker,
+                                          .datacenter = STR("dc1"),
+                                          .nodes = fixture_nodes,
+                                          .changed = fixture_changed};
+    f->server.delegate.router = router_new(&router);
+    router_add_reader(f->server.delegate.router, f->worker.loop);
     f->worker.delegate = &f->server.delegate;
     f->worker.server = &f->server;
     rng_seed(&f->worker.rng, 7);
@@ -84,12 +100,14 @@ UNUSED static int fixture_teardown(void **state)
 {
     struct fixture *f = *state;
     dns_server_stop(f->dns);
+    router_stop(f->server.delegate.router);
     struct loop *loop = f->worker.loop;
     loop_stop(loop);
     loop_run(loop);
     worker_deinit(&f->worker);
     (void)loop_free(loop);
     f->dns = dns_server_free(f->dns);
+    f->server.delegate.router = router_free(f->server.delegate.router);
     (void)store_free(f->server.store);
     (void)epoch_free(f->server.epoch);
     arena_deinit(&f->arena);

@@ -85,6 +85,8 @@ UNUSED static void stop(void)
     loop_free(loop);
     http_server_free(http);
     http_front_free(front);
+    worker.acl = acl_resolver_free(worker.acl);
+    acl_secrets_deinit(&delegate.secrets);
 }
 
 UNUSED static int setup(void **state)

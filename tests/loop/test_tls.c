@@ -31,6 +31,7 @@ struct end {
 static struct tcp_listener listener;
 static struct end server, client;
 static struct tls_context *server_context;
+static struct str verified_datacenter; /* by the client; empty: its own */
 
 static struct end *end_of(struct tcp_stream *s)
 {
@@ -150,7 +151,7 @@ static void connect_pair(const struct tls_settings *ours, const struct tls_setti
     assert_int_equal(getsockname(fd, (struct sockaddr *)&a.sa, &a.size), 0);
     tcp_listener_start(&listener, loop, fd, accept_end);
     assert_ok(tcp_connect(&client.s, loop, &a, NULL, &end_ops));
-    tls_connect(&client.s, c, 3);
+    tls_connect(&client.s, c, 3, verified_datacenter);
     (void)tls_context_unref(c); /* the connection has its own */
 }
 
@@ -271,6 +272,11 @@ static void test_who_is_refused(void **state)
     assert_false(tls_peer_is(&server.s, "server.dc1.consul")); /* it was not asked who it is */
     end_pair();
     s.verify_server_hostname = true;
+    verified_datacenter = STR("dc2");
+    pair_fails(
+        &s, &s, "remote error: tls: bad certificate",
+        "x509: certificate is valid for server.dc1.consul, localhost, not server.dc2.consul");
+    verified_datacenter = STR("");
     pair_fails(&c, &s, "remote error: tls: bad certificate",
                "x509: certificate is valid for client.dc1.consul, not server.dc1.consul");
 }

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "schema/acl.h"
 #include "schema/json.h"
 #include "schema/msgpack.h"
 
@@ -159,6 +160,33 @@ static void null_and_absent(void **state)
     assert_int_equal(e.integer, -5);
 }
 
+/* As the reference's agent answers them. */
+static void types_are_named_as_in_go(void **state)
+{
+    static const struct {
+        const char *json, *text;
+    } cases[] = {
+        {"[]", "json: cannot unmarshal array into Go value of type "
+               "struct { ExpirationTTL interface {}; Hash string; *structs.Alias }"},
+        {"{\"Policies\":5}", "json: cannot unmarshal number into Go struct field "
+                             ".Policies of type []structs.ACLTokenPolicyLink"},
+        {"{\"Policies\":[5]}", "json: cannot unmarshal number into Go struct field "
+                               ".Policies of type structs.ACLTokenPolicyLink"},
+        {"{\"ExpirationTime\":\"x\"}",
+         "parsing time \"\\\"x\\\"\" as \"\\\"2006-01-02T15:04:05Z07:00\\\"\": "
+         "cannot parse \"x\\\"\" as \"2006\""},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct acl_token_body body = {0};
+        struct value *v;
+        struct err err = {0};
+        assert_int_equal(json_parse(&f->a, str_from_cstr(cases[i].json), &v, &err), 0);
+        assert_true(schema_decode(&acl_token_body_schema, v, &body, &f->a, 0, &err) < 0);
+        assert_string_equal(err_text(&err), cases[i].text);
+    }
+}
+
 static void wrong_types_are_named(void **state)
 {
     static const struct {
@@ -178,7 +206,7 @@ static void wrong_types_are_named(void **state)
          "json: cannot unmarshal object into Go struct field Every.Tags of type []string"},
         {"{\"Flag\":\"yes\"}",
          "json: cannot unmarshal string into Go struct field Every.Flag of type bool"},
-        {"[]", "json: cannot unmarshal array into Go value of type Every"},
+        {"[]", "json: cannot unmarshal array into Go value of type structs.Every"},
         {"{\"Wait\":\"soon\"}", "time: invalid duration \"soon\""},
         {"{\"Wait\":\"10\"}", "time: missing unit in duration \"10\""},
     };
@@ -316,6 +344,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(msgpack_round_trip, setup, teardown),
         cmocka_unit_test_setup_teardown(names_match_as_in_go, setup, teardown),
         cmocka_unit_test_setup_teardown(null_and_absent, setup, teardown),
+        cmocka_unit_test_setup_teardown(types_are_named_as_in_go, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_types_are_named, setup, teardown),
         cmocka_unit_test_setup_teardown(weak_decoding, setup, teardown),
         cmocka_unit_test_setup_teardown(free_form_numbers_become_floats, setup, teardown),

@@ -1,4 +1,5 @@
-/* Which data centers there are, in order of their distance, and which of them a query fails over to. */
+/* Which data centers there are, in order of their distance, and which of them a query fails over
+ * to. */
 #include "test.h"
 
 #include "member_make.h"
@@ -35,7 +36,8 @@ static int teardown(void **state)
     return 0;
 }
 
-/* A server of the data center, so many milliseconds away from where all begins; < 0: nobody knows. */
+/* A server of the data center, so many milliseconds away from where all begins; < 0: nobody knows.
+ */
 static void server(struct fixture *f, const char *datacenter, double ms, enum member_status status)
 {
     const struct extra_tag tag[] = {{"dc", datacenter}};
@@ -72,7 +74,8 @@ static void test_alone(void **state)
 {
     struct fixture *f = *state;
     expect_order(f, "dc1");
-    struct strlist names = datacenters_by_distance(NULL, STR("dc1"), STR("s1.dc1"), NULL, 0, &f->arena);
+    struct strlist names =
+        datacenters_by_distance(NULL, STR("dc1"), STR("s1.dc1"), NULL, 0, &f->arena);
     assert_int_equal(names.n, 1);
 }
 
@@ -125,7 +128,8 @@ static void test_not_placed_yet(void **state)
     expect_order(f, "dc1 a b");
 }
 
-/* --- failing over ------------------------------------------------------------------------------ */
+/* --- failing over ------------------------------------------------------------------------------
+ */
 
 static const struct str known_names[] = {STR_INIT("dc1"), STR_INIT("near"), STR_INIT("middle"),
                                          STR_INIT("far")};

@@ -233,9 +233,9 @@ static void test_what_is_refused(void **state)
 static bool has_format(void *data)
 {
     const struct fixture *f = data;
-    return str_eq(system_metadata_get(store_view(f->base.server->store),
-                                      SYSTEM_METADATA_INTENTION_FORMAT),
-                  SYSTEM_METADATA_INTENTION_FORMAT_CONFIG);
+    return str_eq(
+        system_metadata_get(store_view(f->base.server->store), SYSTEM_METADATA_INTENTION_FORMAT),
+        SYSTEM_METADATA_INTENTION_FORMAT_CONFIG);
 }
 
 /* Intentions live in entries once those of the primary are here. */

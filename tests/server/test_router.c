@@ -284,6 +284,120 @@ static void test_offline(void **state)
     assert_true(f->first[3] > 0);
 }
 
+/* --- other data centers ---------------------------------------------------------------------- */
+
+static void step_add_others(struct fixture *f)
+{
+    struct route first, other;
+    for (int n = 1; n <= 3; n++) {
+        add(f, n, ROUTER_WAN, "dc2");
+    }
+    add(f, 1, ROUTER_WAN, "dc0");
+    assert_int_equal(router_find(f->router, STR("dc2"), 0, &first), ROUTER_FOUND);
+    assert_int_equal(first.siblings, 3);
+    assert_int_equal(router_find(f->router, STR("dc2"), first.id, &other), ROUTER_FOUND);
+    assert_str_lit(other.name, "s2");
+    assert_int_equal(router_find(f->router, STR("dc2"), 12345, &other), ROUTER_FOUND);
+    assert_str_lit(other.name, "s1");
+    assert_int_equal(router_find(f->router, STR("dc0"), 0, &first), ROUTER_FOUND);
+    assert_int_equal(router_find(f->router, STR("dc0"), first.id, &other), ROUTER_FOUND);
+    assert_int_equal(other.id, first.id); /* there is no choice */
+    assert_int_equal(router_find(f->router, STR("dc9"), 0, &other), ROUTER_UNKNOWN);
+    struct arena a = {0};
+    struct strlist names = router_datacenters(f->router, &a);
+    assert_int_equal(names.n, 2);
+    assert_str_lit(names.v[0], "dc0");
+    assert_str_lit(names.v[1], "dc2");
+    arena_deinit(&a);
+}
+
+/* As all calls do that fail together. */
+static void step_not_reached(struct fixture *f)
+{
+    struct route route;
+    assert_int_equal(router_find(f->router, STR("dc2"), 0, &route), ROUTER_FOUND);
+    for (int i = 0; i < 100; i++) {
+        router_unreachable(f->router, route.id);
+    }
+}
+
+static bool third_is_first(void *data)
+{
+    return first_of(data, "dc2") == 3;
+}
+
+static unsigned pings(const struct fixture *f)
+{
+    return f->servers.of[0].pings + f->servers.of[1].pings + f->servers.of[2].pings;
+}
+
+/* The one that answers is found at once, by one round of pings. */
+static void test_not_reached(void **state)
+{
+    struct fixture *f = *state;
+    fixture_start(f, 0);
+    f->servers.of[0].is_silent = f->servers.of[1].is_silent = true;
+    run(f, step_add_others);
+    run(f, step_not_reached);
+    client_run_until(&f->servers, third_is_first, f);
+    assert_in_range(pings(f), 1, 3);
+}
+
+static bool nobody_answers(void *data)
+{
+    struct fixture *f = data;
+    struct route route;
+    return router_find(f->router, STR("dc2"), 0, &route) == ROUTER_OFFLINE;
+}
+
+static bool somebody_answers(void *data)
+{
+    return !nobody_answers(data);
+}
+
+static void step_known(struct fixture *f)
+{
+    assert_true(router_has(f->router, STR("dc2")));
+    assert_false(router_has(f->router, STR("dc9")));
+}
+
+/* And that nobody answers, until somebody does. */
+static void test_nobody_reached(void **state)
+{
+    struct fixture *f = *state;
+    fixture_start(f, 0);
+    for (int i = 0; i < CLIENT_SERVERS; i++) {
+        f->servers.of[i].is_silent = true;
+    }
+    run(f, step_add_others);
+    run(f, step_not_reached);
+    client_run_until(&f->servers, nobody_answers, f);
+    run(f, step_known);
+    f->servers.of[2].is_silent = false;
+    client_run_until(&f->servers, somebody_answers, f);
+}
+
+static void step_failed_in_the_pool(struct fixture *f)
+{
+    struct server_info info;
+    assert_true(server_info_of(&f->servers.of[0].member, &f->servers.arena, &info));
+    info.datacenter = STR("dc2");
+    router_fail(f->router, ROUTER_WAN, &info);
+    assert_int_equal(first_of(f, "dc2"), 2);
+    router_fail(f->router, ROUTER_WAN, &info); /* it is the last already */
+    assert_int_equal(first_of(f, "dc2"), 2);
+    info.datacenter = STR("dc9");
+    router_fail(f->router, ROUTER_WAN, &info);
+}
+
+static void test_failed_in_the_pool(void **state)
+{
+    struct fixture *f = *state;
+    fixture_start(f, 0);
+    run(f, step_add_others);
+    run(f, step_failed_in_the_pool);
+}
+
 #define ROUTED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -295,6 +409,9 @@ int main(void)
         ROUTED(test_rebalance),
         ROUTED(test_rebalance_past_the_silent),
         ROUTED(test_offline),
+        ROUTED(test_not_reached),
+        ROUTED(test_nobody_reached),
+        ROUTED(test_failed_in_the_pool),
     };
     return cmocka_run_group_tests_name("server/router", tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include "server/call.h"
 #include "server/router.h"
 #include "server/server_info.h"
+#include "store/acl.h"
 
 #define CALLS_MAX 64u
 
@@ -27,7 +28,7 @@ struct fixture {
     struct answer answers[CALLS_MAX];
     size_t started, done;
     unsigned expected;
-    struct str method; /* of the last call that a stub of no KVS.* was sent */
+    struct str method; /* of the last call that a stub of no KVS.* was sent; or its token */
 };
 
 static struct client_server *server(struct fixture *f, int n)
@@ -279,6 +280,61 @@ static void test_canceled(void **state)
     assert_int_equal(f->base.main.abroad, 0);
 }
 
+static void handle_token(struct stub *stub, struct stub_call *call)
+{
+    struct fixture *f = stub->data;
+    struct arena a = {0};
+    struct err err = {0};
+    struct key_request args = {0};
+    const struct indexed_dir_entries none = {.meta = {.index = 7}};
+    assert_ok(rpc_body_decode(call->body, rpc_kvs_get.args, &args, &a, &err));
+    f->method = arena_str(&f->servers.arena, args.options.token);
+    stub_reply(call, rpc_kvs_get.reply, &none);
+    arena_deinit(&a);
+}
+
+static void get_with_token(struct fixture *f, const char *token)
+{
+    struct key_request *args = get(f, "dc2", "a")->args;
+    args->options.token = str_from_cstr(token);
+    run(f);
+}
+
+/* A token of this data center alone does not leave it. */
+static void test_local_tokens_stay(void **state)
+{
+    const char local[] = "aaaaaaaa-0000-0000-0000-000000000001";
+    const char global[] = "aaaaaaaa-0000-0000-0000-000000000002";
+    struct fixture *f = xcalloc(1, sizeof(*f));
+    struct err err = {0};
+    struct server_options options = SERVER_FIXTURE_OPTIONS;
+    *state = f;
+    f->base.wants_wan = true;
+    server_fixture_init(&f->base, &options);
+    struct store_txn *tx = store_txn_begin(f->base.server->store, 1);
+    struct acl_token token = {.accessor_id = STR("bbbbbbbb-0000-0000-0000-000000000001"),
+                              .secret_id = str_from_cstr(local),
+                              .local = true,
+                              .expiration_time = TIME_ZERO};
+    assert_ok(acl_token_restore(tx, &token, &err));
+    token.accessor_id = STR("bbbbbbbb-0000-0000-0000-000000000002");
+    token.secret_id = str_from_cstr(global);
+    token.local = false;
+    assert_ok(acl_token_restore(tx, &token, &err));
+    store_txn_commit(tx);
+    client_servers_listen(&f->servers, f->base.main.loop);
+    server_fixture_start(&f->base);
+    hears(f, MEMBERSHIP_JOIN, 1);
+    server(f, 1)->stub.handle = handle_token;
+    server(f, 1)->stub.data = f;
+    get_with_token(f, local);
+    assert_str_lit(f->method, "");
+    get_with_token(f, global);
+    assert_str_equal(f->method, str_from_cstr(global));
+    get_with_token(f, "of nobody here");
+    assert_str_lit(f->method, "of nobody here");
+}
+
 /* --- failures -------------------------------------------------------------------------------- */
 
 static void test_next_one_when_nothing_was_sent(void **state)
@@ -478,8 +534,8 @@ static void query_answered(struct rpc_call *call)
     const struct prepared_query_execute_response *reply = call->reply;
     assert_null(call->err);
     a->is_remote = call->is_remote;
-    (void)snprintf(a->text, sizeof(a->text), "%.*s %zu %lld", STRF(reply->datacenter), reply->nodes.n,
-                   (long long)reply->failovers);
+    (void)snprintf(a->text, sizeof(a->text), "%.*s %zu %lld", STRF(reply->datacenter),
+                   reply->nodes.n, (long long)reply->failovers);
     a->is_done = true;
     a->fixture->done++;
     rpc_call_free(call);
@@ -571,6 +627,7 @@ int main(void)
         T(test_queries_fail_over),
         T(test_a_query_is_canceled),
         cmocka_unit_test_setup_teardown(test_writes_of_the_primary, NULL, teardown),
+        cmocka_unit_test_setup_teardown(test_local_tokens_stay, NULL, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

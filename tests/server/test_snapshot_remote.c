@@ -388,7 +388,8 @@ static void test_nobody_there(void **state)
     tcp_listener_close(&f->listener);
     ask(f, SNAPSHOT_SAVE);
     char wanted[128];
-    (void)snprintf(wanted, sizeof(wanted), "dial tcp %s: connect: connection refused", f->to.address);
+    (void)snprintf(wanted, sizeof(wanted), "dial tcp %s: connect: connection refused",
+                   f->to.address);
     assert_string_equal(f->err.text, wanted);
     assert_int_equal(f->err.code, ERR_UNREACHABLE);
 }

@@ -169,6 +169,16 @@ def test_slow_handshakes_end(start, pki):
     assert kept.recv(15) == b"HTTP/1.1 200 OK"
 
 
+def test_slow_handshakes_end_on_8300(start):
+    a = start({"limits": {"rpc_handshake_timeout": "300ms"}})
+    for first in (b"\x03", b"\x03\x16\x03\x01", b"\x16\x03\x01"):
+        with socket.create_connection((a.ip, 8300), 30) as s:
+            s.settimeout(30)
+            s.sendall(first)
+            assert s.recv(1) == b""
+    wait_for(lambda: a.log().count("i/o timeout") == 3, "the log's lines")
+
+
 def test_too_many_connections(start, pki):
     a = start({"limits": {"http_max_conns_per_client": 2}})
     c = context(pki)
