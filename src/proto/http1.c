@@ -177,7 +177,7 @@ static int interpret(const struct http_header *h, struct http1_head *head, struc
     case 17:
         if (str_eq_fold(h->name, STR("Transfer-Encoding"))) {
             if (conn->has_transfer_encoding || !str_eq_fold(h->value, STR("chunked"))) {
-                return bad(error, 501, "501 Not Implemented");
+                return bad(error, 501, "Unsupported transfer encoding");
             }
             conn->has_transfer_encoding = true;
         }
