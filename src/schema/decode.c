@@ -22,8 +22,7 @@ static int items_of(struct decoder *d, const struct field *f, const struct value
     if (!weak) {
         return decode_fail_type(d, v, decode_type_of(d, f));
     }
-    bool nothing = (v->kind == VALUE_MAP && v->map.n == 0) ||
-                   (v->kind == VALUE_STR && v->s.n == 0 && f->sub == NULL);
+    bool nothing = v->kind == VALUE_MAP && v->map.n == 0;
     *ret_items = v;
     *ret_count = nothing ? 0 : 1;
     return 0;

@@ -106,8 +106,8 @@ int decode_uint(struct decoder *d, const struct value *v, bool weak, uint64_t *r
         return 0;
     }
     int64_t i = 0;
-    if (v->kind == VALUE_STR && weak && str_parse_u64(v->s, ret) == 0) {
-        return 0;
+    if (v->kind == VALUE_STR && weak && v->s.n > 0) {
+        return str_parse_u64(v->s, ret) == 0 ? 0 : decode_fail_parse(d, v->s, "uint");
     }
     if (v->kind != VALUE_INT && !weak) {
         return decode_fail_type(d, v, "uint64");
