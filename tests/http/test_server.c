@@ -153,6 +153,8 @@ static void test_malformed(void **state)
            "HTTP/1.1 413 Request Entity Too Large\r\n", "", "");
     expect("PUT /v1/echo/x HTTP/1.1\r\nHost: x\r\nExpect: tea\r\n\r\n",
            "HTTP/1.1 417 Expectation Failed\r\n", "", "");
+    expect("PUT /v1/echo/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity\r\n\r\n",
+           "HTTP/1.1 501 Not Implemented\r\n", "", "\r\n\r\nUnsupported transfer encoding");
 }
 
 static void test_header_values_cannot_end_the_line(void **state)
