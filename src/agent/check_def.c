@@ -85,6 +85,9 @@ static const struct field check_type_fields[] = {
     F_DURATION(C, deregister_critical_service_after, "DeregisterCriticalServiceAfter", 0),
     F_INT(C, output_max_size, "OutputMaxSize", 0),
     SNAKE_FIELDS,
+    /* Within a service it may be said, and means nothing. */
+    F_STR(C, ignored, "ServiceID", F_ALIAS),
+    F_STR(C, ignored, "service_id", F_ALIAS),
     FIELDS_END,
 };
 const struct schema check_type_schema = SCHEMA("CheckType", C, check_type_fields);
