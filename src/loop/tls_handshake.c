@@ -135,8 +135,8 @@ static int verify_cb(X509_STORE_CTX *store, void *data)
     X509_STORE_CTX_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
     bool is_good = X509_verify_cert(store) == 1;
     int code = X509_STORE_CTX_get_error(store);
-    bool is_out_of_time = !is_good && (code == X509_V_ERR_CERT_NOT_YET_VALID ||
-                                       code == X509_V_ERR_CERT_HAS_EXPIRED);
+    bool is_out_of_time =
+        !is_good && (code == X509_V_ERR_CERT_NOT_YET_VALID || code == X509_V_ERR_CERT_HAS_EXPIRED);
     /* In Go's order: the time, the name, the authority. */
     bool is_named = is_out_of_time || h->name == NULL ||
                     tls_verify_name(X509_STORE_CTX_get0_cert(store), h->name, h->error);
