@@ -118,7 +118,7 @@ static bool measure(void *data)
 
 int main(int argc, char **argv)
 {
-    struct bench b = {.rules = argc > 1 ? (unsigned)atoi(argv[1]) : 10};
+    struct bench b = {.rules = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 10};
     struct server_options options = SERVER_FIXTURE_OPTIONS;
     options.acl.enabled = true;
     server_fixture_init(&b.base, &options);
