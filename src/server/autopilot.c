@@ -27,6 +27,8 @@
 
 #define LOG_MODULE "agent.server.autopilot"
 #define STATS_TIMEOUT_MS (AUTOPILOT_INTERVAL_MS / 2)
+#define EARLY_INTERVAL_MS 20u
+#define EARLY_ROUNDS_MAX 50u
 
 static struct metric metric_healthy = METRIC_GAUGE("autopilot.healthy");
 static struct metric metric_tolerance = METRIC_GAUGE("autopilot.failure_tolerance");
@@ -35,7 +37,8 @@ struct autopilot {
     struct server *server;
     bool is_running, is_writing, has_reconciled;
     struct loop_timer stats_timer, reconcile_timer;
-    int64_t first_ns; /* of the first state of this term; 0: none yet */
+    unsigned early_rounds; /* in which this server was no member yet */
+    int64_t first_ns;      /* of the first state of this term; 0: none yet */
     /* The round of statistics. */
     struct list questions; /* struct question, under way */
     struct arena arena;    /* of the round */
@@ -260,6 +263,16 @@ static void sample_self(struct autopilot *p, struct str id)
     };
 }
 
+/* A leader may be one before its own gossip has begun (-dev); nothing is told of it until then. */
+static bool is_too_early(struct autopilot *p)
+{
+    bool knows_itself = false;
+    for (size_t i = 0; i < p->in.known_count; i++) {
+        knows_itself |= str_eq(p->in.known[i].id, p->server->options.node_id);
+    }
+    return !knows_itself && p->early_rounds++ < EARLY_ROUNDS_MAX;
+}
+
 static void round_due(struct loop_timer *t)
 {
     struct autopilot *p = container_of(t, struct autopilot, stats_timer);
@@ -269,6 +282,11 @@ static void round_due(struct loop_timer *t)
         return; /* cannot be, their time is half of ours; but then it goes on with those */
     }
     input_make(p, &p->arena, &p->in);
+    if (p->state == NULL && is_too_early(p)) {
+        arena_reset(&p->arena);
+        loop_timer_start(p->server->main->loop, t, EARLY_INTERVAL_MS, round_due);
+        return;
+    }
     p->samples = ARENA_ARRAY(&p->arena, struct autopilot_sample, p->in.known_count);
     p->in.samples = p->samples;
     for (size_t i = 0; i < p->in.known_count; i++) {
