@@ -375,6 +375,7 @@ void agent_stop(struct agent *a)
     user_events_wake(a->events, &a->woken);
     publish_now(&a->publish_msg);
     local_stop(a->local);
+    service_configs_deinit(&a->service_configs);
     checks_deinit(&a->checks);
 }
 

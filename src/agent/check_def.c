@@ -10,6 +10,15 @@
 #define ARGS_FIELDS                                            \
     F_STRLIST(C, script_args, "ScriptArgs", 0),                \
     F_STRLIST(C, script_args, "Args", F_ALIAS)
+/* What JSON may say with underscores; in configuration files that is any name. */
+#define SNAKE_FIELDS                                                                         \
+    F_STRLIST(C, script_args, "script_args", F_ALIAS),                                       \
+    F_DURATION(C, deregister_critical_service_after, "deregister_critical_service_after",    \
+               F_ALIAS),                                                                     \
+    F_STR(C, docker_container_id, "docker_container_id", F_ALIAS),                           \
+    F_STR(C, tls_server_name, "tls_server_name", F_ALIAS),                                   \
+    F_BOOL(C, tls_skip_verify, "tls_skip_verify", F_ALIAS),                                  \
+    F_BOOL(C, grpc_use_tls, "grpc_use_tls", F_ALIAS)
 
 static const struct field check_def_fields[] = {
     F_STR(C, id, "ID", 0),
@@ -40,6 +49,8 @@ static const struct field check_def_fields[] = {
     F_INT(C, failures_before_critical, "FailuresBeforeCritical", 0),
     F_DURATION(C, deregister_critical_service_after, "DeregisterCriticalServiceAfter", 0),
     F_INT(C, output_max_size, "OutputMaxSize", 0),
+    SNAKE_FIELDS,
+    F_STR(C, service_id, "service_id", F_ALIAS),
     FIELDS_END,
 };
 const struct schema check_def_schema = SCHEMA("CheckDefinition", C, check_def_fields);
@@ -73,6 +84,10 @@ static const struct field check_type_fields[] = {
     F_STR(C, proxy_grpc, "ProxyGRPC", 0),
     F_DURATION(C, deregister_critical_service_after, "DeregisterCriticalServiceAfter", 0),
     F_INT(C, output_max_size, "OutputMaxSize", 0),
+    SNAKE_FIELDS,
+    /* Within a service it may be said, and means nothing. */
+    F_STR(C, ignored, "ServiceID", F_ALIAS),
+    F_STR(C, ignored, "service_id", F_ALIAS),
     FIELDS_END,
 };
 const struct schema check_type_schema = SCHEMA("CheckType", C, check_type_fields);

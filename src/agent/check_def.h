@@ -42,6 +42,7 @@ struct check_def {
     int64_t failures_before_critical;
     int64_t deregister_critical_service_after;
     int64_t output_max_size; /* 0: the agent's default */
+    struct str ignored;      /* what was read only to be accepted: never to be looked at */
     struct str proxy_http;   /* set by the agent when a proxy exposes the check */
     struct str proxy_grpc;
 };

@@ -270,12 +270,13 @@ int service_add(struct agent *a, struct service_addition *req, struct err *err)
             return rc;
         }
     }
-    (void)local_put_service(a->local, service, req->token);
+    const struct node_service *merged = service_config_follow(a, service, req->token, req->arena);
+    (void)local_put_service(a->local, merged, req->token);
     for (size_t i = 0; i < req->checks.n; i++) {
         struct check_entry *e = local_put_check(a->local, &checks[i], req->token);
         runner_start(a, e, req->checks.v[i]);
     }
-    expose_service_put(a, service);
+    expose_service_put(a, merged);
     if (req->replace_existing_checks) {
         for (size_t i = 0; i < existing.n; i++) {
             if (!is_among(checks, req->checks.n, existing.v[i])) {
@@ -298,6 +299,7 @@ void service_drop(struct agent *a, struct str id, bool persist)
     struct arena arena = {0};
     struct strlist ids = local_check_ids(a->local, id, &arena);
     expose_service_removed(a, &e->row->service);
+    service_config_unfollow(a, id);
     (void)local_remove_service(a->local, id);
     if (persist) {
         persist_purge_service(a, id);

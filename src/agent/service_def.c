@@ -32,7 +32,9 @@ static const struct field service_def_fields[] = {
     F_STR(S, token, "Token", 0),
     F_BOOL(S, enable_tag_override, "EnableTagOverride", 0),
     F_PTR(S, proxy, struct connect_proxy_config, "Proxy", 0, &connect_proxy_config_schema),
-    F_PTR(S, connect, struct service_def_connect, "Connect", 0, &service_def_connect_schema),
+    F_PTR(S, connect, struct service_def_connect, "Connect", F_LENIENT, &service_def_connect_schema),
+    F_BOOL(S, enable_tag_override, "enable_tag_override", F_ALIAS),
+    F_OBJMAP(S, tagged_addresses, "tagged_addresses", F_ALIAS, &service_address_schema),
     FIELDS_END,
 };
 #undef S
@@ -43,6 +45,8 @@ static const struct field service_def_connect_fields[] = {
     F_BOOL(struct service_def_connect, native, "Native", F_OMITEMPTY),
     F_PTR(struct service_def_connect, sidecar_service, struct service_def, "SidecarService",
           F_OMITEMPTY, &service_def_schema),
+    F_PTR(struct service_def_connect, sidecar_service, struct service_def, "sidecar_service",
+          F_ALIAS, &service_def_schema),
     FIELDS_END,
 };
 const struct schema service_def_connect_schema =

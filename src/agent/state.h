@@ -7,6 +7,7 @@
 #include "agent/expose.h"
 #include "agent/local.h"
 #include "agent/remote_exec.h"
+#include "agent/service_config.h"
 #include "agent/tokens.h"
 #include "agent/watch_plan.h"
 #include "base/epoch.h"
@@ -37,6 +38,7 @@ struct agent {
     struct sync *sync;
     struct checks checks;
     struct expose expose;
+    struct service_configs service_configs;
     struct tokens tokens;
     struct user_events *events;
     struct watch_plans watches;

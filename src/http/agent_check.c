@@ -29,7 +29,7 @@ void agent_check_register_handle(struct http_req *req)
     struct check_def def = {0};
     struct err err = {0};
     if (!http_check_namespace(req) ||
-        !http_decode_body(req, &check_def_schema, &def, DECODE_SNAKE | DECODE_STRICT)) {
+        !http_decode_body(req, &check_def_schema, &def, DECODE_STRICT)) {
         return;
     }
     if (def.name.n == 0) {

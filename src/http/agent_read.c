@@ -68,28 +68,16 @@ void agent_services_handle(struct http_req *req)
     http_finish(req, 200);
 }
 
-/* As get_filter(). Of checks Consul's filter learns their type late, when it is used: a selector
- * that does not fit is told without the words in front. */
-static bool get_check_filter(struct http_req *req, struct filter **ret_filter)
-{
-    struct str text = http_param_value(req, STR("filter"));
-    struct err err = {0};
-    *ret_filter = NULL;
-    if (text.n > 0 &&
-        filter_compile(req->arena, text, &health_check_schema, ret_filter, &err) < 0) {
-        struct str why = str_from_cstr(err_text(&err));
-        ptrdiff_t at = str_find(why, STR(": Selector \""));
-        http_error(req, 500, "%.*s", STRF(at >= 0 ? str_from(why, (size_t)at + 2) : why));
-        return false;
-    }
-    return true;
-}
-
 void agent_checks_handle(struct http_req *req)
 {
-    struct filter *filter;
+    struct filter *filter = NULL;
     struct err err = {0};
-    if (!http_check_namespace(req) || !http_known(req) || !get_check_filter(req, &filter)) {
+    struct str expression = http_param_value(req, STR("filter"));
+    if (!http_check_namespace(req) || !http_known(req)) {
+        return;
+    }
+    if (expression.n > 0 && filter_new(req->arena, expression, &filter, &err) < 0) {
+        http_error(req, 500, "%s", err_text(&err));
         return;
     }
     const struct local_root *root = agent_read_begin(req->agent, req->worker);
@@ -97,8 +85,11 @@ void agent_checks_handle(struct http_req *req)
     struct tree_iter it;
     const struct health_check *row;
     struct str node_name = agent_config(req->agent)->node_name;
-    int rc = 0;
     json_object_begin(&w);
+    tree_iter_prefix(&it, &root->checks, STR_NULL);
+    int rc = filter != NULL && tree_next(&it, NULL) != NULL
+                 ? filter_bind(filter, req->arena, &health_check_schema, &err)
+                 : 0;
     tree_iter_prefix(&it, &root->checks, STR_NULL);
     while (rc >= 0 && (row = tree_next(&it, NULL)) != NULL) {
         if (!agent_may_see_check(req, row, node_name)) {
@@ -309,7 +300,7 @@ void agent_health_id_handle(struct http_req *req)
 {
     struct str id = req->tail;
     if (id.n == 0) {
-        http_error(req, 400, "Bad request: Missing serviceID");
+        http_error(req, 500, "Bad request: Missing serviceID");
         return;
     }
     if (!http_check_namespace(req) || !http_known(req)) {
@@ -321,11 +312,12 @@ void agent_health_id_handle(struct http_req *req)
         agent_read_end(req->agent, req->worker);
         struct str reason = arena_printf(req->arena, "ServiceId %.*s not found", STRF(id));
         http_set_header(req, STR("X-Consul-Reason"), reason);
+        struct json_writer w = http_json_begin(req);
         if (wants_text(req)) {
-            answer_text(req, 404, reason, STR("application/json"));
+            json_str(&w, reason);
+            http_finish(req, 404);
             return;
         }
-        struct json_writer w = http_json_begin(req);
         json_raw(&w, STR("{\"AggregatedStatus\":\"critical\",\"Service\":null,\"Checks\":null}"));
         http_finish(req, 404);
         return;
@@ -353,7 +345,7 @@ void agent_health_name_handle(struct http_req *req)
 {
     struct str name = req->tail;
     if (name.n == 0) {
-        http_error(req, 400, "Bad request: Missing service Name");
+        http_error(req, 500, "Bad request: Missing service Name");
         return;
     }
     if (!http_check_namespace(req) || !http_permit(req, ACL_SERVICE_READ, name)) {

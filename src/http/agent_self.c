@@ -75,7 +75,8 @@ static void put_server_stats(struct json_writer *w, const struct agent_config *c
     json_object_begin(w);
     put_str(w, STR("acl"), config->acl.enabled ? STR("enabled") : STR("disabled"));
     put_bool_text(w, STR("bootstrap"), config->bootstrap);
-    put_str(w, STR("known_datacenters"), STR("1"));
+    put_u64_text(w, STR("known_datacenters"),
+                 1 + router_datacenters(server->delegate.router, arena).n); /* with its own */
     put_bool_text(w, STR("leader"), server_is_leader(server));
     put_str(w, STR("leader_addr"), server_leader_address(server, arena));
     put_str(w, STR("server"), STR("true"));

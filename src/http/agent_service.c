@@ -56,16 +56,17 @@ static bool checks_are_good(struct http_req *req, const struct service_def *def,
 {
     struct err err = {0};
     const char *prefix = is_sidecar ? "Bad request: " : "";
+    int status = is_sidecar ? 500 : 400; /* Consul takes these for other errors */
     if (service_def_checks(def, req->arena, ret_checks, &err) < 0) {
-        http_error(req, 400, "%s%s: %s", prefix,
+        http_error(req, status, "%s%s: %s", prefix,
                    is_sidecar ? "Invalid check in sidecar_service" : "Invalid check",
                    err_text(&err));
         return false;
     }
     for (size_t i = 0; i < ret_checks->n; i++) {
-        struct str status = ((const struct check_def *)ret_checks->v[i])->status;
-        if (status.n > 0 && !health_is_status(status)) {
-            http_error(req, 400, "%sStatus for checks must 'passing', 'warning', 'critical'",
+        struct str first = ((const struct check_def *)ret_checks->v[i])->status;
+        if (first.n > 0 && !health_is_status(first)) {
+            http_error(req, status, "%sStatus for checks must 'passing', 'warning', 'critical'",
                        prefix);
             return false;
         }
@@ -127,8 +128,7 @@ void agent_service_register_handle(struct http_req *req)
     struct node_service service = {0};
     struct ptrlist checks = {0}, sidecar_checks = {0};
     if (!http_check_namespace(req) ||
-        !http_decode_body(req, &service_def_schema, &def,
-                          DECODE_SNAKE | DECODE_STRICT | DECODE_FLOATS)) {
+        !http_decode_body(req, &service_def_schema, &def, DECODE_STRICT | DECODE_FLOATS)) {
         return;
     }
     if (def.name.n == 0) {

@@ -5,6 +5,7 @@
 #include "http/catalog_request.h"
 #include "http/http.h"
 #include "http/translate.h"
+#include "schema/dump.h"
 #include "server/reply.h"
 #include "server/rpc.h"
 
@@ -190,8 +191,12 @@ static void datacenters_reply(struct http_req *req, struct rpc_call *call)
 static void datacenters(struct http_req *req)
 {
     count(req, &asked[API_DATACENTERS]);
-    struct rpc_call *call = catalog_rpc(req, &rpc_catalog_list_datacenters, datacenters_reply);
-    if (call != NULL) {
+    struct query_options options = {.token = req->token};
+    if (http_parse_consistency(req, &options)) {
+        struct rpc_call *call =
+            http_rpc_plain(req, &rpc_catalog_list_datacenters, datacenters_reply);
+        ((struct datacenters_request *)call->args)->options = options;
+        http_rpc_on_error(req, count_error);
         http_rpc_start(req, call);
     }
 }

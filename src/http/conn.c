@@ -252,10 +252,12 @@ void http_conn_answered(struct http_conn *c, struct buf *head, struct buf *body,
 /* Not even a request: what Go's server says, and the end. */
 static void refuse(struct http_conn *c, const char *text)
 {
+    /* One kind has another text than its status. */
+    bool is_coding = strcmp(text, "501 Not Implemented") == 0;
     buf_printf(c->wire,
                "HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
                "Connection: close\r\n\r\n%s",
-               text, text);
+               text, is_coding ? "Unsupported transfer encoding" : text);
     c->last = c->lingering = true;
 }
 

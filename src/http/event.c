@@ -45,13 +45,12 @@ static void event_fire_handle(struct http_req *req)
         http_error_from(req, &err);
         return;
     }
-    struct rpc_call *call = http_rpc(req, &rpc_internal_event_fire, fire_reply);
-    if (call == NULL) {
-        return;
-    }
+    struct rpc_call *call = http_rpc_plain(req, &rpc_internal_event_fire, fire_reply);
     http_rpc_on_error(req, fire_failed);
     struct event_fire_request *args = call->args;
+    struct str datacenter = http_param_value(req, STR("dc"));
     req->data = event;
+    args->datacenter = datacenter.n > 0 ? datacenter : http_datacenter(req);
     args->name = event->name;
     args->payload = user_event_encode(event, req->arena);
     args->options.allow_stale = true; /* any server will do */
@@ -132,8 +131,7 @@ static void list_reply(struct http_req *req, struct agent_request *r)
 static void event_list_handle(struct http_req *req)
 {
     struct query_options options = {0};
-    struct str datacenter;
-    if (!http_parse_query_options(req, &datacenter, &options) || !http_known(req)) {
+    if (!http_parse_wait(req, &options) || !http_known(req)) {
         return;
     }
     struct event_query query = {.name = http_param_value(req, STR("name")),

@@ -183,6 +183,9 @@ struct str http_encode_params(const struct http_req *req);
  * Consul's text). */
 bool http_parse_query_options(struct http_req *req, struct str *ret_datacenter,
                               struct query_options *ret_options);
+/* Parts of it: what is said of consistency and caching, and ?index with ?wait. */
+bool http_parse_consistency(struct http_req *req, struct query_options *options);
+bool http_parse_wait(struct http_req *req, struct query_options *options);
 /* ?near and ?node-meta. */
 void http_parse_source(const struct http_req *req, struct query_source *ret_source);
 bool http_parse_node_meta(struct http_req *req, struct strmap *ret_filters);

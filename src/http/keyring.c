@@ -128,7 +128,7 @@ static bool parse_body(struct http_req *req, struct keyring_body *body)
         return true;
     }
     if (json_parse_next(req->arena, &rest, &value, &err) < 0 ||
-        schema_decode(&keyring_body_schema, value, body, req->arena, 0, &err) < 0) {
+        schema_decode(&keyring_body_schema, value, body, req->arena, DECODE_STRICT, &err) < 0) {
         http_error(req, 400, "Bad request: Request decode failed: %s", err_text(&err));
         return false;
     }
@@ -154,10 +154,7 @@ static void keyring_handle(struct http_req *req)
         http_error(req, 500, "keyring operations must run against a server node");
         return;
     }
-    struct rpc_call *call = http_rpc(req, &rpc_internal_keyring_operation, keyring_reply);
-    if (call == NULL) {
-        return;
-    }
+    struct rpc_call *call = http_rpc_plain(req, &rpc_internal_keyring_operation, keyring_reply);
     struct keyring_request *args = call->args;
     args->operation = operation_of(req);
     args->key = body.key;

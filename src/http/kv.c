@@ -155,11 +155,21 @@ static bool kv_put_verb(struct http_req *req, struct kvs_request *args)
     return true;
 }
 
+/* These writes alone ask for a read's options, only to refuse bad ones. */
+static struct rpc_call *write_call(struct http_req *req)
+{
+    struct str datacenter;
+    struct query_options options;
+    return http_parse_query_options(req, &datacenter, &options)
+               ? http_rpc(req, &rpc_kvs_apply, kv_write_reply)
+               : NULL;
+}
+
 static void kv_put(struct http_req *req)
 {
     static const struct str exclusive[] = {STR_INIT("cas"), STR_INIT("acquire"),
                                            STR_INIT("release")};
-    struct rpc_call *call = http_rpc(req, &rpc_kvs_apply, kv_write_reply);
+    struct rpc_call *call = write_call(req);
     if (call == NULL || !http_check_namespace(req) || !check_key(req) ||
         !check_conflicts(req, exclusive, ARRAY_SIZE(exclusive))) {
         return;
@@ -184,7 +194,7 @@ static void kv_put(struct http_req *req)
 static void kv_delete(struct http_req *req)
 {
     static const struct str exclusive[] = {STR_INIT("recurse"), STR_INIT("cas")};
-    struct rpc_call *call = http_rpc(req, &rpc_kvs_apply, kv_write_reply);
+    struct rpc_call *call = write_call(req);
     if (call == NULL || !http_check_namespace(req) ||
         !check_conflicts(req, exclusive, ARRAY_SIZE(exclusive))) {
         return;

@@ -12,14 +12,17 @@
 #define PARAMS_MAX 1000u
 #define NODE_META_FILTERS_MAX 64u
 
-/* Go 1.16's url.ParseQuery: pieces between '&' or ';', empty ones left out. */
+/* Go's url.ParseQuery: pieces between '&', empty ones left out; none has a ';'. */
 int http_parse_params(struct http_req *req)
 {
     struct str rest = req->query;
     size_t cap = 0;
     while (rest.n > 0) {
         size_t n = 0;
-        while (n < rest.n && rest.p[n] != '&' && rest.p[n] != ';') {
+        while (n < rest.n && rest.p[n] != '&') {
+            if (rest.p[n] == ';') {
+                return -ERR_INVALID;
+            }
             n++;
         }
         struct str piece = str_first(rest, n), name, value;
@@ -275,7 +278,12 @@ static bool parse_cache_control(struct http_req *req, struct query_options *o)
     return true;
 }
 
-static bool parse_wait(struct http_req *req, struct query_options *o)
+bool http_parse_consistency(struct http_req *req, struct query_options *o)
+{
+    return parse_consistency(req, o) && parse_cache_control(req, o);
+}
+
+bool http_parse_wait(struct http_req *req, struct query_options *o)
 {
     struct str wait = http_param_value(req, STR("wait"));
     if (wait.n > 0 && duration_parse(wait, &o->max_query_time) < 0) {
@@ -298,7 +306,7 @@ bool http_parse_query_options(struct http_req *req, struct str *ret_datacenter,
         datacenter = other.n > 0 ? other : datacenter;
         o.filter = http_param_value(req, STR("filter"));
     }
-    if (!parse_consistency(req, &o) || !parse_cache_control(req, &o) || !parse_wait(req, &o)) {
+    if (!http_parse_consistency(req, &o) || !http_parse_wait(req, &o)) {
         return false;
     }
     *ret_datacenter = datacenter;

@@ -155,6 +155,14 @@ static void execute_reply(struct http_req *req, struct rpc_call *call)
     http_json_reply(req, &prepared_query_execute_response_schema, call->reply);
 }
 
+/* Through the cache no error is more than that, and the metadata are those of no answer. */
+static bool cached_failed(struct http_req *req, struct rpc_call *call)
+{
+    http_set_meta(req, &(struct query_meta){0});
+    http_error(req, 500, "%s", err_text(call->err));
+    return true;
+}
+
 static void execute(struct http_req *req)
 {
     struct rpc_call *call = query_call(req, &rpc_prepared_query_execute, EXECUTE, execute_reply);
@@ -163,6 +171,9 @@ static void execute(struct http_req *req)
     }
     struct prepared_query_execute_request *args = call->args;
     if (parse_connect(req, &args->connect)) {
+        if (args->options.use_cache) {
+            http_rpc_on_error(req, cached_failed);
+        }
         http_rpc_start(req, call);
     }
 }

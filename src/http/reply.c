@@ -234,12 +234,12 @@ void http_finish(struct http_req *req, int status)
     }
     if (f->is_api) {
         http_measure(f);
-        if (UNLIKELY(log_is_on(LOG_DEBUG))) {
-            log_finished(f);
-        }
         if (UNLIKELY((status >= 500 || status == 403) &&
                      (req->route->flags & HTTP_ROUTE_NO_ERROR_LOG) == 0 && log_is_on(LOG_ERROR))) {
             log_error(f);
+        }
+        if (UNLIKELY(log_is_on(LOG_DEBUG))) {
+            log_finished(f);
         }
     }
     bool gzip = compress(f);

@@ -35,13 +35,17 @@ static void set_token(const struct schema *schema, void *args, struct str token)
     }
 }
 
-/* Data center and options into the arguments. Most schemas begin with "Datacenter". */
+/* Data center and options into the arguments. Most schemas begin with "Datacenter". What takes no
+ * options (a write) is not asked for them: bad ones are no error of it. */
 static bool fill_args(struct http_req *req, const struct rpc_method *method, void *args)
 {
-    struct str datacenter;
+    struct str datacenter = http_param_value(req, STR("dc"));
     struct query_options options;
-    if (!http_parse_query_options(req, &datacenter, &options)) {
+    if (method->options_offset >= 0 && !http_parse_query_options(req, &datacenter, &options)) {
         return false;
+    }
+    if (datacenter.n == 0) {
+        datacenter = http_datacenter(req);
     }
     size_t offset;
     const struct field *field = schema_find(method->args, STR("Datacenter"), &offset);

@@ -75,7 +75,11 @@ struct http_front *http_front_new(const struct http_options *options)
 {
     struct http_front *f = xcalloc(1, sizeof(*f));
     copy_options(f, options);
-    f->common_headers = STR("Vary: Accept-Encoding\r\n");
+    bool varies = true; /* unless the configuration says of what itself */
+    for (size_t i = 0; i < f->options.response_headers.n; i++) {
+        varies &= !str_eq_fold(f->options.response_headers.v[i].key, STR("Vary"));
+    }
+    f->common_headers = varies ? STR("Vary: Accept-Encoding\r\n") : STR("");
     if (f->options.translate_wan_addrs) {
         f->common_headers = arena_concat(&f->strings, f->common_headers,
                                          STR("X-Consul-Translate-Addresses: true\r\n"));
@@ -85,9 +89,10 @@ struct http_front *http_front_new(const struct http_options *options)
             arena_printf(&f->strings, "%.*sX-Consul-Default-Acl-Policy: %.*s\r\n",
                          STRF(f->common_headers), STRF(f->options.acl_default_policy));
     }
+    size_t configured_head = options->max_header_bytes;
     f->limits = (struct http1_limits){
-        .head_size_max =
-            options->max_header_bytes > 0 ? options->max_header_bytes : HTTP1_HEAD_SIZE_MAX_DEFAULT,
+        .head_size_max = (configured_head > 0 ? configured_head : HTTP1_HEAD_SIZE_MAX_DEFAULT) +
+                         HTTP1_HEAD_SLACK,
         .headers_max = HTTP1_HEADERS_MAX_DEFAULT,
     };
     uint64_t configured = MAX(options->kv_max_value_size, options->txn_max_req_len);

@@ -112,7 +112,7 @@ static const struct schema api_check_definition_schema =
     SCHEMA("HealthCheckDefinition", struct api_check_definition, api_check_definition_fields);
 
 static const struct field api_check_fields[] = {
-    F_OBJ(struct api_check, definition, struct api_check_definition, "Definition", 0,
+    F_OBJ(struct api_check, definition, struct api_check_definition, "Definition", F_LENIENT,
           &api_check_definition_schema),
     F_STR(struct api_check, namespace_, "Namespace", 0),
     F_SPLICE(struct api_check, check, struct health_check, &health_check_schema),

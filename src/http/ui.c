@@ -58,10 +58,6 @@ static bool put_file(struct http_req *req, struct str dir, struct str name)
 void http_ui(struct http_req *req)
 {
     const struct http_options *options = &req->http->front->options;
-    if (req->method != HTTP_GET && req->method != HTTP_HEAD) {
-        http_error(req, 405, "Method Not Allowed");
-        return;
-    }
     if (str_eq_lit(req->path, "/robots.txt")) {
         req->content_type = STR("text/plain; charset=utf-8");
         buf_lit(req->out, "User-agent: *\nDisallow: /\n");

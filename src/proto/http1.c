@@ -115,6 +115,10 @@ static int parse_request_line(struct str line, struct http1_head *head, struct h
     } else if (version.n == 8 && str_has_prefix(version, STR("HTTP/")) && version.p[5] >= '0' &&
                version.p[5] <= '9' && version.p[6] == '.' && version.p[7] >= '0' &&
                version.p[7] <= '9') {
+        if (version.p[5] == '1') { /* a later one that is to be understood as this */
+            head->minor = 1;
+            return 0;
+        }
         return bad(error, 505, "505 HTTP Version Not Supported: unsupported protocol version");
     } else {
         return bad(error, 400, BAD_REQUEST);
@@ -147,7 +151,7 @@ static int interpret(const struct http_header *h, struct http1_head *head, struc
     case 4:
         if (str_eq_fold(h->name, STR("Host"))) {
             if (conn->has_host) {
-                return bad(error, 400, "400 Bad Request: too many Host headers");
+                return bad(error, 400, BAD_REQUEST);
             }
             conn->has_host = true;
             head->host = h->value;

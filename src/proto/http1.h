@@ -27,6 +27,7 @@ struct http1_limits {
     size_t headers_max;
 };
 #define HTTP1_HEAD_SIZE_MAX_DEFAULT (1u << 20) /* Go's DefaultMaxHeaderBytes */
+#define HTTP1_HEAD_SLACK 4096u /* what Go's server reads beyond the limit before it minds */
 #define HTTP1_HEADERS_MAX_DEFAULT 1000u
 #define HTTP1_CHUNK_LINE_SIZE_MAX 4096u /* Go's maxLineLength */
 #define HTTP1_TRAILERS_SIZE_MAX 16384u

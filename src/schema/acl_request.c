@@ -536,4 +536,66 @@ static const struct field acl_legacy_policy_request_fields[] = {
 };
 const struct schema acl_legacy_policy_request_schema =
     SCHEMA("ACLPolicyResolveLegacyRequest", struct acl_legacy_policy_request, acl_legacy_policy_request_fields);
+
+/* The rules of a policy of the time before 1.4; what a rule is about has its own name in each. */
+#define LEGACY_RULE(schema_name, go_name, key)                                        \
+    static const struct field schema_name##_fields[] = {                              \
+        F_STR(struct acl_legacy_rule, name, key, 0),                                  \
+        F_STR(struct acl_legacy_rule, policy, "Policy", 0),                           \
+        FIELDS_END,                                                                   \
+    };                                                                                \
+    static const struct schema schema_name =                                          \
+        SCHEMA(go_name, struct acl_legacy_rule, schema_name##_fields)
+LEGACY_RULE(legacy_agent_rule_schema, "AgentRule", "Node");
+LEGACY_RULE(legacy_key_rule_schema, "KeyRule", "Prefix");
+LEGACY_RULE(legacy_node_rule_schema, "NodeRule", "Name");
+LEGACY_RULE(legacy_session_rule_schema, "SessionRule", "Node");
+LEGACY_RULE(legacy_event_rule_schema, "EventRule", "Event");
+LEGACY_RULE(legacy_query_rule_schema, "PreparedQueryRule", "Prefix");
+
+static const struct field legacy_service_rule_fields[] = {
+    F_STR(struct acl_legacy_rule, name, "Name", 0),
+    F_STR(struct acl_legacy_rule, policy, "Policy", 0),
+    F_STR(struct acl_legacy_rule, intentions, "Intentions", 0),
+    FIELDS_END,
+};
+static const struct schema legacy_service_rule_schema =
+    SCHEMA("ServiceRule", struct acl_legacy_rule, legacy_service_rule_fields);
+
+static const struct field acl_legacy_policy_fields[] = {
+    F_STR(struct acl_legacy_policy, id, "ID", 0),
+    F_UINT(struct acl_legacy_policy, revision, "Revision", 0),
+    F_STR(struct acl_legacy_policy, acl, "ACL", 0),
+    F_OBJLIST(struct acl_legacy_policy, agents, "Agents", 0, &legacy_agent_rule_schema),
+    F_OBJLIST(struct acl_legacy_policy, none, "AgentPrefixes", 0, &legacy_agent_rule_schema),
+    F_OBJLIST(struct acl_legacy_policy, keys, "Keys", 0, &legacy_key_rule_schema),
+    F_OBJLIST(struct acl_legacy_policy, none, "KeyPrefixes", 0, &legacy_key_rule_schema),
+    F_OBJLIST(struct acl_legacy_policy, nodes, "Nodes", 0, &legacy_node_rule_schema),
+    F_OBJLIST(struct acl_legacy_policy, none, "NodePrefixes", 0, &legacy_node_rule_schema),
+    F_OBJLIST(struct acl_legacy_policy, services, "Services", 0, &legacy_service_rule_schema),
+    F_OBJLIST(struct acl_legacy_policy, none, "ServicePrefixes", 0, &legacy_service_rule_schema),
+    F_OBJLIST(struct acl_legacy_policy, sessions, "Sessions", 0, &legacy_session_rule_schema),
+    F_OBJLIST(struct acl_legacy_policy, none, "SessionPrefixes", 0, &legacy_session_rule_schema),
+    F_OBJLIST(struct acl_legacy_policy, events, "Events", 0, &legacy_event_rule_schema),
+    F_OBJLIST(struct acl_legacy_policy, none, "EventPrefixes", 0, &legacy_event_rule_schema),
+    F_OBJLIST(struct acl_legacy_policy, queries, "PreparedQueries", 0, &legacy_query_rule_schema),
+    F_OBJLIST(struct acl_legacy_policy, none, "PreparedQueryPrefixes", 0, &legacy_query_rule_schema),
+    F_STR(struct acl_legacy_policy, keyring, "Keyring", 0),
+    F_STR(struct acl_legacy_policy, operator, "Operator", 0),
+    FIELDS_END,
+};
+static const struct schema acl_legacy_policy_schema =
+    SCHEMA("Policy", struct acl_legacy_policy, acl_legacy_policy_fields);
+
+static const struct field acl_legacy_policy_response_fields[] = {
+    F_STR(struct acl_legacy_policy_response, etag, "ETag", 0),
+    F_STR(struct acl_legacy_policy_response, parent, "Parent", 0),
+    F_PTR(struct acl_legacy_policy_response, policy, struct acl_legacy_policy, "Policy", 0,
+          &acl_legacy_policy_schema),
+    F_DURATION(struct acl_legacy_policy_response, ttl_ns, "TTL", 0),
+    F_SPLICE(struct acl_legacy_policy_response, meta, struct query_meta, &query_meta_schema),
+    FIELDS_END,
+};
+const struct schema acl_legacy_policy_response_schema =
+    SCHEMA("ACLPolicyResolveLegacyResponse", struct acl_legacy_policy_response, acl_legacy_policy_response_fields);
 /* clang-format on */

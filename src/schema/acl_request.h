@@ -367,6 +367,24 @@ struct acl_legacy_policy_request { /* ACLPolicyResolveLegacyRequest */
     struct str etag;
     struct query_options options;
 };
+struct acl_legacy_rule {
+    struct str name, policy;
+    struct str intentions; /* of a service */
+};
+struct acl_legacy_policy {
+    struct str id;
+    uint64_t revision; /* of what has been merged: 0 */
+    struct str acl, keyring, operator;
+    /* struct acl_legacy_rule */
+    struct objlist agents, keys, nodes, services, sessions, events, queries;
+    struct objlist none; /* names that are beginnings: there are none apart */
+};
+struct acl_legacy_policy_response { /* ACLPolicyResolveLegacyResponse */
+    struct str etag, parent;
+    struct acl_legacy_policy *policy; /* NULL: the caller has it */
+    int64_t ttl_ns;
+    struct query_meta meta;
+};
 
 extern const struct schema acl_token_set_request_schema, acl_token_get_request_schema,
     acl_token_delete_request_schema, acl_token_list_request_schema, acl_token_list_response_schema,
@@ -392,4 +410,4 @@ extern const struct schema acl_token_set_request_schema, acl_token_get_request_s
     acl_logout_request_schema, acl_authorization_request_schema, acl_authorization_response_schema,
     acl_authorize_request_schema, acl_authorize_reply_schema, acl_replication_status_schema,
     acl_legacy_request_schema, acl_bootstrap_record_schema, acl_legacy_get_request_schema,
-    acl_legacy_list_schema, acl_legacy_policy_request_schema;
+    acl_legacy_list_schema, acl_legacy_policy_request_schema, acl_legacy_policy_response_schema;

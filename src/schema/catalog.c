@@ -48,6 +48,9 @@ static const struct field expose_path_fields[] = {
     F_INT(struct expose_path, local_path_port, "LocalPathPort", F_OMITEMPTY),
     F_STR(struct expose_path, protocol, "Protocol", F_OMITEMPTY),
     F_BOOL(struct expose_path, parsed_from_check, "ParsedFromCheck", F_OMITEMPTY),
+    F_INT(struct expose_path, listener_port, "listener_port", F_ALIAS),
+    F_INT(struct expose_path, local_path_port, "local_path_port", F_ALIAS),
+    F_BOOL(struct expose_path, parsed_from_check, "parsed_from_check", F_ALIAS),
     FIELDS_END,
 };
 const struct schema expose_path_schema = SCHEMA("ExposePath", struct expose_path, expose_path_fields);
@@ -82,11 +85,23 @@ static const struct field upstream_fields[] = {
           &mesh_gateway_config_schema),
     F_STRLIST(struct upstream, ingress_hosts, "IngressHosts", F_NO_JSON | F_NO_FILTER),
     F_BOOL(struct upstream, centrally_configured, "CentrallyConfigured", F_OMITEMPTY | F_NO_FILTER),
+    F_STR(struct upstream, destination_type, "destination_type", F_ALIAS),
+    F_STR(struct upstream, destination_namespace, "destination_namespace", F_ALIAS),
+    F_STR(struct upstream, destination_name, "destination_name", F_ALIAS),
+    F_STR(struct upstream, local_bind_address, "local_bind_address", F_ALIAS),
+    F_INT(struct upstream, local_bind_port, "local_bind_port", F_ALIAS),
+    F_STR(struct upstream, local_bind_socket_path, "local_bind_socket_path", F_ALIAS),
+    F_STR(struct upstream, local_bind_socket_mode, "local_bind_socket_mode", F_ALIAS),
+    F_OBJ(struct upstream, mesh_gateway, struct mesh_gateway_config, "mesh_gateway", F_ALIAS,
+          &mesh_gateway_config_schema),
     FIELDS_END,
 };
 const struct schema upstream_schema = SCHEMA("Upstream", struct upstream, upstream_fields);
 
 static const struct field connect_proxy_config_fields[] = {
+    /* First, and left out of JSON when all of it is zero, unlike its neighbours. */
+    F_OBJ(struct connect_proxy_config, transparent_proxy, struct transparent_proxy_config,
+          "TransparentProxy", F_OMITEMPTY, &transparent_proxy_config_schema),
     F_STR(struct connect_proxy_config, destination_service_name, "DestinationServiceName", F_OMITEMPTY),
     F_STR(struct connect_proxy_config, destination_service_id, "DestinationServiceID", F_OMITEMPTY),
     F_STR(struct connect_proxy_config, local_service_address, "LocalServiceAddress", F_OMITEMPTY),
@@ -99,9 +114,15 @@ static const struct field connect_proxy_config_fields[] = {
           &mesh_gateway_config_schema),
     F_OBJ(struct connect_proxy_config, expose, struct expose_config, "Expose", 0,
           &expose_config_schema),
-    /* Left out of JSON when all of it is zero, unlike its neighbours. */
+    F_STR(struct connect_proxy_config, destination_service_name, "destination_service_name", F_ALIAS),
+    F_STR(struct connect_proxy_config, destination_service_id, "destination_service_id", F_ALIAS),
+    F_STR(struct connect_proxy_config, local_service_address, "local_service_address", F_ALIAS),
+    F_INT(struct connect_proxy_config, local_service_port, "local_service_port", F_ALIAS),
+    F_STR(struct connect_proxy_config, local_service_socket_path, "local_service_socket_path", F_ALIAS),
+    F_OBJ(struct connect_proxy_config, mesh_gateway, struct mesh_gateway_config, "mesh_gateway",
+          F_ALIAS, &mesh_gateway_config_schema),
     F_OBJ(struct connect_proxy_config, transparent_proxy, struct transparent_proxy_config,
-          "TransparentProxy", F_OMITEMPTY, &transparent_proxy_config_schema),
+          "transparent_proxy", F_ALIAS, &transparent_proxy_config_schema),
     FIELDS_END,
 };
 const struct schema connect_proxy_config_schema =
@@ -110,6 +131,7 @@ const struct schema connect_proxy_config_schema =
 static const struct field service_connect_fields[] = {
     F_BOOL(struct service_connect, native, "Native", F_OMITEMPTY),
     F_VALUE(struct service_connect, sidecar_service, "SidecarService", F_OMITEMPTY | F_NO_FILTER),
+    F_VALUE(struct service_connect, sidecar_service, "sidecar_service", F_ALIAS),
     FIELDS_END,
 };
 const struct schema service_connect_schema =
@@ -130,7 +152,7 @@ static const struct field node_service_fields[] = {
     F_BOOL(struct node_service, enable_tag_override, "EnableTagOverride", 0),
     F_OBJ(struct node_service, proxy, struct connect_proxy_config, "Proxy", 0,
           &connect_proxy_config_schema),
-    F_OBJ(struct node_service, connect, struct service_connect, "Connect", 0,
+    F_OBJ(struct node_service, connect, struct service_connect, "Connect", F_LENIENT,
           &service_connect_schema),
     F_BOOL(struct node_service, locally_registered_as_sidecar, "LocallyRegisteredAsSidecar",
            F_NO_JSON | F_NO_FILTER | F_NO_EQUAL),
@@ -148,6 +170,11 @@ static const struct field service_row_fields[] = {
 const struct schema service_row_schema = SCHEMA("ServiceRow", struct service_row, service_row_fields);
 
 static const struct field health_check_definition_fields[] = {
+    F_DURATION(struct health_check_definition, interval, "Interval", F_OMITEMPTY | F_DUR_TEXT),
+    F_UINT(struct health_check_definition, output_max_size, "OutputMaxSize", F_OMITEMPTY),
+    F_DURATION(struct health_check_definition, timeout, "Timeout", F_OMITEMPTY | F_DUR_TEXT),
+    F_DURATION(struct health_check_definition, deregister_critical_service_after,
+               "DeregisterCriticalServiceAfter", F_OMITEMPTY | F_DUR_TEXT),
     F_STR(struct health_check_definition, http, "HTTP", F_OMITEMPTY),
     F_STR(struct health_check_definition, tls_server_name, "TLSServerName", F_OMITEMPTY),
     F_BOOL(struct health_check_definition, tls_skip_verify, "TLSSkipVerify", F_OMITEMPTY),
@@ -156,11 +183,6 @@ static const struct field health_check_definition_fields[] = {
     F_STR(struct health_check_definition, body, "Body", F_OMITEMPTY),
     F_STR(struct health_check_definition, tcp, "TCP", F_OMITEMPTY),
     F_STR(struct health_check_definition, h2ping, "H2PING", F_OMITEMPTY),
-    F_DURATION(struct health_check_definition, interval, "Interval", F_OMITEMPTY | F_DUR_TEXT),
-    F_UINT(struct health_check_definition, output_max_size, "OutputMaxSize", F_OMITEMPTY),
-    F_DURATION(struct health_check_definition, timeout, "Timeout", F_OMITEMPTY | F_DUR_TEXT),
-    F_DURATION(struct health_check_definition, deregister_critical_service_after,
-               "DeregisterCriticalServiceAfter", F_OMITEMPTY | F_DUR_TEXT),
     F_STRLIST(struct health_check_definition, script_args, "ScriptArgs", F_OMITEMPTY),
     F_STR(struct health_check_definition, docker_container_id, "DockerContainerID", F_OMITEMPTY),
     F_STR(struct health_check_definition, shell, "Shell", F_OMITEMPTY),
@@ -189,7 +211,7 @@ static const struct field health_check_fields[] = {
     F_STR(struct health_check, timeout, "Timeout", 0),
     F_INT(struct health_check, exposed_port, "ExposedPort", 0),
     F_OBJ(struct health_check, definition, struct health_check_definition, "Definition",
-          F_NO_FILTER, &health_check_definition_schema),
+          F_NO_FILTER | F_LENIENT, &health_check_definition_schema),
     F_SPLICE(struct health_check, raft, struct raft_index, &raft_index_schema),
     FIELDS_END,
 };

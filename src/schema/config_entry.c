@@ -211,8 +211,12 @@ int config_entry_decode(struct arena *a, const struct value *value, unsigned fla
         if (proxy->config != NULL) {
             proxy->config = free_form(a, proxy->config);
             if (proxy->config->kind != VALUE_MAP) {
-                return err_set(err, ERR_INVALID, "'Config' expected a map, got '%s'",
-                               value_kind_text(proxy->config->kind));
+                return err_set(
+                    err, ERR_INVALID, "1 error(s) decoding:\n\n* 'Config' expected a map, got '%s'",
+                    proxy->config->kind == VALUE_INT || proxy->config->kind == VALUE_UINT ||
+                            proxy->config->kind == VALUE_FLOAT
+                        ? "float64"
+                        : value_kind_text(proxy->config->kind));
             }
         }
     }

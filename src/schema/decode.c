@@ -22,7 +22,7 @@ static int items_of(struct decoder *d, const struct field *f, const struct value
     if (!weak) {
         return decode_fail_type(d, v, decode_type_of(d, f));
     }
-    bool nothing = (v->kind == VALUE_MAP && v->map.n == 0) || (v->kind == VALUE_STR && v->s.n == 0);
+    bool nothing = v->kind == VALUE_MAP && v->map.n == 0;
     *ret_items = v;
     *ret_count = nothing ? 0 : 1;
     return 0;
@@ -251,13 +251,37 @@ static void floats_make(struct arena *a, struct value *v)
 
 /* --- members ------------------------------------------------------------------------------- */
 
+/* What has a nil in Go: null makes it that, and leaves anything else as it is. */
+static bool is_nilable(const struct field *f)
+{
+    switch ((enum field_kind)f->kind) {
+    case FIELD_BOOL:
+    case FIELD_INT:
+    case FIELD_UINT:
+    case FIELD_FLOAT:
+    case FIELD_STR:
+    case FIELD_DURATION:
+    case FIELD_TIME:
+        return (f->flags & F_NULLABLE) != 0;
+    case FIELD_OBJ:
+    case FIELD_SPLICE:
+    case FIELD_SPLICE_PTR:
+        return false;
+    default:
+        return true;
+    }
+}
+
 static int member_decode(struct decoder *d, const struct field *f, const struct value *v, void *at)
 {
     bool weak = (f->flags & F_WEAK) != 0 || (d->flags & DECODE_WEAK) != 0;
     if (v->kind == VALUE_NULL) {
-        field_zero(f, at);
+        if (is_nilable(f)) {
+            field_zero(f, at);
+        }
         return 0;
     }
+    d->is_lenient = (f->flags & F_LENIENT) != 0;
     if ((d->flags & DECODE_WEAK) != 0 && v->kind == VALUE_LIST && v->list.n == 1 &&
         f->kind < FIELD_INTLIST) {
         v = &v->list.v[0]; /* HCL says a lone value in a list, too */
@@ -310,6 +334,9 @@ static int member_decode(struct decoder *d, const struct field *f, const struct 
     case FIELD_SPLICE_PTR: /* the plan lists its members instead */
         return 0;
     case FIELD_VALUE: {
+        if ((d->flags & DECODE_STRICT) != 0 && v->kind != VALUE_MAP) {
+            return decode_fail_type(d, v, field_type_text(f));
+        }
         if ((d->flags & DECODE_FLOATS) == 0) {
             *(const struct value **)at = v;
             return 0;
@@ -394,6 +421,9 @@ static int object_decode(struct decoder *d, const struct schema *schema, const s
     if (v->kind == VALUE_LIST && v->list.n == 1 && (d->flags & DECODE_WEAK) != 0) {
         v = &v->list.v[0];
     }
+    if (v->kind == VALUE_NULL) {
+        return 0;
+    }
     if (v->kind != VALUE_MAP) {
         return decode_fail_map(d, v, decode_type_name(d, schema));
     }
@@ -401,6 +431,8 @@ static int object_decode(struct decoder *d, const struct schema *schema, const s
         return err_set(d->err, ERR_INVALID, "exceeded max depth");
     }
     d->depth++;
+    bool is_strict = (d->flags & DECODE_STRICT) != 0 && !d->is_lenient;
+    d->is_lenient = false;
     const struct schema *outer = d->schema;
     struct path path = {.up = d->path};
     size_t unused = 0;
@@ -411,7 +443,7 @@ static int object_decode(struct decoder *d, const struct schema *schema, const s
         d->schema = schema;
         d->path = &path;
         if (s == NULL) {
-            if ((d->flags & DECODE_STRICT) != 0) {
+            if (is_strict) {
                 return decode_fail_unknown(d);
             }
             unused += d->unused != NULL;

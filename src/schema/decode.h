@@ -20,6 +20,7 @@ struct decoder {
     struct err *err;
     unsigned flags; /* enum decode_flag */
     unsigned depth;
+    bool is_lenient;             /* the next object ignores what it does not know (F_LENIENT) */
     const struct schema *schema; /* being filled, for errors */
     const struct path *path;
     struct strlist *unused; /* where unknown keys go; NULL: nowhere */

@@ -213,7 +213,7 @@ int decode_fail_type(struct decoder *d, const struct value *v, const char *type)
 int decode_fail_unknown(struct decoder *d)
 {
     struct buf b = {0};
-    go_quote(&b, decode_path_text(d));
+    go_quote(&b, str_first(d->path->name, DECODE_PATH_SIZE_MAX));
     int r = err_set(d->err, ERR_INVALID, "json: unknown field %.*s", STRF(buf_view(&b)));
     buf_deinit(&b);
     return r;
@@ -223,6 +223,7 @@ int decode_fail_parse(struct decoder *d, struct str text, const char *type)
 {
     struct str quoted = go_quoted(d->a, str_first(text, DECODE_PATH_SIZE_MAX));
     const char *parse = strcmp(type, "int") == 0    ? "Int"
+                        : strcmp(type, "uint") == 0 ? "Uint"
                         : strcmp(type, "bool") == 0 ? "Bool"
                                                     : "Float";
     return decode_fail_weakly(d,

@@ -106,8 +106,8 @@ int decode_uint(struct decoder *d, const struct value *v, bool weak, uint64_t *r
         return 0;
     }
     int64_t i = 0;
-    if (v->kind == VALUE_STR && weak && str_parse_u64(v->s, ret) == 0) {
-        return 0;
+    if (v->kind == VALUE_STR && weak && v->s.n > 0) {
+        return str_parse_u64(v->s, ret) == 0 ? 0 : decode_fail_parse(d, v->s, "uint");
     }
     if (v->kind != VALUE_INT && !weak) {
         return decode_fail_type(d, v, "uint64");
@@ -200,16 +200,34 @@ int decode_bytes(struct decoder *d, const struct value *v, bool weak, struct str
     return 0;
 }
 
+/* A float64 made an int64 as the reference's machine does it. */
+static int64_t i64_from_float(double f)
+{
+    return f >= -0x1p63 && f < 0x1p63 ? (int64_t)f : INT64_MIN;
+}
+
 int decode_duration(struct decoder *d, const struct value *v, bool weak, int64_t *ret)
 {
-    if (v->kind != VALUE_STR) {
-        bool is_plain = v->kind != VALUE_LIST && v->kind != VALUE_MAP;
-        return v->kind == VALUE_INT || (weak && is_plain) ? decode_int(d, v, weak, ret)
-                                                          : decode_fail_type(d, v, "time.Duration");
-    }
-    if (v->s.n == 0) {
-        *ret = 0;
+    switch (v->kind) {
+    case VALUE_STR:
+        break;
+    case VALUE_INT:
+        *ret = v->i;
         return 0;
+    case VALUE_UINT:
+        *ret = INT64_MIN;
+        return 0;
+    case VALUE_FLOAT:
+        *ret = i64_from_float(v->f);
+        return 0;
+    default:
+        /* JSON's are of any type in Go, and only text and numbers are looked at. */
+        if (d->unused == NULL) {
+            *ret = 0;
+            return 0;
+        }
+        return weak && v->kind == VALUE_BOOL ? decode_int(d, v, weak, ret)
+                                             : decode_fail_type(d, v, "time.Duration");
     }
     if (duration_parse(v->s, ret) < 0) {
         struct buf b = {0};

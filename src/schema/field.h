@@ -150,14 +150,16 @@ enum field_flag {
                               null in JSON and msgpack and empty for F_OMITEMPTY */
     F_MSGPACK_NIL_AS_EMPTY = 1u << 14, /* F_NIL_AS_EMPTY of msgpack: Go made a new list or map */
     F_FLOAT32 = 1u << 15, /* a float32 in Go: fewer digits in JSON, four bytes in msgpack */
+    F_LENIENT = 1u << 16, /* a struct with an UnmarshalJSON of its own that ignores unknown keys:
+                             DECODE_STRICT does not reach into it */
 };
 
 struct field {
     const char *name; /* NULL ends the table */
     const char *json; /* NULL: the same */
-    uint16_t kind;    /* enum field_kind */
-    uint16_t flags;
+    uint32_t flags;   /* enum field_flag */
     uint32_t offset;
+    uint16_t kind;            /* enum field_kind */
     const struct schema *sub; /* of struct kinds */
 };
 
@@ -297,12 +299,13 @@ enum decode_flag {
 #define DECODE_DEPTH_MAX 64u
 
 /* Fill *object (already holding its defaults) from a map value. Absent keys leave members alone,
- * null makes them zero. Strings are borrowed from the value's arena where possible. On failure err
- * says what Go's encoding/json would: which field wanted what. */
+ * null leaves them alone, too, but for what is nil in Go then. Strings are borrowed from the
+ * value's arena where possible. On failure err says what Go's encoding/json would: which field
+ * wanted what. */
 NODISCARD int schema_decode(const struct schema *schema, const struct value *value, void *object,
                             struct arena *a, unsigned flags, struct err *err);
-/* The same, and the paths of keys that fit no member ("Sources[0].Bogus"): those within members first,
- * each level in the order of the input. */
+/* The same, and the paths of keys that fit no member ("Sources[0].Bogus"): those within members
+ * first, each level in the order of the input. */
 NODISCARD int schema_decode_unused(const struct schema *schema, const struct value *value,
                                    void *object, struct arena *a, unsigned flags,
                                    struct strlist *ret_unused, struct err *err);

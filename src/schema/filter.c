@@ -452,20 +452,38 @@ static int node_compile(struct compiler *c, struct filter_node *node)
     }
 }
 
+#define FAILED "Failed to create boolean expression evaluator"
+
+int filter_new(struct arena *a, struct str expression, struct filter **ret_filter, struct err *err)
+{
+    struct filter *f = ARENA_NEW(a, struct filter);
+    int r = filter_parse(a, expression, &f->root, err);
+    if (r < 0) {
+        return err_wrap(err, FAILED);
+    }
+    *ret_filter = f;
+    return 0;
+}
+
+int filter_bind(struct filter *f, struct arena *a, const struct schema *schema, struct err *err)
+{
+    struct compiler c = {.a = a, .err = err, .schema = schema};
+    f->schema = schema;
+    return node_compile(&c, f->root);
+}
+
 int filter_compile(struct arena *a, struct str expression, const struct schema *schema,
                    struct filter **ret_filter, struct err *err)
 {
-    struct filter *f = ARENA_NEW(a, struct filter);
-    struct compiler c = {.a = a, .err = err, .schema = schema};
-    int r = filter_parse(a, expression, &f->root, err);
-    if (r == 0) {
-        r = node_compile(&c, f->root);
-    }
+    struct filter *f;
+    int r = filter_new(a, expression, &f, err);
     if (r < 0) {
-        (void)err_wrap(err, "Failed to create boolean expression evaluator");
         return r;
     }
-    f->schema = schema;
+    r = filter_bind(f, a, schema, err);
+    if (r < 0) {
+        return err_wrap(err, FAILED);
+    }
     *ret_filter = f;
     return 0;
 }

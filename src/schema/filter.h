@@ -24,5 +24,12 @@ struct filter;
 
 NODISCARD int filter_compile(struct arena *a, struct str expression, const struct schema *schema,
                              struct filter **ret_filter, struct err *err);
+/* The two halves of it, for where Consul learns the elements' type only from the first of them, and
+ * so accepts any selector while there is none: the text (with the words above), then the type (its
+ * errors without them). */
+NODISCARD int filter_new(struct arena *a, struct str expression, struct filter **ret_filter,
+                         struct err *err);
+NODISCARD int filter_bind(struct filter *f, struct arena *a, const struct schema *schema,
+                          struct err *err);
 /* 1 match, 0 no match, or a negative error (a regular expression over its limits). */
 NODISCARD int filter_match(const struct filter *f, const void *object, struct err *err);

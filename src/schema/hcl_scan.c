@@ -8,6 +8,7 @@
 
 #define RUNE_EOF 0u
 #define RUNE_BAD 0xfffdu
+#define RUNE_RESERVED 0xe123u /* marks lines that laying out leaves alone (hcl_format.c) */
 
 const char *const hcl_token_texts[] = {
 #define X(name, text) text,
@@ -105,6 +106,9 @@ static uint32_t scanner_next(struct scanner *s)
         s->pos.column = 0;
     } else if (rune == 0) {
         scanner_fail(s, "unexpected null character (0x00)");
+    } else if (rune == RUNE_RESERVED) {
+        scanner_fail(s, "unicode code point U+E123 reserved for internal use");
+        return RUNE_BAD;
     }
     return rune;
 }

@@ -22,7 +22,8 @@ struct plan_step {
     struct str name; /* the Go name (msgpack) or the JSON name (json, input) */
     uint32_t key_size;
     uint32_t offset; /* from the last hop */
-    uint16_t kind, flags;
+    uint32_t flags;
+    uint16_t kind;
     uint16_t hop_count; /* pointers to follow first (FIELD_SPLICE_PTR) */
     uint16_t depth;     /* of embedding */
     uint32_t hops[PLAN_HOPS_MAX];

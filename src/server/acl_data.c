@@ -29,6 +29,12 @@ bool acl_is_primary(const struct rpc_ctx *ctx)
     return o->primary_datacenter.n == 0 || str_eq(o->primary_datacenter, o->datacenter);
 }
 
+bool acl_is_elsewhere(const struct rpc_ctx *ctx, void *args)
+{
+    (void)args;
+    return ctx->server->delegate.acl.enabled && !acl_is_primary(ctx);
+}
+
 bool acl_has_local_tokens(const struct rpc_ctx *ctx)
 {
     return acl_is_primary(ctx) || (ctx->server->delegate.acl.replicates_tokens &&

@@ -16,6 +16,8 @@ NODISCARD int acl_check_enabled(const struct rpc_ctx *ctx);
 NODISCARD int acl_permit(const struct rpc_ctx *ctx, enum acl_right right);
 
 bool acl_is_primary(const struct rpc_ctx *ctx);
+/* rpc_method.is_primary of what only the primary data center may change: this is another one. */
+bool acl_is_elsewhere(const struct rpc_ctx *ctx, void *args);
 /* This data center has tokens of its own. */
 bool acl_has_local_tokens(const struct rpc_ctx *ctx);
 

@@ -98,7 +98,7 @@ static struct metric time_upsert = METRIC_SAMPLE("acl.policy.upsert");
 
 const struct rpc_method rpc_acl_policy_set = {
     .name = "ACL.PolicySet",
-    .flags = RPC_WRITE | RPC_PRIMARY,
+    .flags = RPC_WRITE,
     .args = &acl_policy_set_request_schema,
     .reply = &acl_policy_row_schema,
     .options_offset = -1,
@@ -107,6 +107,7 @@ const struct rpc_method rpc_acl_policy_set = {
     .time = &time_upsert,
     .prepare = set_prepare,
     .applied = set_applied,
+    .is_primary = acl_is_elsewhere,
     .apply_error = "Failed to apply policy upsert request",
 };
 
@@ -139,7 +140,7 @@ static struct metric time_delete = METRIC_SAMPLE("acl.policy.delete");
 
 const struct rpc_method rpc_acl_policy_delete = {
     .name = "ACL.PolicyDelete",
-    .flags = RPC_WRITE | RPC_PRIMARY,
+    .flags = RPC_WRITE,
     .args = &acl_policy_delete_request_schema,
     .reply = &string_reply_schema,
     .options_offset = -1,
@@ -147,6 +148,7 @@ const struct rpc_method rpc_acl_policy_delete = {
     .acl = "acl:write",
     .time = &time_delete,
     .prepare = delete_prepare,
+    .is_primary = acl_is_elsewhere,
     .apply_error = "Failed to apply policy delete request",
 };
 

@@ -51,7 +51,7 @@ static int find_token(struct rpc_ctx *ctx, struct str secret, const struct acl_t
     if (r < 0) {
         return r;
     }
-    *ret_token = acl_token_by_secret(ctx->view, secret.n > 0 ? secret : ACL_TOKEN_ANONYMOUS_SECRET);
+    *ret_token = acl_token_by_secret(ctx->view, secret);
     if (*ret_token == NULL || acl_token_is_expired(*ret_token, clock_wall_ns())) {
         return err_set(ctx->err, ERR_ACL_NOT_FOUND, "%s", err_code_text(ERR_ACL_NOT_FOUND));
     }

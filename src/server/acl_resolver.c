@@ -336,6 +336,13 @@ static void add_all(struct acl_policies *p, const struct store_view *v,
     }
 }
 
+void acl_policies_of(struct acl_policies *p, const struct acl_resolver *r,
+                     const struct store_view *v, const struct acl_token *token)
+{
+    add_all(p, v, token);
+    policies_settle(r, p);
+}
+
 static int fail_unknown(struct err *err)
 {
     return err_set(err, ERR_ACL_NOT_FOUND, "%s", err_code_text(ERR_ACL_NOT_FOUND));

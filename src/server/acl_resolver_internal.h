@@ -1,4 +1,5 @@
-/* acl_resolver_internal.h - the inside of a resolver, for acl_resolver.c and acl_remote.c alone. */
+/* acl_resolver_internal.h - the inside of a resolver, for acl_resolver.c and acl_remote.c, and
+ * acl_legacy_policy.c, which tells the policies. */
 #pragma once
 #include "base/map.h"
 #include "base/vec.h"
@@ -71,6 +72,9 @@ static inline void acl_policies_add(struct acl_policies *p, const struct acl_pol
 {
     avec_push(p->a, &p->v, row);
 }
+/* A token's in this server's tables: those that hold in this data center, each once. */
+void acl_policies_of(struct acl_policies *p, const struct acl_resolver *r,
+                     const struct store_view *v, const struct acl_token *token);
 /* Whoever holds these policies; a reference. */
 NODISCARD int acl_who_make(struct acl_resolver *r, struct acl_policies *p, struct str accessor_id,
                            struct acl_who **ret_who, struct err *err);

@@ -89,7 +89,7 @@ static struct metric time_upsert = METRIC_SAMPLE("acl.role.upsert");
 
 const struct rpc_method rpc_acl_role_set = {
     .name = "ACL.RoleSet",
-    .flags = RPC_WRITE | RPC_PRIMARY,
+    .flags = RPC_WRITE,
     .args = &acl_role_set_request_schema,
     .reply = &acl_role_schema,
     .options_offset = -1,
@@ -98,6 +98,7 @@ const struct rpc_method rpc_acl_role_set = {
     .time = &time_upsert,
     .prepare = set_prepare,
     .applied = set_applied,
+    .is_primary = acl_is_elsewhere,
     .apply_error = "Failed to apply role upsert request",
 };
 
@@ -126,7 +127,7 @@ static struct metric time_delete = METRIC_SAMPLE("acl.role.delete");
 
 const struct rpc_method rpc_acl_role_delete = {
     .name = "ACL.RoleDelete",
-    .flags = RPC_WRITE | RPC_PRIMARY,
+    .flags = RPC_WRITE,
     .args = &acl_role_delete_request_schema,
     .reply = &string_reply_schema,
     .options_offset = -1,
@@ -134,6 +135,7 @@ const struct rpc_method rpc_acl_role_delete = {
     .acl = "acl:write",
     .time = &time_delete,
     .prepare = delete_prepare,
+    .is_primary = acl_is_elsewhere,
     .apply_error = "Failed to apply role delete request",
 };
 

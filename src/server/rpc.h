@@ -203,6 +203,7 @@ const struct rpc_method *rpc_method_at(size_t i);
     X(acl_legacy, rpc_acl_apply)                /* ACL.Apply */            \
     X(acl_legacy, rpc_acl_get)                  /* ACL.Get */              \
     X(acl_legacy, rpc_acl_list)                 /* ACL.List */             \
+    X(acl_legacy_policy, rpc_acl_get_policy)    /* ACL.GetPolicy */        \
     X(catalog, rpc_catalog_register)           /* Catalog.Register */         \
     X(catalog, rpc_catalog_deregister)         /* Catalog.Deregister */       \
     X(datacenters, rpc_catalog_list_datacenters) /* Catalog.ListDatacenters */  \

@@ -479,6 +479,19 @@ void rpc_connection_flush(struct rpc_connection *c)
 
 /* --- calls ------------------------------------------------------------------------------------ */
 
+static void silence_due(struct loop_timer *t);
+
+/* A server that hangs shall not be found out by the next ping alone. */
+static void listen_for_anything(struct rpc_connection *c)
+{
+    if (c->is_connected && !c->is_pinged && !c->is_listening) {
+        c->is_listening = true;
+        c->is_heard = false;
+        loop_timer_start(c->tcp.loop, &c->timer, MIN(c->pool->silence_ms, c->pool->ping_ms),
+                         silence_due);
+    }
+}
+
 void rpc_connection_call(struct rpc_connection *c, struct rpc_remote *call, struct buf *request)
 {
     struct rpc_stream *s;
@@ -501,6 +514,7 @@ void rpc_connection_call(struct rpc_connection *c, struct rpc_remote *call, stru
     c->pool->out_size += s->out.n;
     c->out_size += s->out.n;
     c->used_ms = loop_now_ms(c->tcp.loop);
+    listen_for_anything(c);
     mark_dirty(c);
 }
 
@@ -523,6 +537,7 @@ static void pong_due(struct loop_timer *t)
         connection_fail(c, "keepalive timeout");
         return;
     }
+    c->is_pinged = false;
     loop_timer_start(c->tcp.loop, t, c->pool->ping_ms - c->pool->write_ms, ping_due);
 }
 
@@ -535,9 +550,23 @@ static void ping_due(struct loop_timer *t)
         return;
     }
     c->is_heard = false;
+    c->is_pinged = true;
     (void)yamux_ping(c->yamux);
     mark_dirty(c);
     loop_timer_start(c->tcp.loop, t, c->pool->write_ms, pong_due);
+}
+
+static void silence_due(struct loop_timer *t)
+{
+    struct rpc_connection *c = container_of(t, struct rpc_connection, timer);
+    c->is_listening = false;
+    if (!c->is_heard) {
+        ping_due(t);
+    } else if (c->calls > 0) {
+        listen_for_anything(c); /* some may have begun since it was heard */
+    } else {
+        loop_timer_start(c->tcp.loop, t, c->pool->ping_ms, ping_due);
+    }
 }
 
 /* In Go's words, so that an operator finds what he knows. */
@@ -562,6 +591,9 @@ static void connected_cb(struct tcp_stream *tcp)
     struct rpc_connection *c = connection_of(tcp);
     c->is_connected = true;
     loop_timer_start(tcp->loop, &c->timer, c->pool->ping_ms, ping_due);
+    if (c->calls > 0) {
+        listen_for_anything(c);
+    }
     mark_dirty(c);
 }
 

@@ -44,8 +44,10 @@ struct rpc_connection {
     uint64_t used_ms;
     size_t pending_seen; /* by the kernel not taken when write_timer was started */
     bool is_connected, is_greeted, is_dirty;
-    bool is_heard;   /* since the last ping */
-    bool is_leaving; /* the other side takes no more streams: for those under way only */
+    bool is_heard;     /* since the last ping, or the call that began to listen */
+    bool is_pinged;    /* the timer waits for the answer */
+    bool is_listening; /* it waits for anything to come, after a call */
+    bool is_leaving;   /* the other side takes no more streams: for those under way only */
 };
 
 /* --- rpc_connection.c ------------------------------------------------------------------------- */
@@ -74,9 +76,9 @@ struct rpc_pool {
     size_t out_size;
     uint64_t seq;
     uint32_t streams_max;
-    uint64_t connect_ms, write_ms, ping_ms, idle_ms; /* RPC_POOL_…; tests have less time */
-    struct list finished;                            /* calls to be reported */
-    struct loop_msg turn;                            /* the end of it */
+    uint64_t connect_ms, write_ms, ping_ms, silence_ms, idle_ms; /* tests have less time */
+    struct list finished;                                        /* calls to be reported */
+    struct loop_msg turn;                                        /* the end of it */
     bool is_turn_posted, is_freed;
 };
 

@@ -23,6 +23,7 @@ struct rpc_pool *rpc_pool_new(struct loop *loop)
     p->connect_ms = RPC_POOL_CONNECT_MS;
     p->write_ms = RPC_POOL_WRITE_MS;
     p->ping_ms = RPC_POOL_PING_MS;
+    p->silence_ms = RPC_POOL_SILENCE_MS;
     p->idle_ms = RPC_POOL_IDLE_MS;
     list_init(&p->connections);
     list_init(&p->finished);

@@ -25,8 +25,9 @@
  *
  * A connection ends when connecting takes longer than RPC_POOL_CONNECT_MS, when the kernel or the
  * other side takes nothing we write for RPC_POOL_WRITE_MS, and when nothing at all comes for that
- * long after a ping, which is sent every RPC_POOL_PING_MS: so no call outlives a dead server by
- * more than the last two together.
+ * long after a ping, which is sent every RPC_POOL_PING_MS, and RPC_POOL_SILENCE_MS after a call
+ * when nothing has come since: so no call outlives a dead server by more than the first and the
+ * last of these together, and none waits longer for one that hangs already.
  *
  * On the worker's thread only. */
 #pragma once
@@ -57,6 +58,7 @@ struct tls_configurator;
 #define RPC_POOL_CONNECT_MS 10000u
 #define RPC_POOL_WRITE_MS 10000u
 #define RPC_POOL_PING_MS 30000u
+#define RPC_POOL_SILENCE_MS 5000u
 
 /* One call, embedded in the caller's object; zeroed before use, lives until done. */
 struct rpc_remote {

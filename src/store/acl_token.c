@@ -108,12 +108,7 @@ int acl_token_get_many(const struct store_view *v, struct watch_set *ws, struct 
 
 static bool filter_has(const struct acl_token_filter *f, const struct acl_token *token)
 {
-    bool by_locality = f->local != f->global;
-    if (f->policy.n == 0 && f->role.n == 0 && f->auth_method.n == 0) {
-        return !by_locality || token->local == f->local;
-    }
-    /* Consul's condition is the wrong way round where one of the three is asked for, too. */
-    if (by_locality && token->local == f->local) {
+    if (f->local != f->global && token->local != f->local) {
         return false;
     }
     return (f->policy.n == 0 || acl_links_contain(token->policies, f->policy)) &&

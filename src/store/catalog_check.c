@@ -30,8 +30,10 @@ int catalog_check_set(struct store_txn *tx, const struct health_check *check, un
     const struct store_view *v = store_txn_view(tx);
     const uint64_t index = store_txn_raft_index(tx);
     if (check->node.n == 0 || check->check_id.n == 0) {
-        return err_set(err, ERR_FAILED,
-                       "failed health check lookup: object is missing a value for this index");
+        return err_set(
+            err, ERR_FAILED,
+            "failed health check lookup: index error: object is missing a value for this "
+            "index");
     }
     const struct health_check *existing = catalog_check(v, check->node, check->check_id);
 

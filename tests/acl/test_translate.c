@@ -36,6 +36,9 @@ static void test_no_rules(void **state)
     assert_true(acl_rules_translate(&arena, STR("key = {"), &rules, &err) < 0);
     assert_true(str_has_prefix(str_from_cstr(err_text(&err)), STR("Failed to parse rules: ")));
     assert_str_equal(rules, STR("untouched"));
+    assert_true(acl_rules_translate(&arena, STR("# \xee\x84\xa3"), &rules, &err) < 0);
+    assert_string_equal(err_text(&err), "Failed to parse rules: At 1:3: unicode code point U+E123 "
+                                        "reserved for internal use");
 }
 
 static int end(void **state)

@@ -1,5 +1,6 @@
 """Several data centers in one WAN pool: each of our own, or one of them Consul's (--reference-binary PATH)."""
 
+import subprocess
 import sys
 import threading
 
@@ -22,14 +23,14 @@ def start(request, start_cluster, binary):
     letters = LAYOUTS[request.param]
     binaries = {"o": binary, "r": request.getfixturevalue("reference_binary") if "r" in letters else None}
 
-    def make(*counts, config=None, primary=True):
+    def make(*counts, config=None, primary=True, each=lambda dc: {}):
         clusters = []
         for i, count in enumerate(counts):
             settings = {"ports": {}, "gossip_lan": QUICK, "gossip_wan": QUICK, "datacenter": "dc%d" % (i + 1), "connect": {"enabled": True},
                         "retry_interval_wan": "500ms", "retry_join_wan": [s.ip for c in clusters for s in c.servers]}
             if primary:
                 settings["primary_datacenter"] = "dc1"
-            clusters.append(start_cluster(count, binaries=[binaries[letters[i]]], config=dict(settings, **(config or {}))))
+            clusters.append(start_cluster(count, binaries=[binaries[letters[i]]], config=dict(settings, **(config or {}), **each("dc%d" % (i + 1)))))
         for c in clusters:
             c.wait_leader()
             c.wait_voters()
@@ -99,6 +100,8 @@ def test_calls(start):
         assert there.get("/v1/session/info/" + session).json[0]["Node"] == there.name
         assert agent.put("/v1/txn?dc=dc2", [{"KV": {"Verb": "get", "Key": "k%d" % n}}]).json["Results"][0]["KV"]["Key"] == "k%d" % n
         assert agent.get("/v1/operator/raft/configuration?dc=dc2").json["Servers"][0]["Address"] == there.address
+    for server in one.servers + two.servers:
+        assert server.get("/v1/agent/self").json["Stats"]["consul"]["known_datacenters"] == "2"
     assert put(there, "back", "x", "dc1") and value(one.servers[0], "back", "dc1", "&consistent") == "x"
 
 
@@ -366,3 +369,24 @@ def test_without_a_wan_pool(start_cluster):
     answer = here.get("/v1/kv/k?dc=dc2")
     assert (answer.status, answer.text) == (500, "No path to datacenter")
     assert here.get("/v1/coordinate/datacenters").json == []
+
+
+def test_tls(start, binary, tmp_path):
+    """Names in certificates are of the data center that is called."""
+    def tls(*args):
+        done = subprocess.run([binary, "tls", *args], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    tls("ca", "create")
+    for dc in ("dc1", "dc2"):
+        tls("cert", "create", "-server", "-dc", dc)
+
+    def settings(dc):
+        return {"ca_file": str(tmp_path / "consul-agent-ca.pem"), "cert_file": str(tmp_path / ("%s-server-consul-0.pem" % dc)),
+                "key_file": str(tmp_path / ("%s-server-consul-0-key.pem" % dc)), "verify_incoming_rpc": True, "verify_outgoing": True,
+                "verify_server_hostname": True}
+    one, two = start(1, 1, each=settings)
+    here, there = one.servers[0], two.servers[0]
+    assert put(here, "k", "v", "dc2") and value(there, "k", "dc2") == "v"
+    assert put(there, "k", "w", "dc1") and value(here, "k", "dc1") == "w"
+    saved = here.cli("snapshot", "save", "-datacenter=dc2", "there.snap")
+    assert saved.returncode == 0, saved.stderr

@@ -19,7 +19,7 @@ struct end {
 static void end_read(struct tcp_stream *s, const char *p, size_t n)
 {
     (void)s, (void)p, (void)n;
-    ASSERT(!"plain text without a handshake");
+    ASSERT(false); /* plain text without a handshake */
 }
 
 static void end_eof(struct tcp_stream *s)

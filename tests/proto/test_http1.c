@@ -66,6 +66,7 @@ static void test_versions_and_connection(void **state)
     assert_true(parse(*state, "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n").keep_alive);
     assert_false(
         parse(*state, "GET / HTTP/1.1\r\nHost: a\r\nConnection: x, Close\r\n\r\n").keep_alive);
+    assert_true(parse(*state, "GET / HTTP/1.2\r\nHost: a\r\n\r\n").keep_alive);
     expect_error(*state, "GET / HTTP/2.0\r\n\r\n", 505,
                  "505 HTTP Version Not Supported: unsupported protocol version");
     expect_error(*state, "GET / HTTP/1.1x\r\n\r\n", 400, "400 Bad Request");
@@ -82,8 +83,7 @@ static void test_request_line(void **state)
     expect_error(*state, " GET / HTTP/1.1\r\n\r\n", 400, "400 Bad Request");
     expect_error(*state, "GET / HTTP/1.1\r\n\r\n", 400,
                  "400 Bad Request: missing required Host header");
-    expect_error(*state, "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400,
-                 "400 Bad Request: too many Host headers");
+    expect_error(*state, "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400, "400 Bad Request");
     expect_error(*state, "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400,
                  "400 Bad Request: malformed Host header");
 }

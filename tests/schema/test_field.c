@@ -143,18 +143,22 @@ static void names_match_as_in_go(void **state)
     assert_int_equal(e.by_name.n, 1);
     assert_int_equal(((struct inner *)objmap_get(e.by_name, STR("x")))->count, 3);
     assert_true(decode(f, "{\"Obj\":{\"Nope\":1}}", &e, DECODE_STRICT) < 0);
-    assert_string_equal(f->err.text, "json: unknown field \"Obj.Nope\"");
+    assert_string_equal(f->err.text, "json: unknown field \"Nope\"");
 }
 
 static void null_and_absent(void **state)
 {
     struct fixture *f = *state;
     struct every e = every_full(&f->a);
+    struct every before = e;
     assert_ok(
-        decode(f, "{\"Text\":null,\"Tags\":null,\"At\":null,\"Meta\":{},\"Objs\":[]}", &e, 0));
-    assert_int_equal(e.text.n, 0);
+        decode(f, "{\"Text\":null,\"Tags\":null,\"At\":null,\"Obj\":null,\"Meta\":{},\"Objs\":[]}",
+               &e, 0));
+    assert_true(str_eq(e.text, before.text)); /* only what has a nil becomes it */
     assert_null(e.tags.v);
-    assert_true(e.at == TIME_ZERO);
+    assert_int_equal(e.at, before.at);
+    assert_ok(decode(f, "null", &e, 0));
+    assert_true(str_eq(e.text, before.text));
     assert_true(e.meta.v != NULL && e.meta.n == 0);
     assert_true(e.objs.v != NULL && e.objs.n == 0);
     assert_int_equal(e.integer, -5);
@@ -209,6 +213,7 @@ static void wrong_types_are_named(void **state)
         {"[]", "json: cannot unmarshal array into Go value of type structs.Every"},
         {"{\"Wait\":\"soon\"}", "time: invalid duration \"soon\""},
         {"{\"Wait\":\"10\"}", "time: missing unit in duration \"10\""},
+        {"{\"Wait\":\"\"}", "time: invalid duration \"\""},
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -216,6 +221,34 @@ static void wrong_types_are_named(void **state)
         schema_zero(&every_schema, &e);
         assert_true(decode(f, cases[i].json, &e, 0) < 0);
         assert_string_equal(f->err.text, cases[i].text);
+    }
+}
+
+/* In Go their type is interface{}: only text and numbers are looked at. */
+static void durations_take_anything(void **state)
+{
+    static const struct {
+        const char *json;
+        int64_t ns;
+    } cases[] = {
+        {"{\"Wait\":\"-1.5s\"}", -1500000000},
+        {"{\"Wait\":7}", 7},
+        {"{\"Wait\":1.9}", 1},
+        {"{\"Wait\":-1e3}", -1000},
+        {"{\"Wait\":1e30}", INT64_MIN},
+        {"{\"Wait\":18446744073709551615}", INT64_MIN},
+        {"{\"Wait\":true}", 0},
+        {"{\"Wait\":[1]}", 0},
+        {"{\"Wait\":{\"a\":1}}", 0},
+        {"{\"Wait\":null}", 5},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct every e;
+        schema_zero(&every_schema, &e);
+        e.wait = 5;
+        assert_ok(decode(f, cases[i].json, &e, DECODE_STRICT));
+        assert_int_equal(e.wait, cases[i].ns);
     }
 }
 
@@ -346,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(null_and_absent, setup, teardown),
         cmocka_unit_test_setup_teardown(types_are_named_as_in_go, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_types_are_named, setup, teardown),
+        cmocka_unit_test_setup_teardown(durations_take_anything, setup, teardown),
         cmocka_unit_test_setup_teardown(weak_decoding, setup, teardown),
         cmocka_unit_test_setup_teardown(free_form_numbers_become_floats, setup, teardown),
         cmocka_unit_test_setup_teardown(splices_through_pointers, setup, teardown),

@@ -486,6 +486,39 @@ static void test_silence_ends_a_connection(void **state)
     assert_int_equal(f->pool->connections_count, 0);
 }
 
+/* It is not left to the next ping to find that out. */
+static void test_silence_after_a_call(void **state)
+{
+    struct fixture *f = *state;
+    f->pool->silence_ms = 50;
+    f->pool->write_ms = 10;
+    assert_value(ask(f, STR("a")), STR("a")); /* it was heard just now */
+    list_for_each (node, &f->stub.sessions) {
+        tcp_read_stop(&list_entry(node, struct stub_session, node)->tcp);
+    }
+    struct call *call = start(f, 0, STR("b"), 0);
+    run_until_done(f, 1);
+    assert_fails(call, ERR_CONNECTION, "EOF");
+    assert_int_equal(f->pool->connections_count, 0);
+}
+
+/* Who answers pings may take his time with a call. */
+static void test_a_slow_answer(void **state)
+{
+    struct fixture *f = *state;
+    f->pool->silence_ms = 10;
+    f->pool->write_ms = 1000;
+    struct call *call = start(f, 0, STR("hold"), 0);
+    loop_timer_start(f->loop, &f->limit, 100, limit_due);
+    loop_run(f->loop);
+    f->gave_up = false;
+    assert_false(call->is_done);
+    assert_int_equal(f->pool->connections_count, 1);
+    reply_entry(&f->held[0], STR("a"), STR("late"));
+    run_until_done(f, 1);
+    assert_int_equal(call->err.code, 0);
+}
+
 /* One that answers pings lives as long as it is used, and some time longer. */
 static void test_pings_keep_a_connection(void **state)
 {
@@ -547,6 +580,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_large_request, setup, teardown),
         cmocka_unit_test_setup_teardown(test_requests_are_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_silence_ends_a_connection, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_silence_after_a_call, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_slow_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pings_keep_a_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(test_source_address, setup, teardown),
         cmocka_unit_test(test_codes_of_sentences),

@@ -291,6 +291,23 @@ static void test_list(void **state)
     assert_int_equal(count(f, (struct acl_token_filter){.local = true}), 2);
     assert_int_equal(count(f, (struct acl_token_filter){.global = true}), 1);
     assert_int_equal(count(f, (struct acl_token_filter){.policy = STR("x")}), 0);
+    struct acl_policy_row policy = {.id = id_of(&f->arena, 1, 1), .name = STR("p")};
+    struct acl_link link = {.id = policy.id};
+    struct store_txn *tx = store_fixture_begin(f);
+    assert_ok(acl_policy_set(tx, &policy, &f->err));
+    for (unsigned i = 5; i <= 7; i++) {
+        struct acl_token linked = {.accessor_id = id_of(&f->arena, 3, i),
+                                   .secret_id = id_of(&f->arena, 4, i),
+                                   .local = i == 5,
+                                   .expiration_time = TIME_ZERO,
+                                   .create_time = TIME_ZERO,
+                                   .policies = {&link, 1}};
+        assert_ok(acl_token_set(tx, &f->arena, &linked, 0, &f->err));
+    }
+    assert_ok(store_fixture_end(tx, 0));
+    assert_int_equal(count(f, (struct acl_token_filter){.policy = policy.id}), 3);
+    assert_int_equal(count(f, (struct acl_token_filter){.policy = policy.id, .local = true}), 1);
+    assert_int_equal(count(f, (struct acl_token_filter){.policy = policy.id, .global = true}), 2);
     assert_true(acl_token_list(store_view(f->store), NULL, &f->arena,
                                &(struct acl_token_filter){.policy = STR("x"), .role = STR("y")},
                                &index, &tokens, &f->err) < 0);

@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from conftest import free_ip, wait_for
+from rpc_client import Refused, Single
 
 MASTER = "11111111-2222-3333-4444-555555555555"
 ACL = {"primary_datacenter": "dc1", "acl": {"enabled": True, "default_policy": "deny", "tokens": {"master": MASTER}}}
@@ -232,3 +233,34 @@ def test_restart(acl_agent):
     assert "Roles" not in acl_agent.get("/v1/acl/token/self", headers=headers).json
     assert acl_agent.put("/v1/snapshot", archive, headers=acl_agent.headers).status == 200
     assert acl_agent.get("/v1/acl/token/self", headers=headers).json == token
+
+
+def test_policy_for_agents_of_before_1_4(acl_agent):
+    """They ask for all rules of a token at once, in the words of their time; as 1.10.3 answers."""
+    put(acl_agent, "/v1/acl/policy", {"Name": "a", "Rules": 'key "k" { policy = "read" } key_prefix "" { policy = "list" } '
+                                      'service "s" { policy = "read" intentions = "deny" } operator = "read"'})
+    put(acl_agent, "/v1/acl/policy", {"Name": "b", "Rules": 'key "k" { policy = "write" } service "s" { policy = "write" '
+                                      'intentions = "read" }'})
+    secret = put(acl_agent, "/v1/acl/token", {"Policies": [{"Name": "a"}, {"Name": "b"}]})["SecretID"]
+    legacy = put(acl_agent, "/v1/acl/create", {"Type": "client", "Rules": 'key "k" { policy = "read" }'})["ID"]
+    rpc = Single(acl_agent.ip)
+
+    def get(token, etag=""):
+        return rpc.call("ACL.GetPolicy", {"Datacenter": "dc1", "ACL": token, "ETag": etag})
+
+    answer = get(secret)
+    policy = answer["Policy"]
+    assert (answer["Parent"], answer["TTL"]) == (b"deny", 30 * 10**9)
+    assert answer["ETag"] == b"deny:" + policy["ID"]
+    assert policy["Keys"] == [{"Prefix": b"k", "Policy": b"write"}, {"Prefix": b"", "Policy": b"list"}]
+    assert policy["Services"] == [{"Name": b"s", "Policy": b"write", "Intentions": b"deny"}]
+    assert (policy["Operator"], policy["ACL"], policy["KeyPrefixes"], policy["Nodes"]) == (b"read", b"", None, None)
+    again = get(secret, answer["ETag"])
+    assert again["Policy"] is None and again["ETag"] == answer["ETag"]
+    put(acl_agent, "/v1/acl/policy", {"Name": "c"})
+    assert get(secret)["ETag"] == answer["ETag"]
+    assert get(legacy)["Policy"]["Keys"] == [{"Prefix": b"k", "Policy": b"read"}]
+    assert get(MASTER)["Parent"] == b"manage"
+    for nobody in "anonymous", "", "zzz":
+        with pytest.raises(Refused, match="ACL not found"):
+            get(nobody)
