@@ -150,9 +150,11 @@ def test_agent_master_token(client):
     assert status(client, "/v1/agent/token/agent_master", other, "PUT", {"Token": AGENT_MASTER}) == 200
 
 
-def test_sidecar_with_a_token_of_its_own(client, admin):
+def test_sidecar_with_a_token_of_its_own(shared, client, admin):
     service = admin.token('service "shop" { policy = "write" }')["SecretID"]
     sidecar = admin.token('service_prefix "shop" { policy = "write" }')["SecretID"]
+    for s in shared.servers:
+        wait_known(s, sidecar)
     wait_known(client, service)
     body = {"Name": "shop", "Port": 1, "Connect": {"SidecarService": {}}}
     assert status(client, "/v1/agent/service/register", service, "PUT", body) == 403
