@@ -38,7 +38,7 @@ static const char *apply(struct machine *m, enum fsm_message type, const struct 
                          const void *request)
 {
     struct buf entry = {0};
-    buf_byte(&entry, type);
+    buf_byte(&entry, (uint8_t)type);
     msgpack_object(&entry, schema, request);
     assert_ok(fsm_apply(m->fsm, ++m->index, buf_view(&entry), 0, &m->arena, &m->result));
     buf_deinit(&entry);
