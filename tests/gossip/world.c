@@ -494,6 +494,7 @@ void world_run(struct world *w, uint64_t span_ns)
         struct world_node *n = &w->nodes[e->node];
         w->now_ns = e->at_ns;
         w->events++;
+        w->pieces += e->kind == EVENT_BYTES;
         if (event_wait(w, e)) {
             continue;
         }

@@ -69,7 +69,7 @@ struct world_cut { /* from, to: WORLD_ANY for all */
 
 struct world {
     struct rng rng;
-    uint64_t now_ns, events;
+    uint64_t now_ns, events, pieces; /* of those events: bytes of streams that came */
     struct world_node *nodes;
     unsigned count;
     struct swim_config config;
