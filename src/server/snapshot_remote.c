@@ -1,9 +1,9 @@
 /* The happy path: connect; the kind's byte and the request in one write; of a restore the archive's
  * pieces and a half-close; the response; of a save the archive until the connection's end.
  *
- * A save needs no half-close: who has the request has it all. With TLS it would be bytes, which a
- * server of the reference leaves unread; closing then resets the connection, and the end of the
- * archive may be lost.
+ * A save needs a half-close, too, where a follower of the reference passes it on. With TLS it is
+ * bytes, which its leader leaves unread: closing then resets the connection, and the end of the
+ * archive may be lost. There it comes only when no answer does.
  *
  * A saved archive's bytes are taken from the socket one read at a time: the read is kept, reading
  * stops, and slices of it are unpacked (for the sums) and handed on, one a turn of the loop, while
@@ -31,6 +31,8 @@
 #include <ctype.h>
 #include <stdio.h>
 
+/* How long a save over TLS waits for its answer before it says that nothing follows it. */
+#define END_MS 1000u
 #define RESPONSE_SIZE_MAX (64u * 1024u)
 /* Of a packed archive; very regular state unpacks to a thousand times that. */
 #define SLICE_SIZE (16u * 1024u)
@@ -50,8 +52,9 @@ struct snapshot_remote {
     size_t pending_seen; /* by the kernel not taken when the timer was started */
     bool is_restore;
     bool is_connected;
-    bool is_sent;   /* all of the request, the archive included, was written */
-    bool is_broken; /* a write failed */
+    bool is_sent;    /* all of the request, the archive included, was written */
+    bool is_broken;  /* a write failed */
+    bool is_end_due; /* of a save over TLS: our half of the connection, unless an answer comes */
     bool is_answered, is_paused, is_posted;
     bool is_over, is_closed;
 };
@@ -183,7 +186,11 @@ static void time_out(struct loop_timer *t)
 {
     struct snapshot_remote *r = container_of(t, struct snapshot_remote, timer);
     size_t pending = tcp_pending(&r->tcp);
-    if (pending > 0 && pending < r->pending_seen) {
+    if (r->is_end_due && !r->is_answered) {
+        r->is_end_due = false;
+        tcp_shutdown_write(&r->tcp);
+        limit(r, r->answer_ms);
+    } else if (pending > 0 && pending < r->pending_seen) {
         limit(r, r->stall_ms);
     } else {
         end_with(r, ERR_TIMEOUT, "i/o timeout");
@@ -331,10 +338,11 @@ static void fail_cb(struct tcp_stream *tcp, int code)
 static void sent(struct snapshot_remote *r)
 {
     if (tcp_pending(&r->tcp) == 0) {
-        if (r->is_restore) {
+        r->is_end_due = !r->is_restore && r->tcp.filter != NULL;
+        if (!r->is_end_due) {
             tcp_shutdown_write(&r->tcp);
         }
-        limit(r, r->answer_ms);
+        limit(r, r->is_end_due ? END_MS : r->answer_ms);
     }
 }
 
