@@ -766,11 +766,19 @@ struct sync *sync_new(struct agent *a)
     return s;
 }
 
+static void first_due(struct loop_timer *t)
+{
+    struct sync *s = container_of(t, struct sync, full_timer);
+    s->state = SYNC_IDLE;
+    full_begin(s);
+}
+
+/* The loop may not run yet, and outside of its turns nothing holds what is read of the store. */
 void sync_start(struct sync *s)
 {
     ASSERT(s->state == SYNC_OFF);
-    s->state = SYNC_IDLE;
-    full_begin(s);
+    s->state = SYNC_READING;
+    loop_timer_start(s->agent->loop, &s->full_timer, 0, first_due);
     log_write(LOG_INFO, "agent", "started state syncer");
 }
 
