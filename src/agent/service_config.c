@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/vec.h"
 #include "schema/config_entry.h"
+#include "schema/value.h"
 #include "server/rpc.h"
 
 #define MODE_TRANSPARENT STR("transparent")
@@ -32,30 +33,6 @@ struct follow {
 
 /* --- merging --------------------------------------------------------------------------------- */
 
-static bool is_empty(const struct value *v)
-{
-    switch (v->kind) {
-    case VALUE_NULL:
-        return true;
-    case VALUE_BOOL:
-        return !v->b;
-    case VALUE_INT:
-        return v->i == 0;
-    case VALUE_UINT:
-        return v->u == 0;
-    case VALUE_FLOAT:
-        return !(v->f < 0 || v->f > 0);
-    case VALUE_STR:
-    case VALUE_BYTES:
-        return v->s.n == 0;
-    case VALUE_LIST:
-        return v->list.n == 0;
-    case VALUE_MAP:
-        return v->map.n == 0;
-    }
-    return true;
-}
-
 /* What `to` lacks or has empty, from `from`; maps within maps likewise. */
 static struct value maps_merge(struct arena *a, const struct value *to, const struct value *from)
 {
@@ -76,7 +53,7 @@ static struct value maps_merge(struct arena *a, const struct value *to, const st
             avec_push(a, &pairs, *new);
         } else if (new->value.kind == VALUE_MAP && pairs.v[at].value.kind == VALUE_MAP) {
             pairs.v[at].value = maps_merge(a, &pairs.v[at].value, &new->value);
-        } else if (is_empty(&pairs.v[at].value)) {
+        } else if (value_is_empty(&pairs.v[at].value)) {
             pairs.v[at].value = new->value;
         }
     }
@@ -86,7 +63,7 @@ static struct value maps_merge(struct arena *a, const struct value *to, const st
 static const struct value *config_merge(struct arena *a, const struct value *to,
                                         const struct value *from)
 {
-    if (from == NULL || is_empty(from)) {
+    if (value_is_empty(from)) {
         return to;
     }
     struct value *merged = ARENA_NEW(a, struct value);

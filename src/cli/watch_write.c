@@ -2,6 +2,7 @@
 
 #include "cli/client.h"
 #include "schema/json.h"
+#include "schema/value.h"
 
 /* How a member of Go's struct is printed. */
 enum member_kind {
@@ -79,33 +80,6 @@ static const struct member event_members[] = {
     {NULL}};
 /* clang-format on */
 
-static bool is_empty(const struct value *v)
-{
-    if (v == NULL) {
-        return true;
-    }
-    switch (v->kind) {
-    case VALUE_NULL:
-        return true;
-    case VALUE_BOOL:
-        return !v->b;
-    case VALUE_INT:
-        return v->i == 0;
-    case VALUE_UINT:
-        return v->u == 0;
-    case VALUE_FLOAT:
-        return v->f == 0;
-    case VALUE_STR:
-    case VALUE_BYTES:
-        return v->s.n == 0;
-    case VALUE_LIST:
-        return v->list.n == 0;
-    case VALUE_MAP:
-        return v->map.n == 0;
-    }
-    return true;
-}
-
 static void write_object(struct json_writer *w, const struct member *members,
                          const struct value *v);
 
@@ -161,8 +135,8 @@ static void write_object(struct json_writer *w, const struct member *members, co
     for (const struct member *m = members; m->name != NULL; m++) {
         const struct value *member = value_member(v, m->name);
         /* Go leaves a pointer to an empty struct in: only null is left out. */
-        bool is_left_out =
-            m->kind == M_OBJECT ? member == NULL || member->kind == VALUE_NULL : is_empty(member);
+        bool is_left_out = m->kind == M_OBJECT ? member == NULL || member->kind == VALUE_NULL
+                                               : value_is_empty(member);
         if (!m->omit_empty || !is_left_out) {
             json_key(w, str_from_cstr(m->name));
             write_member(w, m, member);

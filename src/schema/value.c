@@ -130,3 +130,30 @@ const char *value_kind_text(enum value_kind kind)
     }
     return "value";
 }
+
+bool value_is_empty(const struct value *v)
+{
+    if (v == NULL) {
+        return true;
+    }
+    switch (v->kind) {
+    case VALUE_NULL:
+        return true;
+    case VALUE_BOOL:
+        return !v->b;
+    case VALUE_INT:
+        return v->i == 0;
+    case VALUE_UINT:
+        return v->u == 0;
+    case VALUE_FLOAT:
+        return !(v->f < 0 || v->f > 0);
+    case VALUE_STR:
+    case VALUE_BYTES:
+        return v->s.n == 0;
+    case VALUE_LIST:
+        return v->list.n == 0;
+    case VALUE_MAP:
+        return v->map.n == 0;
+    }
+    return true;
+}

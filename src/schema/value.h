@@ -49,5 +49,7 @@ struct value *value_copy(struct arena *a, const struct value *v);
 bool value_eq(const struct value *a, const struct value *b); /* maps compare regardless of order */
 /* The last entry of that exact key, or NULL (also when v is no map). */
 const struct value *value_get(const struct value *v, struct str key);
+/* Absent (NULL), null, false, zero, or of no length. */
+bool value_is_empty(const struct value *v);
 /* "string", "number", "bool", "object", "array", "null": Go's words in its JSON errors. */
 const char *value_kind_text(enum value_kind kind);
